@@ -1,0 +1,38 @@
+# kombo_sync: the PGXS build. `make`, `make install [DESTDIR=…]`, `make installcheck` (against the running server).
+
+EXTENSION = kombo_sync
+EXTVERSION = 0.1.0
+
+MODULE_big = kombo_sync
+SOURCES = $(sort $(wildcard src/*.cpp src/*/*.cpp))
+OBJS = $(SOURCES:.cpp=.o)
+
+# The order matters: each part uses what the parts before it define.
+INSTALL_PARTS = catalogue hris integrations wrapper tables operate privileges status
+# (INSTALL_SCRIPT would be the natural name, but it is a variable of PGXS: the install program.)
+FULL_SCRIPT = $(EXTENSION)--$(EXTVERSION).sql
+DATA_built = $(FULL_SCRIPT)
+
+# `setup` creates the extension that all the others use.
+REGRESS = setup $(filter-out setup,$(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))))
+REGRESS_OPTS = --encoding=UTF8
+
+PG_CONFIG ?= pg_config
+# g++ 12 takes std::optional for uninitialised where it is not, hence -Wno-maybe-uninitialized.
+PG_CXXFLAGS = -std=c++17 -O2 -fvisibility=hidden -Wall -Wextra -Wshadow -Wconversion -Werror -Wno-register \
+	-Wno-maybe-uninitialized -MMD -MP -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server) -DKOMBO_SYNC_VERSION='"$(EXTVERSION)"'
+SHLIB_LINK = -lcurl -ljansson -lsimdjson -lcrypto -lstdc++
+EXTRA_CLEAN = $(OBJS:.o=.d)
+
+# Bitcode serves inlining into SQL expressions; this module has nothing to inline, and it doubles the build.
+override with_llvm = no
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+$(FULL_SCRIPT): $(INSTALL_PARTS:%=sql/install/%.sql) Makefile
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION kombo_sync" to load this file. \quit'; \
+	  cat $(INSTALL_PARTS:%=sql/install/%.sql); } > $@.tmp
+	mv $@.tmp $@
+
+-include $(OBJS:.o=.d)

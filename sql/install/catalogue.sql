@@ -1,0 +1,272 @@
+-- The catalogue: which endpoints Kombo has, which models they show, which fields a model has, and how
+-- nested records unfold. The library knows no endpoint by name; a new one is rows in these tables.
+
+DO $$
+BEGIN
+    IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN
+        RAISE EXCEPTION 'kombo_sync needs a UTF8 database'
+            USING ERRCODE = 'feature_not_supported',
+                  DETAIL = pg_catalog.format('The encoding of database "%s" is %s, which cannot hold every text that '
+                                             'Kombo sends.',
+                                             pg_catalog.current_database(), pg_catalog.getdatabaseencoding()),
+                  HINT = 'Use a database made with CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0.';
+    END IF;
+END
+$$;
+
+COMMENT ON SCHEMA kombo IS 'kombo_sync: data tables, catalogue, configuration and state';
+
+CREATE TABLE kombo.endpoints (
+    path            text PRIMARY KEY CHECK (path ~ '^/[^[:space:]?#]+$'),
+    category        text NOT NULL CHECK (category <> ''),
+    table_name      text NOT NULL CHECK (octet_length(table_name) BETWEEN 1 AND 63),
+    enabled         boolean NOT NULL DEFAULT true,
+    paginated       boolean NOT NULL DEFAULT true,
+    incremental     boolean NOT NULL DEFAULT true,
+    on_missing      text NOT NULL DEFAULT 'mark' CHECK (on_missing IN ('mark', 'delete', 'keep')),
+    full_interval   interval DEFAULT '7 days' CHECK (full_interval > '0'),
+    delta_interval  interval DEFAULT '3 hours' CHECK (delta_interval > '0'),
+    status          text NOT NULL DEFAULT 'stable'
+        CHECK (status IN ('stable', 'open_beta', 'closed_beta', 'deprecated')),
+    comment         text,
+    shipped         boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE kombo.endpoints IS
+    'Catalogue: the list endpoints of Kombo''s API. Rows of your own are welcome and are dumped; shipped ones are not.';
+COMMENT ON COLUMN kombo.endpoints.path IS 'path below the server''s base_url, such as /hris/employees';
+COMMENT ON COLUMN kombo.endpoints.category IS 'Kombo''s category of integrations that has this endpoint, such as HRIS';
+COMMENT ON COLUMN kombo.endpoints.table_name IS 'table of schema kombo that the records of the list go to';
+COMMENT ON COLUMN kombo.endpoints.enabled IS 'whether an integration without a row in kombo.subscriptions fetches it';
+COMMENT ON COLUMN kombo.endpoints.paginated IS 'whether the endpoint takes cursor and page_size';
+COMMENT ON COLUMN kombo.endpoints.incremental IS
+    'whether the endpoint takes updated_after and include_deleted; one that does not is always fetched in full';
+COMMENT ON COLUMN kombo.endpoints.on_missing IS
+    'what a full sync does with a row that Kombo no longer returns: mark (set remote_deleted_at), delete or keep';
+COMMENT ON COLUMN kombo.endpoints.full_interval IS 'time between scheduled full fetches; NULL: none';
+COMMENT ON COLUMN kombo.endpoints.delta_interval IS 'time between scheduled delta fetches; NULL: none';
+COMMENT ON COLUMN kombo.endpoints.status IS
+    'how ripe Kombo calls the endpoint: stable, open_beta, closed_beta or deprecated';
+COMMENT ON COLUMN kombo.endpoints.comment IS 'what a record of the list is; becomes the comment of the table';
+COMMENT ON COLUMN kombo.endpoints.shipped IS
+    'whether the row came with the extension (and is therefore left out of dumps)';
+
+CREATE TABLE kombo.endpoint_models (
+    endpoint        text NOT NULL REFERENCES kombo.endpoints ON DELETE CASCADE,
+    model           text NOT NULL CHECK (model <> ''),
+    role            text NOT NULL CHECK (role IN ('own', 'implied', 'carried')),
+    delta           boolean NOT NULL DEFAULT true,
+    shipped         boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (endpoint, model)
+);
+COMMENT ON TABLE kombo.endpoint_models IS 'Catalogue: which of Kombo''s changed models an endpoint shows';
+COMMENT ON COLUMN kombo.endpoint_models.endpoint IS 'path of the endpoint';
+COMMENT ON COLUMN kombo.endpoint_models.model IS
+    'name of the model, as in the changed_models of a data-changed webhook';
+COMMENT ON COLUMN kombo.endpoint_models.role IS
+    'own: the endpoint to ask for this model; implied: complete and with every field in this endpoint, too; carried: '
+    'in parts, or by link';
+COMMENT ON COLUMN kombo.endpoint_models.delta IS 'whether a delta fetch of this endpoint shows a change of this model';
+COMMENT ON COLUMN kombo.endpoint_models.shipped IS
+    'whether the row came with the extension (and is therefore left out of dumps)';
+
+CREATE TABLE kombo.fields (
+    table_name      text NOT NULL CHECK (octet_length(table_name) BETWEEN 1 AND 63),
+    column_name     text NOT NULL CHECK (octet_length(column_name) BETWEEN 1 AND 63),
+    type            text NOT NULL
+        CHECK (type IN ('text', 'boolean', 'numeric', 'date', 'time', 'timestamptz', 'jsonb')),
+    json_key        text CHECK (json_key <> ''),
+    key             boolean NOT NULL DEFAULT false,
+    "position"      integer NOT NULL DEFAULT 0,
+    comment         text,
+    shipped         boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (table_name, column_name),
+    CONSTRAINT fields_column_is_not_implicit CHECK (column_name NOT IN ('integration_id', 'id', 'changed_at',
+        'remote_deleted_at', 'custom_fields', 'remote_data', 'extra', 'synced_at'))
+);
+COMMENT ON TABLE kombo.fields IS
+    'Catalogue: the columns of the data tables and where in a record their values are. Every model table has '
+    'integration_id, id, changed_at, remote_deleted_at, custom_fields, remote_data, extra and synced_at besides; a '
+    'table with key fields is a join table and has integration_id, extra and synced_at besides.';
+COMMENT ON COLUMN kombo.fields.table_name IS 'table of schema kombo';
+COMMENT ON COLUMN kombo.fields.column_name IS 'column of that table';
+COMMENT ON COLUMN kombo.fields.type IS 'SQL type of the column, which says how the value is decoded';
+COMMENT ON COLUMN kombo.fields.json_key IS
+    'key in the record; dotted (reviewee.id) for a key of a nested object; NULL for the column of a join table that '
+    'holds the parent''s id';
+COMMENT ON COLUMN kombo.fields.key IS 'whether the column is part of a join table''s primary key';
+COMMENT ON COLUMN kombo.fields."position" IS
+    'order of the columns within the table, and of the keys within the primary key';
+COMMENT ON COLUMN kombo.fields.comment IS 'what the value is, with its unit; becomes the comment of the column';
+COMMENT ON COLUMN kombo.fields.shipped IS
+    'whether the row came with the extension (and is therefore left out of dumps)';
+
+CREATE TABLE kombo.nested_records (
+    endpoint        text NOT NULL REFERENCES kombo.endpoints ON DELETE CASCADE,
+    json_path       text NOT NULL CHECK (json_path <> ''),
+    relation        text NOT NULL CHECK (relation IN ('owned', 'linked', 'join', 'copy')),
+    table_name      text NOT NULL CHECK (octet_length(table_name) BETWEEN 1 AND 63),
+    parent_column   text CHECK (parent_column <> ''),
+    shipped         boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (endpoint, json_path, relation),
+    CONSTRAINT nested_records_owned_and_join_name_the_parent_column
+        CHECK (relation NOT IN ('owned', 'join') OR parent_column IS NOT NULL)
+);
+COMMENT ON TABLE kombo.nested_records IS
+    'Catalogue: records that come nested in the records of an endpoint, and the tables they unfold to';
+COMMENT ON COLUMN kombo.nested_records.endpoint IS 'path of the endpoint';
+COMMENT ON COLUMN kombo.nested_records.json_path IS
+    'where the records are: keys joined by dots, lists and objects alike, such as groups or skills.skill';
+COMMENT ON COLUMN kombo.nested_records.relation IS
+    'owned: a list complete with each parent; linked: has an endpoint of its own; join: the list is a set of links; '
+    'copy: repeats what has its own row elsewhere';
+COMMENT ON COLUMN kombo.nested_records.table_name IS 'table of schema kombo that the records go to';
+COMMENT ON COLUMN kombo.nested_records.parent_column IS
+    'owned and join: the column of that table that holds the id of the parent';
+COMMENT ON COLUMN kombo.nested_records.shipped IS
+    'whether the row came with the extension (and is therefore left out of dumps)';
+
+CREATE TABLE kombo.excluded_fields (
+    table_name      text NOT NULL,
+    column_name     text NOT NULL,
+    excluded_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (table_name, column_name)
+);
+COMMENT ON TABLE kombo.excluded_fields IS
+    'Fields that are kept out of this database for good; add to it with kombo.exclude_field';
+COMMENT ON COLUMN kombo.excluded_fields.table_name IS 'table of schema kombo';
+COMMENT ON COLUMN kombo.excluded_fields.column_name IS 'column of that table, which stays NULL';
+COMMENT ON COLUMN kombo.excluded_fields.excluded_at IS 'when it was excluded';
+
+SELECT pg_catalog.pg_extension_config_dump('kombo.endpoints', 'WHERE NOT shipped');
+SELECT pg_catalog.pg_extension_config_dump('kombo.endpoint_models', 'WHERE NOT shipped');
+SELECT pg_catalog.pg_extension_config_dump('kombo.fields', 'WHERE NOT shipped');
+SELECT pg_catalog.pg_extension_config_dump('kombo.nested_records', 'WHERE NOT shipped');
+SELECT pg_catalog.pg_extension_config_dump('kombo.excluded_fields', '');
+
+CREATE VIEW kombo.data_tables AS
+    SELECT named.table_name, c.oid::regclass AS relation, c.relowner::regrole AS owner
+    FROM (SELECT table_name FROM kombo.endpoints
+          UNION SELECT table_name FROM kombo.nested_records
+          UNION SELECT table_name FROM kombo.fields) AS named
+    JOIN pg_class c ON c.relname = named.table_name AND c.relnamespace = 'kombo'::regnamespace
+    WHERE c.relkind IN ('r', 'p')
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e');
+COMMENT ON VIEW kombo.data_tables IS 'The tables of the catalogue that exist in this database';
+COMMENT ON COLUMN kombo.data_tables.table_name IS 'name as in the catalogue';
+COMMENT ON COLUMN kombo.data_tables.relation IS 'the table';
+COMMENT ON COLUMN kombo.data_tables.owner IS 'its owner';
+
+CREATE FUNCTION kombo.is_member(table_name text) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                   WHERE c.relnamespace = 'kombo'::regnamespace AND c.relname = $1 AND d.deptype = 'e')
+$$;
+REVOKE ALL ON FUNCTION kombo.is_member(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.is_member(text) IS 'Whether the table of that name in schema kombo belongs to an extension.';
+
+CREATE FUNCTION kombo.table_columns(table_name text)
+    RETURNS TABLE (column_name text, definition text, comment text, is_key boolean, is_reference boolean,
+                   ordinal integer)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH own AS (
+        SELECT f.column_name, f.type, f.comment, f.key,
+               (100 + row_number() OVER (ORDER BY NOT f.key, f."position", f.column_name))::integer AS ordinal
+        FROM kombo.fields f WHERE f.table_name = $1
+    ), every_table AS (
+        SELECT column_name, type, comment, key, ordinal FROM (VALUES
+            ('integration_id', 'text', true, 1, true, 'Kombo integration that the row belongs to.'),
+            ('id', 'text', true, 2, false, 'Kombo''s id of the record, unique within the integration and this table.'),
+            ('changed_at', 'timestamptz', false, 10001, false,
+             'When Kombo last saw this record''s own properties change.'),
+            ('remote_deleted_at', 'timestamptz', false, 10002, false,
+             'When the record was found to be gone from the source; NULL: it is there.'),
+            ('custom_fields', 'jsonb', false, 10003, false, 'Fields that were mapped for this integration, by name.'),
+            ('remote_data', 'jsonb', false, 10004, false, 'Raw data of the source system, where Kombo passes it on.'),
+            ('extra', 'jsonb', false, 10005, true,
+             'What was sent without having a column here, or did not fit it, by key.'),
+            ('synced_at', 'timestamptz', false, 10006, true, 'When this row last changed in this database.')
+        ) AS v (column_name, type, key, ordinal, of_joins, comment)
+        WHERE of_joins OR NOT EXISTS (SELECT FROM own WHERE own.key)
+    )
+    SELECT e.column_name, e.type || CASE WHEN e.key THEN ' NOT NULL' ELSE '' END, e.comment, e.key, false, e.ordinal
+    FROM every_table e
+    UNION ALL
+    SELECT o.column_name, o.type || CASE WHEN o.key THEN ' NOT NULL' ELSE '' END, o.comment, o.key,
+           o.column_name = 'remote_id' OR (o.key AND o.ordinal > 101)
+               OR (NOT o.key AND o.type = 'text' AND o.column_name LIKE '%\_id'), o.ordinal
+    FROM own o
+    ORDER BY 6
+$$;
+REVOKE ALL ON FUNCTION kombo.table_columns(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.table_columns(text) IS
+    'The columns that a data table of that name has by the catalogue, in order; is_reference: readers look rows up by '
+    'it, so it gets an index.';
+
+CREATE FUNCTION kombo.table_comment(table_name text) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(
+        (SELECT e.comment FROM kombo.endpoints e WHERE e.table_name = $1
+         ORDER BY e.status <> 'stable', NOT e.enabled, e.path LIMIT 1),
+        (SELECT CASE WHEN bool_or(n.relation = 'join') THEN 'Links' ELSE 'Records' END
+             || ' that come nested in ' || string_agg(DISTINCT format('%s (%s)', n.endpoint, n.json_path), ', ')
+         FROM kombo.nested_records n WHERE n.table_name = $1))
+$$;
+REVOKE ALL ON FUNCTION kombo.table_comment(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.table_comment(text) IS 'What the table of that name holds, by the catalogue.';
+
+CREATE FUNCTION kombo.check_catalogue(category text) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    valid text := (SELECT string_agg(DISTINCT e.category, ', ') FROM kombo.endpoints e);
+    wrong text;
+BEGIN
+    IF check_catalogue.category IS NULL THEN
+        RAISE EXCEPTION 'category must not be null' USING ERRCODE = 'null_value_not_allowed',
+            HINT = format('Categories of the catalogue are: %s.', valid);
+    ELSIF NOT EXISTS (SELECT FROM kombo.endpoints e WHERE e.category = check_catalogue.category) THEN
+        RAISE EXCEPTION 'category "%" is not in the catalogue', check_catalogue.category
+            USING ERRCODE = 'invalid_parameter_value',
+            HINT = format('Categories of the catalogue are: %s.', valid);
+    END IF;
+    SELECT string_agg(problem, E'\n' ORDER BY problem) INTO wrong FROM (
+        SELECT format('Endpoint "%s" fills table "%s", which belongs to the extension.', e.path, e.table_name)
+               AS problem
+        FROM kombo.endpoints e
+        WHERE e.category = check_catalogue.category AND kombo.is_member(e.table_name)
+        UNION ALL
+        SELECT format('Endpoint "%s" fills join table "%s"; its own table must have no key fields.',
+                      e.path, e.table_name)
+        FROM kombo.endpoints e
+        WHERE e.category = check_catalogue.category
+          AND EXISTS (SELECT FROM kombo.fields f WHERE f.table_name = e.table_name AND f.key)
+        UNION ALL
+        SELECT format('Nested records "%s" of endpoint "%s" go to table "%s", %s.',
+            n.json_path, n.endpoint, n.table_name,
+            CASE WHEN kombo.is_member(n.table_name) THEN 'which belongs to the extension'
+                 WHEN n.relation = 'join' AND NOT shape.has_keys THEN 'which has no key fields'
+                 WHEN n.relation <> 'join' AND shape.has_keys THEN 'which has key fields and takes joins only'
+                 ELSE format('which has no field "%s" for the parent''s id', n.parent_column) END)
+        FROM kombo.nested_records n
+        JOIN kombo.endpoints e ON e.path = n.endpoint AND e.category = check_catalogue.category
+        CROSS JOIN LATERAL (SELECT coalesce(bool_or(f.key), false) AS has_keys,
+                                   coalesce(bool_or(f.column_name = n.parent_column), false) AS has_parent
+                            FROM kombo.fields f WHERE f.table_name = n.table_name) shape
+        WHERE kombo.is_member(n.table_name)
+           OR (n.relation = 'join') <> shape.has_keys
+           OR (n.relation IN ('owned', 'join') AND NOT shape.has_parent)) AS problems;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'catalogue rows of category "%" are wrong', check_catalogue.category
+            USING ERRCODE = 'invalid_object_definition', DETAIL = wrong,
+                  HINT = 'Correct the rows of kombo.endpoints, kombo.nested_records and kombo.fields.';
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo.check_catalogue(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.check_catalogue(text) IS
+    'Raises on a category that is NULL or unknown, and on rows of its catalogue that contradict each other.';

@@ -1,0 +1,237 @@
+-- Configuration and state: integrations, their subscriptions, watermarks, runs, parked records, inbox.
+
+CREATE TABLE kombo.integrations (
+    integration_id      text PRIMARY KEY,
+    server              text NOT NULL,
+    category            text NOT NULL,
+    tool                text,
+    added_at            timestamptz NOT NULL DEFAULT now(),
+    paused_at           timestamptz,
+    paused_by           text,
+    pause_reason        text,
+    system_identifier   bigint,
+    database_oid        oid,
+    CONSTRAINT integrations_paused_at_with_paused_by CHECK ((paused_at IS NULL) = (paused_by IS NULL))
+);
+COMMENT ON TABLE kombo.integrations IS
+    'The Kombo integrations that are copied to this database; see kombo.add_integration';
+COMMENT ON COLUMN kombo.integrations.integration_id IS
+    'Kombo''s id of the integration, such as personio:CBNMt7dSNCzBdnRTx87dev4E';
+COMMENT ON COLUMN kombo.integrations.server IS 'foreign server with the address and key to fetch it with';
+COMMENT ON COLUMN kombo.integrations.category IS
+    'Kombo''s category of the integration, such as HRIS; says which endpoints it has';
+COMMENT ON COLUMN kombo.integrations.tool IS
+    'the HR system behind the integration, such as personio; NULL where Kombo was not asked';
+COMMENT ON COLUMN kombo.integrations.added_at IS 'when it was added';
+COMMENT ON COLUMN kombo.integrations.paused_at IS 'since when it is paused; NULL: it is not';
+COMMENT ON COLUMN kombo.integrations.paused_by IS 'who paused it: operator (kombo.pause), which only kombo.resume ends';
+COMMENT ON COLUMN kombo.integrations.pause_reason IS 'why it is paused';
+COMMENT ON COLUMN kombo.integrations.system_identifier IS
+    'system identifier of the cluster it was enabled in; in a restored copy it differs from the present one';
+COMMENT ON COLUMN kombo.integrations.database_oid IS
+    'oid of the database it was enabled in; in a restored copy it differs from the present one';
+
+CREATE TABLE kombo.subscriptions (
+    integration_id  text NOT NULL REFERENCES kombo.integrations ON DELETE CASCADE,
+    endpoint        text NOT NULL REFERENCES kombo.endpoints,
+    enabled         boolean NOT NULL DEFAULT true,
+    full_interval   interval DEFAULT '7 days',
+    delta_interval  interval DEFAULT '3 hours',
+    on_missing      text,
+    purge_after     interval,
+    PRIMARY KEY (integration_id, endpoint)
+);
+COMMENT ON TABLE kombo.subscriptions IS
+    'What an integration does otherwise than kombo.endpoints has it: a row overrides the endpoint''s enabled, '
+    'intervals and on_missing';
+COMMENT ON COLUMN kombo.subscriptions.integration_id IS 'the integration';
+COMMENT ON COLUMN kombo.subscriptions.endpoint IS 'path of an endpoint of the integration''s category';
+COMMENT ON COLUMN kombo.subscriptions.enabled IS 'whether the endpoint is fetched';
+COMMENT ON COLUMN kombo.subscriptions.full_interval IS 'time between scheduled full fetches; NULL: none';
+COMMENT ON COLUMN kombo.subscriptions.delta_interval IS 'time between scheduled delta fetches; NULL: none';
+COMMENT ON COLUMN kombo.subscriptions.on_missing IS
+    'what a full sync does with a row that Kombo no longer returns: mark, delete or keep; NULL: as the endpoint has it';
+COMMENT ON COLUMN kombo.subscriptions.purge_after IS
+    'age at which rows with remote_deleted_at are deleted; NULL: never';
+
+CREATE FUNCTION kombo.check_subscription() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    its_category text := (SELECT i.category FROM kombo.integrations i WHERE i.integration_id = NEW.integration_id);
+    valid text := (SELECT string_agg(e.path, ', ' ORDER BY e.path)
+                   FROM kombo.endpoints e WHERE e.category = its_category);
+    endpoint_category text := (SELECT e.category FROM kombo.endpoints e WHERE e.path = NEW.endpoint);
+BEGIN
+    IF NEW.integration_id IS NULL OR NEW.endpoint IS NULL THEN
+        RAISE EXCEPTION 'a subscription needs an integration and an endpoint' USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Give integration_id and endpoint, such as ''/hris/employees''.';
+    ELSIF its_category IS NULL THEN
+        RAISE EXCEPTION 'integration "%" does not exist', NEW.integration_id USING ERRCODE = 'undefined_object',
+            HINT = 'Add it with kombo.add_integration first; kombo.integrations lists those that exist.';
+    ELSIF endpoint_category IS NULL THEN
+        RAISE EXCEPTION 'endpoint "%" does not exist', NEW.endpoint USING ERRCODE = 'undefined_object',
+            HINT = format('Endpoints of category %s are: %s.', its_category, valid);
+    ELSIF endpoint_category <> its_category THEN
+        RAISE EXCEPTION 'endpoint "%" is of another category than integration "%"', NEW.endpoint, NEW.integration_id
+            USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = format('The endpoint is of category %s, the integration of category %s.',
+                            endpoint_category, its_category),
+            HINT = format('Endpoints of category %s are: %s.', its_category, valid);
+    ELSIF NEW.full_interval <= '0' OR NEW.delta_interval <= '0' OR NEW.purge_after <= '0' THEN
+        RAISE EXCEPTION 'intervals of a subscription must be positive' USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = format('full_interval is %s, delta_interval is %s, purge_after is %s.',
+                            coalesce(NEW.full_interval::text, 'NULL'), coalesce(NEW.delta_interval::text, 'NULL'),
+                            coalesce(NEW.purge_after::text, 'NULL')),
+            HINT = 'Use NULL for an interval that is not wanted.';
+    ELSIF NEW.on_missing NOT IN ('mark', 'delete', 'keep') THEN
+        RAISE EXCEPTION 'on_missing of a subscription cannot be "%"', NEW.on_missing
+            USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Use mark, delete or keep, or NULL for what the endpoint has.';
+    END IF;
+    RETURN NEW;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo.check_subscription() FROM PUBLIC;
+COMMENT ON FUNCTION kombo.check_subscription() IS
+    'Trigger of kombo.subscriptions: raises on an unknown integration or endpoint, an endpoint of another category, an '
+    'interval that is not positive, and an on_missing that is none.';
+CREATE TRIGGER check_subscription BEFORE INSERT OR UPDATE ON kombo.subscriptions
+    FOR EACH ROW EXECUTE FUNCTION kombo.check_subscription();
+COMMENT ON TRIGGER check_subscription ON kombo.subscriptions IS 'refuses what cannot work, with a hint';
+
+CREATE TABLE kombo.sync_state (
+    integration_id  text NOT NULL REFERENCES kombo.integrations ON DELETE CASCADE,
+    endpoint        text NOT NULL,
+    watermark       timestamptz,
+    last_status     text,
+    last_success_at timestamptz,
+    last_full_at    timestamptz,
+    failures        integer NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz,
+    last_error      text,
+    accept_sweep    boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (integration_id, endpoint)
+);
+COMMENT ON TABLE kombo.sync_state IS 'How far each endpoint of each integration has come';
+COMMENT ON COLUMN kombo.sync_state.integration_id IS 'the integration';
+COMMENT ON COLUMN kombo.sync_state.endpoint IS 'path of the endpoint';
+COMMENT ON COLUMN kombo.sync_state.watermark IS
+    'start of the last successful fetch; the next delta asks for what changed since; NULL: the next one is a full';
+COMMENT ON COLUMN kombo.sync_state.last_status IS 'status of the last run: ok, failed, held, waiting or unavailable';
+COMMENT ON COLUMN kombo.sync_state.last_success_at IS 'when the last successful fetch finished';
+COMMENT ON COLUMN kombo.sync_state.last_full_at IS 'when the last successful full fetch finished';
+COMMENT ON COLUMN kombo.sync_state.failures IS 'failed runs since the last success';
+COMMENT ON COLUMN kombo.sync_state.next_attempt_at IS
+    'before this time no attempt is made by itself; NULL: no back-off';
+COMMENT ON COLUMN kombo.sync_state.last_error IS 'error of the last run that failed; NULL after a success';
+COMMENT ON COLUMN kombo.sync_state.accept_sweep IS
+    'whether the next full may sweep more rows than the fuse allows, once; see kombo.accept_sweep';
+
+CREATE TABLE kombo.sync_runs (
+    id              bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    integration_id  text NOT NULL,
+    endpoint        text NOT NULL,
+    kind            text NOT NULL,
+    trigger         text NOT NULL,
+    status          text,
+    started_at      timestamptz NOT NULL,
+    finished_at     timestamptz,
+    pages           integer NOT NULL DEFAULT 0,
+    received        bigint NOT NULL DEFAULT 0,
+    inserted        bigint NOT NULL DEFAULT 0,
+    updated         bigint NOT NULL DEFAULT 0,
+    unchanged       bigint NOT NULL DEFAULT 0,
+    deleted         bigint NOT NULL DEFAULT 0,
+    rows_by_table   jsonb,
+    bytes           bigint NOT NULL DEFAULT 0,
+    retries         integer NOT NULL DEFAULT 0,
+    warnings        jsonb,
+    error           text
+);
+CREATE INDEX sync_runs_finished_at_idx ON kombo.sync_runs (finished_at);
+CREATE INDEX sync_runs_endpoint_idx ON kombo.sync_runs (integration_id, endpoint, started_at DESC);
+COMMENT ON TABLE kombo.sync_runs IS 'History: one row per run of an endpoint';
+COMMENT ON COLUMN kombo.sync_runs.id IS 'number of the run';
+COMMENT ON COLUMN kombo.sync_runs.integration_id IS 'the integration, which may have been removed since';
+COMMENT ON COLUMN kombo.sync_runs.endpoint IS 'path of the endpoint';
+COMMENT ON COLUMN kombo.sync_runs.kind IS 'what was done: delta or full';
+COMMENT ON COLUMN kombo.sync_runs.trigger IS 'what asked for it: sql, webhook or schedule';
+COMMENT ON COLUMN kombo.sync_runs.status IS 'ok, failed, held, skipped, waiting or unavailable; NULL while it runs';
+COMMENT ON COLUMN kombo.sync_runs.started_at IS 'when it started';
+COMMENT ON COLUMN kombo.sync_runs.finished_at IS 'when it finished; NULL while it runs';
+COMMENT ON COLUMN kombo.sync_runs.pages IS 'pages fetched';
+COMMENT ON COLUMN kombo.sync_runs.received IS 'records of the endpoint''s own list, repeats included';
+COMMENT ON COLUMN kombo.sync_runs.inserted IS 'rows inserted into the endpoint''s own table';
+COMMENT ON COLUMN kombo.sync_runs.updated IS
+    'rows updated in the endpoint''s own table, tombstones from Kombo included';
+COMMENT ON COLUMN kombo.sync_runs.unchanged IS 'rows of the endpoint''s own table that were equal to what was sent';
+COMMENT ON COLUMN kombo.sync_runs.deleted IS 'rows of the endpoint''s own table that the sweep marked or removed';
+COMMENT ON COLUMN kombo.sync_runs.rows_by_table IS
+    'the same counts for every table that was written: {"table": {"inserted": n, ...}}';
+COMMENT ON COLUMN kombo.sync_runs.bytes IS 'bytes received on the wire';
+COMMENT ON COLUMN kombo.sync_runs.retries IS 'requests that were repeated';
+COMMENT ON COLUMN kombo.sync_runs.warnings IS
+    'what was odd about the data, counted: unknown keys, values that did not fit their column, characters that were '
+    'replaced';
+COMMENT ON COLUMN kombo.sync_runs.error IS 'why it failed';
+
+CREATE TABLE kombo.rejected_records (
+    id              bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    integration_id  text NOT NULL REFERENCES kombo.integrations ON DELETE CASCADE,
+    endpoint        text NOT NULL,
+    record_id       text,
+    record          jsonb,
+    sqlstate        text,
+    error           text,
+    rejected_at     timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX rejected_records_record_idx ON kombo.rejected_records (integration_id, endpoint, record_id);
+COMMENT ON TABLE kombo.rejected_records IS
+    'Records that the database refused (a constraint or trigger of yours, a record without id); the next full fetch '
+    'tries them again';
+COMMENT ON COLUMN kombo.rejected_records.id IS 'number of the row';
+COMMENT ON COLUMN kombo.rejected_records.integration_id IS 'the integration';
+COMMENT ON COLUMN kombo.rejected_records.endpoint IS 'path of the endpoint that returned the record';
+COMMENT ON COLUMN kombo.rejected_records.record_id IS 'Kombo''s id of the record; NULL where it has none';
+COMMENT ON COLUMN kombo.rejected_records.record IS 'the record as sent, without excluded fields: personal data';
+COMMENT ON COLUMN kombo.rejected_records.sqlstate IS 'SQLSTATE of the error';
+COMMENT ON COLUMN kombo.rejected_records.error IS 'message of the error';
+COMMENT ON COLUMN kombo.rejected_records.rejected_at IS 'when it was refused';
+
+CREATE TABLE kombo.webhook_inbox (
+    id              bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    received_at     timestamptz NOT NULL DEFAULT now(),
+    body            text NOT NULL CONSTRAINT webhook_inbox_body_is_at_most_1_mb CHECK (octet_length(body) <= 1048576),
+    signature       text,
+    status          text NOT NULL DEFAULT 'new' CHECK (status IN ('new', 'done', 'ignored', 'rejected')),
+    webhook_id      text,
+    webhook_type    text,
+    integration_id  text,
+    error           text,
+    processed_at    timestamptz
+);
+CREATE INDEX webhook_inbox_new_idx ON kombo.webhook_inbox (id) WHERE status = 'new';
+COMMENT ON TABLE kombo.webhook_inbox IS
+    'Kombo''s webhooks as a front end received them: it inserts body and signature, nothing else';
+COMMENT ON COLUMN kombo.webhook_inbox.id IS 'number of the row';
+COMMENT ON COLUMN kombo.webhook_inbox.received_at IS 'when it was inserted';
+COMMENT ON COLUMN kombo.webhook_inbox.body IS 'raw body of the request, at most 1048576 bytes';
+COMMENT ON COLUMN kombo.webhook_inbox.signature IS 'value of the header X-Kombo-Signature';
+COMMENT ON COLUMN kombo.webhook_inbox.status IS
+    'new, done, ignored (nothing here wants it) or rejected (error says why)';
+COMMENT ON COLUMN kombo.webhook_inbox.webhook_id IS 'Kombo''s id of the webhook';
+COMMENT ON COLUMN kombo.webhook_inbox.webhook_type IS 'Kombo''s type of the webhook, such as data-changed';
+COMMENT ON COLUMN kombo.webhook_inbox.integration_id IS 'the integration it is about';
+COMMENT ON COLUMN kombo.webhook_inbox.error IS 'why it was rejected';
+COMMENT ON COLUMN kombo.webhook_inbox.processed_at IS 'when it was judged';
+
+SELECT pg_catalog.pg_extension_config_dump('kombo.integrations', '');
+SELECT pg_catalog.pg_extension_config_dump('kombo.subscriptions', '');
+SELECT pg_catalog.pg_extension_config_dump('kombo.sync_state', '');
+SELECT pg_catalog.pg_extension_config_dump('kombo.sync_runs', '');
+SELECT pg_catalog.pg_extension_config_dump('kombo.sync_runs_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('kombo.rejected_records', '');
+SELECT pg_catalog.pg_extension_config_dump('kombo.rejected_records_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('kombo.webhook_inbox', '');
+SELECT pg_catalog.pg_extension_config_dump('kombo.webhook_inbox_id_seq', '');

@@ -1,0 +1,237 @@
+-- What an operator does with integrations: add, remove, pause, resume, accept a sweep.
+
+CREATE FUNCTION kombo.this_database() RETURNS TABLE (system_identifier bigint, database_oid oid)
+    LANGUAGE sql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT c.system_identifier, d.oid FROM pg_control_system() c, pg_database d WHERE d.datname = current_database()
+$$;
+REVOKE ALL ON FUNCTION kombo.this_database() FROM PUBLIC;
+COMMENT ON FUNCTION kombo.this_database() IS
+    'What tells this database from a restored copy of it: the system identifier of the cluster and the oid of the '
+    'database.';
+
+CREATE FUNCTION kombo.check_integration_server() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT (SELECT has_server_privilege(s.oid, 'USAGE') FROM pg_foreign_server s WHERE s.srvname = NEW.server) THEN
+        RAISE EXCEPTION 'permission denied for foreign server %', NEW.server USING ERRCODE = 'insufficient_privilege',
+            HINT = format('Its owner can give it: GRANT USAGE ON FOREIGN SERVER %I TO %I.', NEW.server, current_user);
+    END IF;
+    RETURN NEW;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo.check_integration_server() FROM PUBLIC;
+COMMENT ON FUNCTION kombo.check_integration_server() IS
+    'Trigger of kombo.integrations: raises where the user may not use the server. One that does not exist passes, so '
+    'that a dump restores.';
+CREATE TRIGGER check_integration_server BEFORE INSERT OR UPDATE OF server ON kombo.integrations
+    FOR EACH ROW EXECUTE FUNCTION kombo.check_integration_server();
+COMMENT ON TRIGGER check_integration_server ON kombo.integrations IS
+    'an integration can be given only to a server that the user may use';
+
+CREATE FUNCTION kombo.add_integration(integration_id text, server text, category text DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    new_id text := add_integration.integration_id;
+    its_server text := add_integration.server;
+    its_category text := add_integration.category;
+    its_tool text;
+    info jsonb;
+    servers text := (SELECT string_agg(quote_ident(s.srvname), ', ' ORDER BY s.srvname) FROM pg_foreign_server s
+                     JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE w.fdwname = 'kombo_sync');
+    categories text := (SELECT string_agg(DISTINCT e.category, ', ') FROM kombo.endpoints e);
+BEGIN
+    IF new_id IS NULL OR its_server IS NULL THEN
+        RAISE EXCEPTION 'integration_id and server must not be null' USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Call it as in SELECT kombo.add_integration(''personio:...'', server => ''kombo_eu'').';
+    ELSIF new_id = '' OR new_id <> btrim(new_id) OR new_id ~ '[[:cntrl:]]' OR length(new_id) > 200 THEN
+        RAISE EXCEPTION 'invalid integration id' USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'It is empty, longer than 200 characters, or has control characters or white space around it.',
+            HINT = 'Copy the id from Kombo''s dashboard; it looks like personio:CBNMt7dSNCzBdnRTx87dev4E.';
+    ELSIF EXISTS (SELECT FROM kombo.integrations i WHERE i.integration_id = new_id) THEN
+        RAISE EXCEPTION 'integration "%" already exists', new_id USING ERRCODE = 'duplicate_object',
+            HINT = 'See kombo.integrations; to begin anew, call kombo.remove_integration first.';
+    ELSIF NOT EXISTS (SELECT FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
+                      WHERE w.fdwname = 'kombo_sync' AND s.srvname = its_server) THEN
+        RAISE EXCEPTION 'server "%" is not a server of foreign data wrapper kombo_sync', its_server
+            USING ERRCODE = 'undefined_object',
+            HINT = coalesce('Servers of kombo_sync are: ' || servers || '.',
+                            'There is none; make one with CREATE SERVER ... FOREIGN DATA WRAPPER kombo_sync OPTIONS '
+                            '(base_url ''https://api.kombo.dev/v1'').');
+    ELSIF NOT has_server_privilege(its_server, 'USAGE') THEN
+        RAISE EXCEPTION 'permission denied for foreign server %', its_server USING ERRCODE = 'insufficient_privilege',
+            HINT = format('Its owner can give it: GRANT USAGE ON FOREIGN SERVER %I TO %I.', its_server, current_user);
+    END IF;
+    IF its_category IS NULL THEN
+        info := kombo.integration_info(its_server, new_id);
+        its_category := info ->> 'category';
+        its_tool := coalesce(info #>> '{tool,id}', info ->> 'tool');
+    END IF;
+    IF NOT EXISTS (SELECT FROM kombo.endpoints e WHERE e.category = its_category) THEN
+        RAISE EXCEPTION 'category "%" is not in the catalogue', its_category USING ERRCODE = 'invalid_parameter_value',
+            HINT = format('Categories of the catalogue are: %s.', categories);
+    END IF;
+
+    PERFORM kombo.provide_tables(its_category);
+    INSERT INTO kombo.integrations (integration_id, server, category, tool, system_identifier, database_oid)
+    SELECT new_id, its_server, its_category, its_tool, t.system_identifier, t.database_oid FROM kombo.this_database() t;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo.add_integration(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.add_integration(text, text, text) IS
+    'Begins to copy an integration. integration_id: Kombo''s id; server: a server of wrapper kombo_sync, USAGE on '
+    'which is needed; category: NULL means that Kombo is asked. Makes the tables of the category where they are '
+    'missing. Raises on a bad or repeated id, an unknown server or category, and, where Kombo is asked, on every '
+    'network or API error.';
+
+CREATE FUNCTION kombo.provide_tables(category text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM (SELECT e.table_name FROM kombo.endpoints e WHERE e.category = provide_tables.category
+                     UNION SELECT n.table_name FROM kombo.nested_records n JOIN kombo.endpoints e ON e.path = n.endpoint
+                     WHERE e.category = provide_tables.category) t
+        WHERE NOT EXISTS (SELECT FROM kombo.data_tables d WHERE d.table_name = t.table_name)) THEN
+        PERFORM kombo.warn_of_superuser(kombo.sync_role());
+    ELSIF has_function_privilege('kombo.create_tables(text, regrole)', 'EXECUTE') THEN
+        PERFORM kombo.create_tables(provide_tables.category);
+    ELSE
+        RAISE EXCEPTION 'tables of category "%" are missing', provide_tables.category
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = format('Have a superuser run SELECT kombo.create_tables(%L, owner => ...) first.',
+                          provide_tables.category);
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo.provide_tables(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.provide_tables(text) IS
+    'Makes the tables of a category where they are missing; raises where the user may not; warns if their owner is a '
+    'superuser.';
+
+CREATE FUNCTION kombo.check_integration(integration_id text) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    present text := (SELECT string_agg(i.integration_id, ', ' ORDER BY i.integration_id)
+                     FROM (SELECT i.integration_id FROM kombo.integrations i ORDER BY 1 LIMIT 20) i);
+BEGIN
+    IF check_integration.integration_id IS NULL THEN
+        RAISE EXCEPTION 'integration_id must not be null' USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Name an integration of kombo.integrations.';
+    ELSIF NOT EXISTS (SELECT FROM kombo.integrations i WHERE i.integration_id = check_integration.integration_id) THEN
+        RAISE EXCEPTION 'integration "%" does not exist', check_integration.integration_id
+            USING ERRCODE = 'undefined_object',
+            HINT = coalesce('Integrations here are: ' || present || '.',
+                            'There is none yet; add it with kombo.add_integration.');
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo.check_integration(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.check_integration(text) IS
+    'Raises on an integration that is NULL or unknown, naming those that exist.';
+
+CREATE FUNCTION kombo.remove_integration(integration_id text, purge boolean DEFAULT false) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    old_id text := remove_integration.integration_id;
+    tab record;
+    purged bigint;
+    total bigint := 0;
+BEGIN
+    PERFORM kombo.check_integration(old_id);
+    IF purge IS NULL THEN
+        RAISE EXCEPTION 'purge must not be null' USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Use true to delete the rows of the integration, too, and false to keep them.';
+    ELSIF NOT pg_try_advisory_xact_lock(hashtextextended('kombo_sync:' || old_id, 0)) THEN
+        RAISE EXCEPTION 'integration "%" is being synced by another session', old_id USING ERRCODE = 'object_in_use',
+            HINT = 'Call it again when that session is done, or cancel that session first.';
+    END IF;
+    IF purge THEN
+        FOR tab IN SELECT d.relation, d.owner FROM kombo.data_tables d ORDER BY d.table_name LOOP
+            IF NOT has_table_privilege(tab.relation, 'DELETE') OR NOT has_table_privilege(tab.relation, 'SELECT') THEN
+                RAISE EXCEPTION 'permission denied for table %', tab.relation USING ERRCODE = 'insufficient_privilege',
+                    HINT = format('Rows are deleted by a member of role %s, which owns the tables, or by a superuser; '
+                                  'without purge the integration can be removed all the same.', tab.owner);
+            END IF;
+            EXECUTE format('DELETE FROM %s WHERE integration_id = $1', tab.relation) USING old_id;
+            GET DIAGNOSTICS purged = ROW_COUNT;
+            total := total + purged;
+        END LOOP;
+        DELETE FROM kombo.sync_runs r WHERE r.integration_id = old_id;
+        RAISE NOTICE 'rows deleted: %', total;
+    END IF;
+    DELETE FROM kombo.integrations i WHERE i.integration_id = old_id;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo.remove_integration(text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.remove_integration(text, boolean) IS
+    'Ends an integration: its subscriptions, state and parked records go; its rows stay unless purge is true, when its '
+    'run history goes, too. Raises on an unknown integration, while another session syncs it, and where the user may '
+    'not delete the rows.';
+
+CREATE FUNCTION kombo.pause(integration_id text, reason text DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM kombo.check_integration(pause.integration_id);
+    UPDATE kombo.integrations i SET paused_at = now(), paused_by = 'operator', pause_reason = reason
+    WHERE i.integration_id = pause.integration_id;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo.pause(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.pause(text, text) IS
+    'Stops all syncing of an integration until kombo.resume; no webhook and no retry overrules it. reason: shown in '
+    'kombo.sync_status. Raises on an unknown integration.';
+
+CREATE FUNCTION kombo.resume(integration_id text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF resume.integration_id IS NOT NULL THEN
+        PERFORM kombo.check_integration(resume.integration_id);
+    END IF;
+    UPDATE kombo.integrations i SET paused_at = NULL, paused_by = NULL, pause_reason = NULL,
+           system_identifier = t.system_identifier, database_oid = t.database_oid
+    FROM kombo.this_database() t WHERE i.integration_id = coalesce(resume.integration_id, i.integration_id);
+    UPDATE kombo.sync_state s SET failures = 0, next_attempt_at = NULL
+    WHERE s.integration_id = coalesce(resume.integration_id, s.integration_id)
+      AND (s.failures > 0 OR s.next_attempt_at IS NOT NULL);
+END
+$$;
+REVOKE ALL ON FUNCTION kombo.resume(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.resume(text) IS
+    'Ends a pause, every back-off, and the state restored, after which this database fetches the integration. NULL: '
+    'all integrations. Raises on an unknown one.';
+
+CREATE FUNCTION kombo.accept_sweep(integration_id text, endpoint text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM kombo.check_integration(accept_sweep.integration_id);
+    UPDATE kombo.sync_state s SET accept_sweep = true
+    WHERE s.integration_id = accept_sweep.integration_id AND s.endpoint = accept_sweep.endpoint;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'endpoint "%" of integration "%" has not been synced',
+            accept_sweep.endpoint, accept_sweep.integration_id USING ERRCODE = 'undefined_object',
+            HINT = coalesce('Endpoints that have been synced are: ' ||
+                (SELECT string_agg(s.endpoint, ', ' ORDER BY s.endpoint) FROM kombo.sync_state s
+                 WHERE s.integration_id = accept_sweep.integration_id) || '.',
+                'None of its endpoints has been synced yet.');
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo.accept_sweep(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.accept_sweep(text, text) IS
+    'Lets the next full fetch of an endpoint pass the fuse once, however many rows it removes. Raises on an unknown '
+    'integration or an endpoint that was never synced.';

@@ -1,0 +1,118 @@
+-- Who may do what: readers, webhook front ends, operators, and the sync role itself.
+
+CREATE FUNCTION kombo.readers() RETURNS TABLE (reader regrole)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- Operators see the status as well, but no parked records: whoever has both was made a reader.
+    SELECT acl.grantee::regrole
+    FROM pg_class c, aclexplode(c.relacl) acl
+    WHERE c.oid IN ('kombo.sync_status'::regclass, 'kombo.rejected_records'::regclass)
+      AND acl.privilege_type = 'SELECT' AND acl.grantee <> c.relowner AND acl.grantee <> 0
+    GROUP BY acl.grantee HAVING count(DISTINCT c.oid) = 2
+$$;
+REVOKE ALL ON FUNCTION kombo.readers() FROM PUBLIC;
+COMMENT ON FUNCTION kombo.readers() IS 'The roles that kombo.grant_reader was called for.';
+
+CREATE FUNCTION kombo.check_role(role regrole) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF role IS NULL THEN
+        RAISE EXCEPTION 'role must not be null' USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Name an existing role.';
+    ELSIF NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = role) THEN
+        RAISE EXCEPTION 'role with OID % does not exist', role::oid USING ERRCODE = 'undefined_object',
+            HINT = 'Name an existing role.';
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo.check_role(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.check_role(regrole) IS 'Raises on a role that is NULL or does not exist.';
+
+CREATE FUNCTION kombo.grant_sync_role(role regrole) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM kombo.check_role(role);
+    -- An owner of the tables who adds a column cannot grant himself what he has already.
+    IF has_schema_privilege(role, 'kombo', 'USAGE') AND has_table_privilege(role, 'kombo.webhook_inbox', 'DELETE')
+       AND has_function_privilege(role, 'kombo.interface_number()', 'EXECUTE') THEN
+        RETURN;
+    END IF;
+    EXECUTE format('GRANT USAGE ON SCHEMA kombo TO %s', role);
+    EXECUTE format('GRANT SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
+                   'kombo.excluded_fields, kombo.data_tables, kombo.integrations, kombo.subscriptions TO %s', role);
+    EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON kombo.sync_state, kombo.sync_runs, kombo.rejected_records '
+                   'TO %s', role);
+    EXECUTE format('GRANT SELECT, UPDATE, DELETE ON kombo.webhook_inbox TO %s', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.sync_role(), kombo.this_database(), kombo.interface_number() TO %s',
+                   role);
+END
+$$;
+REVOKE ALL ON FUNCTION kombo.grant_sync_role(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.grant_sync_role(regrole) IS
+    'Gives the owner of the data tables what syncing needs of catalogue, state and inbox; create_tables calls it.';
+
+CREATE FUNCTION kombo.grant_reader(role regrole) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    relation regclass;
+BEGIN
+    PERFORM kombo.check_role(role);
+    EXECUTE format('GRANT USAGE ON SCHEMA kombo TO %s', role);
+    EXECUTE format('GRANT SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
+                   'kombo.excluded_fields, kombo.data_tables, kombo.integrations, kombo.subscriptions, '
+                   'kombo.sync_state, kombo.sync_runs, kombo.rejected_records, kombo.sync_status TO %s', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.worker_state(), kombo.sync_role(), kombo.this_database() TO %s',
+                   role);
+    FOR relation IN SELECT d.relation FROM kombo.data_tables d LOOP
+        EXECUTE format('GRANT SELECT ON %s TO %s', relation, role);
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo.grant_reader(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.grant_reader(regrole) IS
+    'Lets a role read the data (parked records included: they are data), the catalogue and the status; tables made '
+    'later, too.';
+
+CREATE FUNCTION kombo.grant_webhook_writer(role regrole) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM kombo.check_role(role);
+    EXECUTE format('GRANT USAGE ON SCHEMA kombo TO %s', role);
+    EXECUTE format('GRANT INSERT (body, signature), SELECT (id) ON kombo.webhook_inbox TO %s', role);
+END
+$$;
+REVOKE ALL ON FUNCTION kombo.grant_webhook_writer(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.grant_webhook_writer(regrole) IS
+    'Lets the front end that receives webhooks insert them (body, signature) and learn their id, and nothing else.';
+
+CREATE FUNCTION kombo.grant_operator(role regrole) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM kombo.check_role(role);
+    EXECUTE format('GRANT USAGE ON SCHEMA kombo TO %s', role);
+    EXECUTE format('GRANT SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
+                   'kombo.excluded_fields, kombo.data_tables, kombo.sync_runs, kombo.sync_status TO %s', role);
+    EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON kombo.integrations, kombo.subscriptions TO %s', role);
+    EXECUTE format('GRANT SELECT, UPDATE ON kombo.sync_state TO %s', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION '
+                   'kombo.kombo_sync_delta(text, text[]), kombo.kombo_sync_full(text, text[]), '
+                   'kombo.check_connection(text), kombo.integration_info(text, text), '
+                   'kombo.add_integration(text, text, text), kombo.remove_integration(text, boolean), '
+                   'kombo.pause(text, text), kombo.resume(text), kombo.accept_sweep(text, text), '
+                   -- and what these and the view call
+                   'kombo.check_integration(text), kombo.provide_tables(text), kombo.warn_of_superuser(regrole), '
+                   'kombo.sync_role(), kombo.this_database(), kombo.worker_state(), kombo.interface_number() TO %s',
+                   role);
+    RAISE NOTICE 'role % needs USAGE on the servers whose integrations it is to run', role USING
+        HINT = format('The owner of a server gives it: GRANT USAGE ON FOREIGN SERVER ... TO %s.', role);
+END
+$$;
+REVOKE ALL ON FUNCTION kombo.grant_operator(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.grant_operator(regrole) IS
+    'Lets a role run syncs, add, pause, resume and remove integrations, change subscriptions and see the status, but '
+    'no data. USAGE on the servers is their owner''s to give.';

@@ -1,0 +1,68 @@
+-- What the library provides: the foreign data wrapper that holds address and key, the two sync functions,
+-- and the calls that ask Kombo something.
+
+CREATE FUNCTION kombo.interface_number() RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS 'SELECT 1';
+REVOKE ALL ON FUNCTION kombo.interface_number() FROM PUBLIC;
+COMMENT ON FUNCTION kombo.interface_number() IS
+    'Number of the interface between these SQL objects and the library; the library raises where it expects another.';
+
+CREATE FUNCTION kombo.kombo_sync_validator(options text[], catalog oid) RETURNS void
+    AS 'MODULE_PATHNAME', 'kombo_sync_validator' LANGUAGE c STRICT
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo.kombo_sync_validator(text[], oid) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.kombo_sync_validator(text[], oid) IS
+    'Checks the options of servers and user mappings; raises on an unknown one, naming the valid ones, and on a bad '
+    'value.';
+
+CREATE FOREIGN DATA WRAPPER kombo_sync NO HANDLER VALIDATOR kombo.kombo_sync_validator;
+COMMENT ON FOREIGN DATA WRAPPER kombo_sync IS
+    'Kombo API accounts: a server holds the address, the user mapping of its owner (else of PUBLIC) the key.';
+
+CREATE FUNCTION kombo.kombo_sync_delta(integration_id text DEFAULT NULL, what text[] DEFAULT NULL)
+    RETURNS TABLE (integration_id text, endpoint text, kind text, status text, pages integer,
+                   received bigint, inserted bigint, updated bigint, unchanged bigint, deleted bigint,
+                   started_at timestamptz, finished_at timestamptz, error text)
+    AS 'MODULE_PATHNAME', 'kombo_sync_delta' LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo.kombo_sync_delta(text, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.kombo_sync_delta(text, text[]) IS
+    'Fetches what changed since the last successful fetch. integration_id: NULL means all; what: changed models or '
+    'endpoint paths, NULL means everything subscribed. One row per endpoint. An endpoint that fails is a row with '
+    'status failed and a WARNING; raises on unknown names, without user mapping, while paused, read-only.';
+
+CREATE FUNCTION kombo.kombo_sync_full(integration_id text DEFAULT NULL, what text[] DEFAULT NULL)
+    RETURNS TABLE (integration_id text, endpoint text, kind text, status text, pages integer,
+                   received bigint, inserted bigint, updated bigint, unchanged bigint, deleted bigint,
+                   started_at timestamptz, finished_at timestamptz, error text)
+    AS 'MODULE_PATHNAME', 'kombo_sync_full' LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo.kombo_sync_full(text, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.kombo_sync_full(text, text[]) IS
+    'Fetches everything, repairs what differs, and marks or removes what Kombo no longer has. Parameters, rows and '
+    'errors as kombo.kombo_sync_delta.';
+
+CREATE FUNCTION kombo.check_connection(server text) RETURNS text
+    AS 'MODULE_PATHNAME', 'check_connection' LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo.check_connection(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.check_connection(text) IS
+    'Asks Kombo whether the key of a server is valid and returns the id of the environment it belongs to. Needs USAGE '
+    'on the server; raises on every network or API error.';
+
+CREATE FUNCTION kombo.integration_info(server text, integration_id text) RETURNS jsonb
+    AS 'MODULE_PATHNAME', 'integration_info' LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo.integration_info(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.integration_info(text, text) IS
+    'What Kombo says about an integration (tool, category, state). Needs USAGE on the server; raises on every network '
+    'or API error.';
+
+CREATE FUNCTION kombo.worker_state() RETURNS text
+    AS 'MODULE_PATHNAME', 'worker_state' LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo.worker_state() FROM PUBLIC;
+COMMENT ON FUNCTION kombo.worker_state() IS
+    'Whether a background worker can serve this database: "not preloaded" without shared_preload_libraries.';

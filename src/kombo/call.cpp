@@ -1,0 +1,119 @@
+#include "call.h"
+
+#include "page.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+namespace kombo {
+namespace {
+
+using std::chrono::milliseconds;
+
+// A 2xx answer this small may be an error envelope even where nobody checks its shape.
+constexpr size_t small_body = size_t{64} << 10;
+
+} // namespace
+
+Call::Call(Transfers &transfers, Request request, HttpOptions options, RetryPolicy policy, Check check)
+    : transfers_(&transfers), request_(std::move(request)), options_(std::move(options)), policy_(policy),
+      check_(std::move(check)), wake_at_(Clock::time_point::min()), random_(std::random_device()()) {}
+
+Call::~Call() {
+    if (transfer_) {
+        transfers_->cancel(*transfer_);
+    }
+}
+
+Call::Call(Call &&other) noexcept
+    : transfers_(other.transfers_), request_(std::move(other.request_)), options_(std::move(other.options_)),
+      policy_(other.policy_), check_(std::move(other.check_)), transfer_(std::exchange(other.transfer_, std::nullopt)),
+      wake_at_(std::exchange(other.wake_at_, std::nullopt)), result_(std::exchange(other.result_, std::nullopt)),
+      last_error_(std::move(other.last_error_)), retries_(other.retries_), random_(other.random_) {}
+
+void Call::advance(Clock::time_point now) {
+    if (transfer_) {
+        if (std::optional<Finished> finished = transfers_->take(*transfer_)) {
+            transfer_.reset();
+            finish(std::move(*finished), now);
+        }
+    } else if (wake_at_ && now >= *wake_at_) {
+        wake_at_.reset();
+        transfer_ = transfers_->start(request_, options_);
+    }
+}
+
+std::optional<Call::Clock::time_point> Call::wake_at() const {
+    return wake_at_;
+}
+
+Response Call::take() {
+    if (!result_) {
+        throw std::logic_error("the call is not done");
+    }
+    Finished result = std::move(*result_);
+    result_.reset();
+    if (auto *error = std::get_if<ApiError>(&result)) {
+        throw ApiError(std::move(*error));
+    }
+    return std::get<Response>(std::move(result));
+}
+
+void Call::finish(Finished finished, Clock::time_point now) {
+    if (auto *error = std::get_if<ApiError>(&finished)) {
+        fail(std::move(*error), now);
+        return;
+    }
+    auto &response = std::get<Response>(finished);
+    if (std::optional<ApiError> error = judge(response)) {
+        fail(std::move(*error), now);
+        return;
+    }
+    result_ = std::move(finished);
+}
+
+std::optional<ApiError> Call::judge(Response &response) const {
+    if (response.status < 200 || response.status > 299) {
+        return classify(response.status, response.body, response.headers);
+    }
+    if (response.body.size() <= small_body && is_error_envelope(response.body)) {
+        return classify(response.status, response.body, response.headers);
+    }
+    if (check_) {
+        try {
+            check_(response);
+        } catch (const MalformedBody &malformed) {
+            ApiError error(ErrorClass::MalformedBody, response.status, malformed.what());
+            error.retry_after = demanded_wait(response.status, response.headers);
+            return error;
+        }
+    }
+    return std::nullopt;
+}
+
+void Call::fail(ApiError error, Clock::time_point now) {
+    const bool too_long = error.retry_after && *error.retry_after > policy_.longest_wait;
+    if (!retryable(error) || too_long || retries_ >= policy_.max_retries) {
+        result_ = std::move(error);
+        return;
+    }
+    wake_at_ = now + back_off(error);
+    ++retries_;
+    last_error_ = std::move(error);
+}
+
+milliseconds Call::back_off(const ApiError &error) {
+    milliseconds ceiling = std::min(policy_.base, policy_.cap);
+    for (int i = 0; i < retries_ && ceiling < policy_.cap; ++i) {
+        ceiling = std::min(ceiling * 2, policy_.cap);
+    }
+    std::uniform_int_distribution<int64_t> jitter(0, std::max<int64_t>(0, ceiling.count()));
+    if (error.retry_after) {
+        // Later than demanded, never earlier, so that many callers do not come back at the same instant.
+        return *error.retry_after + std::min(milliseconds(jitter(random_)), policy_.base);
+    }
+    return milliseconds(jitter(random_));
+}
+
+} // namespace kombo

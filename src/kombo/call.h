@@ -1,0 +1,76 @@
+#pragma once
+
+#include "error.h"
+#include "http.h"
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <random>
+
+namespace kombo {
+
+/// How often and how long. Back-off is exponential with full jitter: a random time up to min(cap, base * 2^n).
+struct RetryPolicy {
+    int max_retries = 5;
+    std::chrono::milliseconds base{500};
+    std::chrono::milliseconds cap{30'000};
+    std::chrono::milliseconds longest_wait{60'000}; ///< a server that demands more fails the call at once
+};
+
+/// One logical GET with its retries: a state machine that never waits. The caller drives the transfers, and calls
+/// advance() after each of their events and when wake_at() has come.
+class Call {
+public:
+    using Clock = std::chrono::steady_clock;
+
+    /// Looks at a 2xx answer (and may take its body); throwing MalformedBody makes the call try again.
+    using Check = std::function<void(Response &)>;
+
+    /// `transfers` must outlive the call. Nothing happens before advance().
+    Call(Transfers &transfers, Request request, HttpOptions options, RetryPolicy policy, Check check = {});
+    ~Call();
+    Call(const Call &) = delete;
+    Call &operator=(const Call &) = delete;
+    Call(Call &&other) noexcept;
+    Call &operator=(Call &&) = delete;
+
+    /// Starts the request, notices its end, schedules and starts the retry. What `check` throws, other than
+    /// MalformedBody, goes through.
+    void advance(Clock::time_point now);
+
+    /// Whether take() has something to give.
+    bool done() const { return result_.has_value(); }
+
+    /// When a back-off ends; nullopt when none is running. Before the first advance(): the beginning of time.
+    std::optional<Clock::time_point> wake_at() const;
+
+    /// The answer (2xx, not an error envelope), once. Throws ApiError; std::logic_error where the call is not done().
+    Response take();
+
+    /// How many times the request was sent again.
+    int retries() const { return retries_; }
+
+    /// The error that caused the last retry; nullopt where there was none.
+    const std::optional<ApiError> &last_error() const { return last_error_; }
+
+private:
+    void finish(Finished finished, Clock::time_point now);
+    std::optional<ApiError> judge(Response &response) const;
+    void fail(ApiError error, Clock::time_point now);
+    std::chrono::milliseconds back_off(const ApiError &error);
+
+    Transfers *transfers_;
+    Request request_;
+    HttpOptions options_;
+    RetryPolicy policy_;
+    Check check_;
+    std::optional<Transfers::Id> transfer_;
+    std::optional<Clock::time_point> wake_at_;
+    std::optional<Finished> result_;
+    std::optional<ApiError> last_error_;
+    int retries_ = 0;
+    std::minstd_rand random_;
+};
+
+} // namespace kombo

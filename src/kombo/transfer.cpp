@@ -1,0 +1,138 @@
+#include "transfer.h"
+
+#include "transport_error.h"
+
+#include <algorithm>
+#include <new>
+#include <stdexcept>
+
+// CURLOPT_QUICK_EXIT, without which a silent name server holds up a cancel, came with this version.
+static_assert(LIBCURL_VERSION_NUM >= 0x075700, "libcurl 7.87 or later is needed");
+
+namespace kombo {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr size_t most_headers = 500;
+
+template <typename Value> void set(Transfer &transfer, CURLoption option, Value value) {
+    const CURLcode code = curl_easy_setopt(transfer.easy.get(), option, value);
+    if (code != CURLE_OK) {
+        throw std::runtime_error(std::string("libcurl refused a setting: ") + curl_easy_strerror(code));
+    }
+}
+
+curl_off_t get_info(const Transfer &transfer, CURLINFO info) {
+    curl_off_t value = 0;
+    curl_easy_getinfo(transfer.easy.get(), info, &value);
+    return value;
+}
+
+size_t on_body(char *data, size_t, size_t size, void *context) noexcept {
+    auto &transfer = *static_cast<Transfer *>(context);
+    std::string &body = transfer.response.body;
+    if (size > transfer.max_response_size - body.size()) {
+        transfer.too_large = true;
+        return 0;
+    }
+    return without_exception([&] { body.append(data, size); }) ? size : 0;
+}
+
+size_t on_header(char *data, size_t, size_t size, void *context) noexcept {
+    auto &transfer = *static_cast<Transfer *>(context);
+    const bool taken = without_exception([&] {
+        const std::string_view line(data, size);
+        if (line.substr(0, 5) == "HTTP/") {
+            transfer.response.headers.clear(); // a 1xx answer came before this one
+        } else if (transfer.response.headers.size() < most_headers) {
+            transfer.response.headers.add_line(line);
+        }
+    });
+    return taken ? size : 0;
+}
+
+void set_limits(Transfer &transfer, const HttpOptions &options) {
+    // The low-speed limit finds a dead connection; only the total timeout ends one that drips.
+    const long low_speed_seconds = std::max<long>(5, static_cast<long>(options.request_timeout.count() / 2000));
+    set(transfer, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));
+    set(transfer, CURLOPT_TIMEOUT_MS, static_cast<long>(options.request_timeout.count()));
+    set(transfer, CURLOPT_LOW_SPEED_LIMIT, 10L);
+    set(transfer, CURLOPT_LOW_SPEED_TIME, low_speed_seconds);
+    set(transfer, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(options.max_response_size));
+    transfer.max_response_size = options.max_response_size;
+}
+
+void set_connection(Transfer &transfer, const HttpOptions &options) {
+    set(transfer, CURLOPT_PROTOCOLS_STR, options.allow_http ? "https,http" : "https");
+    set(transfer, CURLOPT_FOLLOWLOCATION, 0L);
+    set(transfer, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
+    set(transfer, CURLOPT_PROXY, options.proxy.c_str()); // an empty one also keeps the environment out
+    set(transfer, CURLOPT_NOPROXY, "");
+    set(transfer, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    set(transfer, CURLOPT_SSL_VERIFYPEER, 1L);
+    set(transfer, CURLOPT_SSL_VERIFYHOST, 2L);
+    if (!options.ca_file.empty()) {
+        set(transfer, CURLOPT_CAINFO, options.ca_file.c_str());
+    }
+    set(transfer, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
+    set(transfer, CURLOPT_ACCEPT_ENCODING, "");
+    set(transfer, CURLOPT_NOSIGNAL, 1L);
+    set(transfer, CURLOPT_QUICK_EXIT, 1L);
+    set(transfer, CURLOPT_TCP_KEEPALIVE, 1L);
+}
+
+void set_request(Transfer &transfer, const Request &request) {
+    set(transfer, CURLOPT_URL, request.url.c_str());
+    for (const std::string &header : request.headers) {
+        curl_slist *const longer = curl_slist_append(transfer.request_headers.get(), header.c_str());
+        if (longer == nullptr) {
+            throw std::bad_alloc();
+        }
+        transfer.request_headers.release(); // appending hands on the same list
+        transfer.request_headers.reset(longer);
+    }
+    set(transfer, CURLOPT_HTTPHEADER, transfer.request_headers.get());
+    set(transfer, CURLOPT_WRITEFUNCTION, on_body);
+    set(transfer, CURLOPT_WRITEDATA, &transfer);
+    set(transfer, CURLOPT_HEADERFUNCTION, on_header);
+    set(transfer, CURLOPT_HEADERDATA, &transfer);
+    set(transfer, CURLOPT_ERRORBUFFER, transfer.error_text);
+    set(transfer, CURLOPT_PRIVATE, &transfer);
+}
+
+} // namespace
+
+void prepare(Transfer &transfer, const Request &request, const HttpOptions &options) {
+    transfer.easy.reset(curl_easy_init());
+    if (transfer.easy == nullptr) {
+        throw std::bad_alloc();
+    }
+    set_request(transfer, request);
+    set_connection(transfer, options);
+    set_limits(transfer, options);
+    transfer.started = Clock::now();
+    transfer.response.sent_at = current_timestamp();
+}
+
+Finished finish(Transfer &transfer, CURLcode code) {
+    const auto elapsed = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - transfer.started);
+    if (code != CURLE_OK) {
+        TransportFailure failure{code, transfer.error_text};
+        failure.elapsed = std::chrono::duration_cast<milliseconds>(elapsed);
+        failure.connected = get_info(transfer, CURLINFO_PRETRANSFER_TIME_T) > 0;
+        failure.too_large = transfer.too_large;
+        failure.max_response_size = transfer.max_response_size;
+        return transport_error(failure);
+    }
+    Response response = std::move(transfer.response);
+    long header_bytes = 0;
+    curl_easy_getinfo(transfer.easy.get(), CURLINFO_RESPONSE_CODE, &response.status);
+    curl_easy_getinfo(transfer.easy.get(), CURLINFO_HEADER_SIZE, &header_bytes);
+    response.elapsed = elapsed;
+    response.wire_bytes = static_cast<size_t>(header_bytes + get_info(transfer, CURLINFO_SIZE_DOWNLOAD_T));
+    return response;
+}
+
+} // namespace kombo

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "error.h"
+
+#include <chrono>
+#include <curl/curl.h>
+#include <string>
+
+namespace kombo {
+
+/// How a transfer ended without an answer.
+struct TransportFailure {
+    CURLcode code;
+    std::string detail;                  ///< curl's own words
+    std::chrono::milliseconds elapsed{}; ///< since the start
+    bool connected = false;              ///< the connection, TLS included, was up
+    bool too_large = false;              ///< we stopped at max_response_size
+    size_t max_response_size = 0;
+};
+
+/// The error of class Transport for it: what happened in our words, then curl's.
+ApiError transport_error(const TransportFailure &failure);
+
+} // namespace kombo

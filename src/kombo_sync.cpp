@@ -1,0 +1,12 @@
+#include "pg/headers.h"
+#include "pg/settings.h"
+
+// With -fvisibility=hidden PostgreSQL 15 would not find even the magic block.
+#pragma GCC visibility push(default)
+extern "C" {
+PG_MODULE_MAGIC;
+void _PG_init(void);
+}
+#pragma GCC visibility pop
+
+void _PG_init(void) { pg::settings::define(); }

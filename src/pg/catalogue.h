@@ -1,0 +1,19 @@
+#pragma once
+
+#include "sync/batch.h"
+#include "sync/catalogue.h"
+#include "sync/plan.h"
+
+#include <string>
+
+namespace pg {
+
+/// Reads the catalogue tables. Tables that do not exist yet are left out together with what needs them, unless an
+/// endpoint's own table is missing (the endpoint is left out, then). Only tables of schema kombo that `sync_role` owns
+/// and that are no members of the extension are written. Throws syncer::InvalidRequest for rows that make no sense.
+syncer::Catalogue load_catalogue(const std::string &category, unsigned sync_role);
+
+/// Reads what is in force for one integration: an entry for every endpoint of the catalogue.
+syncer::States load_states(const syncer::Catalogue &catalogue, const std::string &integration_id);
+
+} // namespace pg

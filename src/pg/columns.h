@@ -1,0 +1,12 @@
+#pragma once
+
+#include "pg/spi.h"
+#include "sync/batch.h"
+
+namespace pg {
+
+/// Adds to `params` an array per carried field of the set, and with Mode::Replace one of `extra`, in the order that
+/// statements::write expects.
+void add_columns(Params &params, const syncer::Table &table, const syncer::RowSet &set);
+
+} // namespace pg

@@ -1,0 +1,181 @@
+#include "pg/spi.h"
+
+namespace pg {
+
+namespace {
+
+constexpr int64_t epoch_difference = INT64CONST(946684800) * 1000000; // 1970 to 2000
+
+/// Statements prepared in this session, by their text.
+std::unordered_map<std::string, SPIPlanPtr> &prepared() {
+    static std::unordered_map<std::string, SPIPlanPtr> plans;
+    return plans;
+}
+
+SPIPlanPtr prepare(const std::string &sql, const std::vector<Oid> &types) {
+    const auto known = prepared().find(sql);
+    if (known != prepared().end()) return known->second;
+    SPIPlanPtr plan = guard([&]() -> SPIPlanPtr {
+        SPIPlanPtr made = SPI_prepare(sql.c_str(), static_cast<int>(types.size()), const_cast<Oid *>(types.data()));
+        if (made == nullptr) elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
+        SPI_keepplan(made);
+        return made;
+    });
+    prepared().emplace(sql, plan);
+    return plan;
+}
+
+/// Makes sure that the statement's generic plan exists and was made under settings that leave the planner only key
+/// lookups. Costs nothing once the plan is there.
+void plan_by_key(SPIPlanPtr plan) {
+    const int level = NewGUCNestLevel();
+    for (const char *setting : {"enable_seqscan", "enable_hashjoin", "enable_mergejoin"})
+        set_config_option(setting, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    CachedPlan *cached = SPI_plan_get_cached_plan(plan);
+    if (cached) ReleaseCachedPlan(cached, CurrentResourceOwner);
+    AtEOXact_GUC(false, level);
+}
+
+} // namespace
+
+Spi::Spi() : exceptions_(std::uncaught_exceptions()) {
+    guard([] { SPI_connect(); });
+}
+
+Spi::~Spi() {
+    if (std::uncaught_exceptions() == exceptions_) SPI_finish();
+}
+
+Params &Params::add(Oid type, Datum value, bool null) {
+    types_.push_back(type);
+    values_.push_back(value);
+    nulls_.push_back(null ? 'n' : ' ');
+    return *this;
+}
+
+Params &Params::text(std::string_view value) { return add(TEXTOID, text_datum(value)); }
+
+Params &Params::maybe_text(const std::optional<std::string> &value) {
+    return value ? text(std::string_view(*value)) : add(TEXTOID, 0, true);
+}
+
+Params &Params::jsonb(std::string_view json) {
+    const std::string terminated(json);
+    return add(JSONBOID,
+               guard([&] { return DirectFunctionCall1(jsonb_in, CStringGetDatum(terminated.c_str())); }));
+}
+
+Params &Params::integer(int64_t value) { return add(INT8OID, Int64GetDatum(value)); }
+
+Params &Params::boolean(bool value) { return add(BOOLOID, BoolGetDatum(value)); }
+
+Params &Params::instant(std::optional<kombo::Timestamp> value) {
+    return value ? add(TIMESTAMPTZOID, TimestampTzGetDatum(to_timestamptz(*value))) : add(TIMESTAMPTZOID, 0, true);
+}
+
+Params &Params::texts(const std::vector<std::string_view> &values) {
+    return add(TEXTARRAYOID, guard([&] {
+                   auto *elements = static_cast<Datum *>(palloc(sizeof(Datum) * (values.size() + 1)));
+                   for (size_t i = 0; i < values.size(); ++i)
+                       elements[i] = PointerGetDatum(
+                           cstring_to_text_with_len(values[i].data(), static_cast<int>(values[i].size())));
+                   return PointerGetDatum(
+                       construct_array(elements, static_cast<int>(values.size()), TEXTOID, -1, false, TYPALIGN_INT));
+               }));
+}
+
+Params &Params::texts(const std::vector<std::string> &values) {
+    return texts(std::vector<std::string_view>(values.begin(), values.end()));
+}
+
+Params &Params::integers(const std::vector<uint64_t> &values) {
+    return add(INT8ARRAYOID, guard([&] {
+                   const size_t bytes = ARR_OVERHEAD_NONULLS(1) + values.size() * sizeof(int64);
+                   auto *array = static_cast<ArrayType *>(palloc0(bytes));
+                   SET_VARSIZE(array, bytes);
+                   array->ndim = 1;
+                   array->elemtype = INT8OID;
+                   ARR_DIMS(array)[0] = static_cast<int>(values.size());
+                   ARR_LBOUND(array)[0] = 1;
+                   if (values.empty()) array->ndim = 0;
+                   else memcpy(ARR_DATA_PTR(array), values.data(), values.size() * sizeof(int64));
+                   return PointerGetDatum(array);
+               }));
+}
+
+Params &Params::datum(Oid type, Datum value) { return add(type, value); }
+
+Result::~Result() {
+    if (table_) SPI_freetuptable(table_);
+}
+
+bool Result::null(uint64_t row, int column) const {
+    bool is_null = false;
+    SPI_getbinval(table_->vals[row], table_->tupdesc, column, &is_null);
+    return is_null;
+}
+
+std::optional<std::string> Result::maybe(uint64_t row, int column) const {
+    char *value = guard([&] { return SPI_getvalue(table_->vals[row], table_->tupdesc, column); });
+    if (!value) return std::nullopt;
+    std::string text(value);
+    pfree(value);
+    return text;
+}
+
+std::string Result::text(uint64_t row, int column) const { return maybe(row, column).value_or(""); }
+
+int64_t Result::integer(uint64_t row, int column) const {
+    bool is_null = false;
+    return DatumGetInt64(SPI_getbinval(table_->vals[row], table_->tupdesc, column, &is_null));
+}
+
+bool Result::boolean(uint64_t row, int column) const {
+    bool is_null = false;
+    return DatumGetBool(SPI_getbinval(table_->vals[row], table_->tupdesc, column, &is_null)) && !is_null;
+}
+
+std::optional<kombo::Timestamp> Result::instant(uint64_t row, int column) const {
+    bool is_null = false;
+    const Datum value = SPI_getbinval(table_->vals[row], table_->tupdesc, column, &is_null);
+    if (is_null) return std::nullopt;
+    return from_timestamptz(DatumGetTimestampTz(value));
+}
+
+Result execute(const std::string &sql, const Params &params, Planning planning) {
+    SPIPlanPtr plan = prepare(sql, params.types());
+    guard([&] {
+        if (planning == Planning::ByKey) plan_by_key(plan);
+        const int code = SPI_execute_plan(plan, const_cast<Datum *>(params.values().data()), params.nulls().data(),
+                                          false, 0);
+        if (code < 0) elog(ERROR, "could not run a statement: %s", SPI_result_code_string(code));
+    });
+    return {SPI_tuptable, SPI_processed};
+}
+
+void for_each_text(const std::string &sql, const Params &params, const std::function<void(std::string_view)> &take) {
+    constexpr long rows_at_a_time = 5000;
+    SPIPlanPtr plan = prepare(sql, params.types());
+    Portal portal = guard([&] {
+        return SPI_cursor_open(nullptr, plan, const_cast<Datum *>(params.values().data()), params.nulls().data(),
+                               false);
+    });
+    while (true) {
+        guard([&] { SPI_cursor_fetch(portal, true, rows_at_a_time); });
+        const Result rows(SPI_tuptable, SPI_processed);
+        if (rows.size() == 0) break;
+        for (uint64_t i = 0; i < rows.size(); ++i) take(rows.text(i, 1));
+    }
+    guard([&] { SPI_cursor_close(portal); });
+}
+
+Datum text_datum(std::string_view value) {
+    return guard(
+        [&] { return PointerGetDatum(cstring_to_text_with_len(value.data(), static_cast<int>(value.size()))); });
+}
+
+TimestampTz to_timestamptz(kombo::Timestamp value) { return value.micros - epoch_difference; }
+
+kombo::Timestamp from_timestamptz(TimestampTz value) { return {value + epoch_difference}; }
+
+} // namespace pg

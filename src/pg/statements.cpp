@@ -1,0 +1,144 @@
+#include "pg/statements.h"
+
+#include "pg/guard.h"
+
+#include <algorithm>
+
+namespace pg::statements {
+
+namespace {
+
+std::string quoted(const std::string &identifier) {
+    return guard([&] { return quote_identifier(identifier.c_str()); });
+}
+
+std::string number(size_t n) { return std::to_string(n); }
+
+/// "a, b, c" of what `piece` makes of each element.
+template <class Elements, class Piece> std::string list(const Elements &elements, const char *separator, Piece piece) {
+    std::string text;
+    for (const auto &element : elements) text += (text.empty() ? "" : separator) + piece(element);
+    return text;
+}
+
+/// A column of the source rows: the field's column, its type, and its name in the source (c1, c2, …).
+struct Source {
+    std::string column;
+    std::string type;
+    std::string name;
+    bool key;
+};
+
+std::vector<Source> sources_of(const syncer::Table &table, const syncer::RowSet &set) {
+    std::vector<Source> sources;
+    for (size_t i = 0; i < table.fields.size(); ++i) {
+        const syncer::Field &field = table.fields[i];
+        if (set.columns.test(i))
+            sources.push_back({quoted(field.column), type_name(field.type), "c" + number(sources.size() + 1), field.key});
+    }
+    if (set.mode == syncer::Mode::Replace)
+        sources.push_back({"extra", "jsonb", "c" + number(sources.size() + 1), false});
+    return sources;
+}
+
+} // namespace
+
+std::string write(const syncer::Table &table, const syncer::RowSet &set) {
+    const std::vector<Source> sources = sources_of(table, set);
+    std::vector<Source> keys;
+    std::vector<Source> values;
+    std::partition_copy(sources.begin(), sources.end(), std::back_inserter(keys), std::back_inserter(values),
+                        [](const Source &source) { return source.key; });
+    const auto changed_at = std::find_if(values.begin(), values.end(),
+                                         [](const Source &source) { return source.column == "changed_at"; });
+
+    size_t parameter = 3;
+    const std::string arrays =
+        list(sources, ", ", [&](const Source &s) { return "$" + number(++parameter) + "::" + s.type + "[]"; });
+    const std::string names = list(sources, ", ", [](const Source &s) { return s.name; });
+    const std::string by_key = list(keys, " AND ", [](const Source &s) { return "t." + s.column + " = n." + s.name; });
+
+    // Compared as images, so that a number's digits count and NULLs are equal. The casts make a record of it, which
+    // keeps PostgreSQL from comparing column by column, and tolerate a column that the user gave another type.
+    std::string verdict = "CASE WHEN d.found IS NULL THEN 0 ";
+    if (set.mode == syncer::Mode::InsertLinked || values.empty()) {
+        verdict += "ELSE 2 END";
+    } else {
+        if (changed_at != values.end())
+            verdict += "WHEN " + written_since("d") + " AND n." + changed_at->name + " < d.changed_at THEN 2 ";
+        verdict += "WHEN d.image *<> ROW(" + list(values, ", ", [](const Source &s) { return "n." + s.name; }) +
+                   ")::record THEN 1 ELSE 2 END";
+    }
+    std::string stored = "true AS found, t.synced_at";
+    if (changed_at != values.end()) stored += ", t.changed_at";
+    if (!values.empty())
+        stored += ", ROW(" + list(values, ", ", [](const Source &s) { return "t." + s.column + "::" + s.type; }) +
+                  ")::record AS image";
+
+    const std::string update =
+        set.mode == syncer::Mode::InsertLinked || values.empty()
+            ? "DO NOTHING"
+            : "DO UPDATE SET " +
+                  list(values, ", ", [](const Source &s) { return s.column + " = excluded." + s.column; }) +
+                  ", synced_at = excluded.synced_at";
+    // LATERAL with OFFSET 0 is never flattened: each source row looks its stored row up by key.
+    return "WITH s AS MATERIALIZED (SELECT n.*, " + verdict + " AS verdict FROM unnest(" + arrays + ") AS n(" + names +
+           ") LEFT JOIN LATERAL (SELECT " + stored + " FROM " + qualified(table) +
+           " t WHERE t.integration_id = $1 AND " + by_key + " OFFSET 0) d ON true), w AS (INSERT INTO " +
+           qualified(table) + " AS t (integration_id, " + list(sources, ", ", [](const Source &s) { return s.column; }) +
+           ", synced_at) SELECT $1, " + names + ", $3 FROM s WHERE verdict < 2 ON CONFLICT (integration_id, " +
+           list(keys, ", ", [](const Source &s) { return s.column; }) + ") " + update +
+           ") SELECT count(*) FILTER (WHERE verdict = 0), count(*) FILTER (WHERE verdict = 1), "
+           "count(*) FILTER (WHERE verdict = 2) FROM s";
+}
+
+std::string shrink(const syncer::Table &table, const std::string &parent_column) {
+    std::vector<std::string> keys;
+    for (const syncer::Field &field : table.fields)
+        if (field.key) keys.push_back(quoted(field.column));
+    size_t parameter = 4;
+    const std::string kept = list(keys, ", ", [&](const std::string &) { return "$" + number(++parameter) + "::text[]"; });
+    const std::string stored = list(keys, ", ", [](const std::string &key) { return "t." + key; });
+    const std::string gone = "WITH gone AS (SELECT d.* FROM unnest($4::text[]) AS p(id) CROSS JOIN LATERAL (SELECT " +
+                             stored + " FROM " + qualified(table) + " t WHERE t.integration_id = $1 AND t." +
+                             quoted(parent_column) + " = p.id" +
+                             (table.join ? "" : " AND t.remote_deleted_at IS NULL") + " AND NOT coalesce(" +
+                             written_since("t") + ", false) OFFSET 0) d WHERE (" +
+                             list(keys, ", ", [](const std::string &key) { return "d." + key; }) +
+                             ") NOT IN (SELECT * FROM unnest(" + kept + "))) ";
+    const std::string match = list(keys, " AND ", [](const std::string &key) { return "t." + key + " = g." + key; });
+    if (table.join)
+        return gone + "DELETE FROM " + qualified(table) + " t USING gone g WHERE t.integration_id = $1 AND " + match;
+    return gone + "UPDATE " + qualified(table) +
+           " t SET remote_deleted_at = $3, synced_at = $3 FROM gone g WHERE t.integration_id = $1 AND " + match;
+}
+
+std::string qualified(const syncer::Table &table) { return "kombo." + quoted(table.name); }
+
+std::string live() { return "t.integration_id = $1 AND t.remote_deleted_at IS NULL"; }
+
+std::string written_since(const std::string &alias) {
+    return "(" + alias + ".synced_at > $2 AND " + alias + ".synced_at <= $3)";
+}
+
+const char *type_name(syncer::Type type) {
+    switch (type) {
+    case syncer::Type::Text:
+        return "text";
+    case syncer::Type::Boolean:
+        return "boolean";
+    case syncer::Type::Numeric:
+        return "numeric";
+    case syncer::Type::Date:
+        return "date";
+    case syncer::Type::Time:
+        return "time";
+    case syncer::Type::Timestamptz:
+        return "timestamptz";
+    case syncer::Type::Jsonb:
+        return "jsonb";
+    }
+    return "text";
+}
+
+} // namespace pg::statements

@@ -1,0 +1,34 @@
+#pragma once
+
+#include "sync/batch.h"
+#include "sync/catalogue.h"
+
+#include <string>
+#include <vector>
+
+/// The SQL texts by which rows are written. Every identifier is quoted, every value a parameter.
+namespace pg::statements {
+
+/// One statement that writes rows of a set. $1 integration id, $2 when the page was requested, $3 now, then an array per
+/// carried field in the table's order, and with Mode::Replace an array of `extra`. Returns the numbers of inserted,
+/// updated and unchanged rows. Equal rows are dropped in a join before the insert: no tuple lock, no WAL, no trigger.
+std::string write(const syncer::Table &table, const syncer::RowSet &set);
+
+/// Removes from lists what is no longer in them: an owned child is marked deleted, a join row goes. $1 integration id,
+/// $2 when the page was requested, $3 now, $4 parents, then an array per key column of what the lists hold.
+std::string shrink(const syncer::Table &table, const std::string &parent_column);
+
+/// The name of a data table, qualified and quoted.
+std::string qualified(const syncer::Table &table);
+
+/// `integration_id = $1 AND …` of an own table's rows that are no tombstones.
+std::string live();
+
+/// A row is not touched by what was asked for before it was written: `$2` is when that was, `$3` now. A time that lies
+/// in the future was put there by hand and does not count.
+std::string written_since(const std::string &alias);
+
+/// PostgreSQL's name of the type.
+const char *type_name(syncer::Type type);
+
+} // namespace pg::statements

@@ -1,0 +1,274 @@
+#include "pg/store.h"
+
+#include "pg/columns.h"
+#include "pg/memory.h"
+#include "pg/settings.h"
+#include "pg/statements.h"
+#include "sync/run.h"
+#include "sync/watermark.h"
+
+namespace pg {
+
+namespace {
+
+using statements::qualified;
+
+std::string quoted(const std::string &identifier) {
+    return guard([&] { return quote_identifier(identifier.c_str()); });
+}
+
+bool is_top_level(const syncer::Nested &nested) { return nested.json_path.find('.') == std::string::npos; }
+
+} // namespace
+
+SqlStore::SqlStore(const syncer::Catalogue &catalogue, std::string integration_id)
+    : catalogue_(catalogue), integration_id_(std::move(integration_id)) {
+    const Result rows =
+        execute("SELECT DISTINCT endpoint FROM kombo.rejected_records WHERE integration_id = $1", key());
+    for (uint64_t i = 0; i < rows.size(); ++i) has_parked_[rows.text(i, 1)] = true;
+}
+
+void SqlStore::write(const syncer::Endpoint &endpoint, const syncer::Batch &batch, kombo::Timestamp requested_at,
+                     syncer::TableCounts &counts) {
+    const MemoryScope page;
+    for (const syncer::RowSet &set : batch.sets)
+        if (!set.rows.empty()) write_set(set, requested_at, counts);
+    for (const syncer::ListSet &list : batch.lists) write_list(endpoint, list, requested_at, counts);
+}
+
+void SqlStore::write_set(const syncer::RowSet &set, kombo::Timestamp requested_at, syncer::TableCounts &counts) {
+    Params params = key();
+    params.instant(requested_at).instant(kombo::current_timestamp());
+    add_columns(params, table(set.table), set);
+    const Result written = execute(statements::write(table(set.table), set), params, Planning::ByKey);
+    syncer::RowCounts &count = counts[set.table];
+    count.inserted += written.integer(0, 1);
+    count.updated += written.integer(0, 2);
+    count.unchanged += written.integer(0, 3);
+}
+
+void SqlStore::write_list(const syncer::Endpoint &endpoint, const syncer::ListSet &list, kombo::Timestamp requested_at,
+                          syncer::TableCounts &counts) {
+    const syncer::Nested &nested = endpoint.nested[list.nested];
+    Params params = key();
+    params.instant(requested_at).instant(kombo::current_timestamp()).texts(list.parents);
+    for (const auto &column : list.kept) params.texts(column);
+    const Result gone = execute(statements::shrink(table(nested.table), nested.parent_column), params, Planning::ByKey);
+    counts[nested.table].deleted += static_cast<int64_t>(gone.size());
+}
+
+uint64_t SqlStore::hash(std::string_view id) {
+    // The same as SQL's hashtextextended(id COLLATE "C", 0).
+    return DatumGetUInt64(
+        hash_any_extended(reinterpret_cast<const unsigned char *>(id.data()), static_cast<int>(id.size()), 0));
+}
+
+int64_t SqlStore::live_rows(const syncer::Endpoint &endpoint) {
+    return execute("SELECT count(*) FROM " + qualified(table(endpoint.table)) + " t WHERE " + statements::live(), key())
+        .integer(0, 1);
+}
+
+std::vector<std::string> SqlStore::missing(const syncer::Endpoint &endpoint, const std::vector<uint64_t> &seen,
+                                           kombo::Timestamp since) {
+    const MemoryScope scope;
+    Params params = key();
+    params.instant(since).instant(kombo::current_timestamp()).integers(seen);
+    std::vector<std::string> ids;
+    for_each_text("SELECT t.id FROM " + qualified(table(endpoint.table)) + " t WHERE " + statements::live() +
+                      " AND NOT coalesce(" + statements::written_since("t") +
+                      ", false) AND NOT EXISTS (SELECT FROM unnest($4::bigint[]) AS seen(hash) WHERE seen.hash = "
+                      "hashtextextended(t.id COLLATE \"C\", 0))",
+                  params, [&](std::string_view id) { ids.emplace_back(id); });
+    return ids;
+}
+
+void SqlStore::remove(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids, syncer::OnMissing how,
+                      syncer::TableCounts &counts) {
+    if (ids.empty()) return;
+    const MemoryScope scope;
+    const auto run = [&](size_t target, const std::string &column, bool mark) {
+        Params params = key();
+        params.texts(ids);
+        std::string sql;
+        if (mark) {
+            params.instant(kombo::current_timestamp());
+            sql = "UPDATE " + qualified(table(target)) + " t SET remote_deleted_at = $3, synced_at = $3 WHERE " +
+                  statements::live();
+        } else {
+            sql = "DELETE FROM " + qualified(table(target)) + " t WHERE t.integration_id = $1";
+        }
+        const Result gone = execute(sql + " AND t." + quoted(column) + " = ANY ($2)", params, Planning::ByKey);
+        counts[target].deleted += static_cast<int64_t>(gone.size());
+    };
+    for (const syncer::Nested &nested : endpoint.nested) {
+        if (!is_top_level(nested)) continue;
+        if (nested.relation == syncer::Relation::Join) run(nested.table, nested.parent_column, false);
+        if (nested.relation == syncer::Relation::Owned)
+            run(nested.table, nested.parent_column, how == syncer::OnMissing::Mark);
+    }
+    run(endpoint.table, "id", how == syncer::OnMissing::Mark);
+}
+
+void SqlStore::remove_orphans(const syncer::Endpoint &endpoint,
+                              const std::function<bool(size_t)> &own_endpoint_subscribed, syncer::TableCounts &counts) {
+    for (const syncer::Nested &nested : endpoint.nested) {
+        if (!is_top_level(nested)) continue;
+        const bool join = nested.relation == syncer::Relation::Join;
+        if (!join && (nested.relation != syncer::Relation::Owned || own_endpoint_subscribed(nested.table))) continue;
+        Params params = key();
+        if (!join) params.instant(kombo::current_timestamp());
+        const std::string change =
+            join ? "DELETE FROM " + qualified(table(nested.table)) + " t WHERE t.integration_id = $1"
+                 : "UPDATE " + qualified(table(nested.table)) +
+                       " t SET remote_deleted_at = $2, synced_at = $2 WHERE " + statements::live();
+        const Result gone =
+            execute(change + " AND NOT EXISTS (SELECT FROM " + qualified(table(endpoint.table)) +
+                        " p WHERE p.integration_id = $1 AND p.id = t." + quoted(nested.parent_column) + ")",
+                    params);
+        counts[nested.table].deleted += static_cast<int64_t>(gone.size());
+    }
+}
+
+void SqlStore::purge(const syncer::Endpoint &endpoint, kombo::Timestamp before, syncer::TableCounts &counts) {
+    const MemoryScope scope;
+    std::vector<std::string> ids;
+    Params params = key();
+    params.instant(before);
+    for_each_text("SELECT t.id FROM " + qualified(table(endpoint.table)) +
+                      " t WHERE t.integration_id = $1 AND t.remote_deleted_at < $2",
+                  params, [&](std::string_view id) { ids.emplace_back(id); });
+    syncer::TableCounts purged;
+    remove(endpoint, ids, syncer::OnMissing::Delete, purged);
+    for (const auto &[index, count] : purged) // `deleted` of the run's own table is the sweep's alone
+        if (index != endpoint.table) counts[index].deleted += count.deleted;
+}
+
+void SqlStore::park(const syncer::Endpoint &endpoint, std::optional<std::string_view> id, const std::string &record,
+                    const std::string &sqlstate, const std::string &error) {
+    const MemoryScope scope;
+    if (id) unpark(endpoint, {*id});
+    Params params = key();
+    params.text(endpoint.path)
+        .maybe_text(id ? std::optional<std::string>(*id) : std::nullopt)
+        .jsonb(record)
+        .text(sqlstate)
+        .text(error)
+        .instant(kombo::current_timestamp());
+    execute("INSERT INTO kombo.rejected_records (integration_id, endpoint, record_id, record, sqlstate, error, "
+            "rejected_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            params);
+    has_parked_[endpoint.path] = true;
+}
+
+void SqlStore::unpark(const syncer::Endpoint &endpoint, const std::vector<std::string_view> &ids) {
+    if (!has_parked_[endpoint.path]) return;
+    const MemoryScope scope;
+    Params params = key();
+    params.text(endpoint.path).texts(ids);
+    execute("DELETE FROM kombo.rejected_records r WHERE r.integration_id = $1 AND r.endpoint = $2 AND r.record_id = "
+            "ANY ($3)",
+            params);
+}
+
+void SqlStore::unpark_before(const syncer::Endpoint &endpoint, kombo::Timestamp before) {
+    if (!has_parked_[endpoint.path]) return;
+    Params params = key();
+    params.text(endpoint.path).instant(before);
+    execute("DELETE FROM kombo.rejected_records r WHERE r.integration_id = $1 AND r.endpoint = $2 AND r.rejected_at < "
+            "$3",
+            params);
+}
+
+void SqlStore::succeeded(const syncer::Task &task, const syncer::States &states, const syncer::RunResult &result,
+                         kombo::Timestamp watermark) {
+    const bool full = task.kind == syncer::Kind::Full;
+    const auto old = states.at(task.endpoint->path).watermark;
+    Params params = key();
+    params.text(task.endpoint->path)
+        .instant(syncer::advance(old, watermark))
+        .text(std::string_view(syncer::name(result.status)))
+        .instant(result.finished_at)
+        .boolean(full)
+        .maybe_text(result.error.empty() ? std::nullopt : std::optional(result.error))
+        .instant(result.started_at);
+    execute(R"(
+        INSERT INTO kombo.sync_state AS s
+            (integration_id, endpoint, watermark, last_status, last_success_at, last_full_at, last_error)
+        VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN $8 END, $7)
+        ON CONFLICT (integration_id, endpoint) DO UPDATE SET
+            watermark = excluded.watermark, last_status = excluded.last_status,
+            last_success_at = excluded.last_success_at,
+            last_full_at = coalesce(excluded.last_full_at, s.last_full_at),
+            failures = 0, next_attempt_at = NULL, last_error = excluded.last_error,
+            accept_sweep = s.accept_sweep AND NOT $6)",
+            params);
+    for (const syncer::Endpoint *implied : task.implied) {
+        const auto state = states.find(implied->path);
+        if (state == states.end() || !state->second.watermark) continue;
+        if (task.updated_after && *state->second.watermark < *task.updated_after) continue;
+        Params of_implied = key();
+        of_implied.text(implied->path).instant(watermark).instant(result.finished_at);
+        execute("UPDATE kombo.sync_state s SET watermark = greatest(s.watermark, $3), last_success_at = $4 "
+                "WHERE s.integration_id = $1 AND s.endpoint = $2 AND s.watermark IS NOT NULL",
+                of_implied);
+    }
+}
+
+void SqlStore::failed(const syncer::Task &task, const syncer::RunResult &result) {
+    Params params = key();
+    params.text(task.endpoint->path).text(std::string_view(syncer::name(result.status))).text(result.error);
+    // Only a failure counts as one: that Kombo is not ready, or lacks a model, is nobody's fault.
+    params.boolean(result.status == syncer::Status::Failed);
+    execute(R"(
+        INSERT INTO kombo.sync_state AS s (integration_id, endpoint, last_status, last_error, failures)
+        VALUES ($1, $2, $3, $4, CASE WHEN $5 THEN 1 ELSE 0 END)
+        ON CONFLICT (integration_id, endpoint) DO UPDATE SET
+            last_status = excluded.last_status, last_error = excluded.last_error,
+            failures = s.failures + excluded.failures)",
+            params);
+}
+
+void SqlStore::record_run(const syncer::Task &task, const syncer::RunResult &result) {
+    const MemoryScope scope;
+    const auto own = result.counts.find(task.endpoint->table);
+    const syncer::RowCounts rows = own == result.counts.end() ? syncer::RowCounts() : own->second;
+    Params params = key();
+    params.text(task.endpoint->path)
+        .text(std::string_view(syncer::name(result.kind)))
+        .text(result.trigger)
+        .text(std::string_view(syncer::name(result.status)))
+        .instant(result.started_at)
+        .instant(result.finished_at);
+    for (const int64_t count : {static_cast<int64_t>(result.pages), result.received, rows.inserted, rows.updated,
+                                rows.unchanged, rows.deleted, static_cast<int64_t>(result.bytes),
+                                static_cast<int64_t>(result.retries)})
+        params.integer(count);
+    params.jsonb(rows_by_table(result.counts)).jsonb(result.oddities.json());
+    params.maybe_text(result.error.empty() ? std::nullopt : std::optional(result.error)).boolean(result.oddities.empty());
+    execute(R"(
+        INSERT INTO kombo.sync_runs (integration_id, endpoint, kind, trigger, status, started_at, finished_at, pages,
+            received, inserted, updated, unchanged, deleted, bytes, retries, rows_by_table, warnings, error)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+            CASE WHEN $19 THEN NULL ELSE $17 END, $18))",
+            params);
+}
+
+std::string SqlStore::rows_by_table(const syncer::TableCounts &counts) const {
+    std::string json = "{";
+    for (const auto &[index, count] : counts) {
+        if (json.size() > 1) json += ", ";
+        json += syncer::json_quote(table(index).name) + ": {\"inserted\": " + std::to_string(count.inserted) +
+                ", \"updated\": " + std::to_string(count.updated) +
+                ", \"unchanged\": " + std::to_string(count.unchanged) +
+                ", \"deleted\": " + std::to_string(count.deleted) + "}";
+    }
+    return json + "}";
+}
+
+void prune_runs() {
+    Params params;
+    params.instant(kombo::current_timestamp() - std::chrono::minutes(settings::retention_minutes));
+    execute("DELETE FROM kombo.sync_runs r WHERE r.finished_at < $1", params);
+}
+
+} // namespace pg

@@ -1,0 +1,54 @@
+#pragma once
+
+#include "pg/spi.h"
+#include "sync/store.h"
+
+namespace pg {
+
+/// The writes of one integration's sync, as SQL on the data and state tables. Needs an open SPI connection.
+class SqlStore : public syncer::Store {
+  public:
+    SqlStore(const syncer::Catalogue &catalogue, std::string integration_id);
+
+    void in_subtransaction(const std::function<void()> &body) override { subtransaction(body); }
+    void write(const syncer::Endpoint &endpoint, const syncer::Batch &batch, kombo::Timestamp requested_at,
+               syncer::TableCounts &counts) override;
+    uint64_t hash(std::string_view id) override;
+    int64_t live_rows(const syncer::Endpoint &endpoint) override;
+    std::vector<std::string> missing(const syncer::Endpoint &endpoint, const std::vector<uint64_t> &seen,
+                                     kombo::Timestamp since) override;
+    void remove(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids, syncer::OnMissing how,
+                syncer::TableCounts &counts) override;
+    void remove_orphans(const syncer::Endpoint &endpoint, const std::function<bool(size_t)> &own_endpoint_subscribed,
+                        syncer::TableCounts &counts) override;
+    void purge(const syncer::Endpoint &endpoint, kombo::Timestamp before, syncer::TableCounts &counts) override;
+    void park(const syncer::Endpoint &endpoint, std::optional<std::string_view> id, const std::string &record,
+              const std::string &sqlstate, const std::string &error) override;
+    void unpark(const syncer::Endpoint &endpoint, const std::vector<std::string_view> &ids) override;
+    void unpark_before(const syncer::Endpoint &endpoint, kombo::Timestamp before) override;
+    void succeeded(const syncer::Task &task, const syncer::States &states, const syncer::RunResult &result,
+                   kombo::Timestamp watermark) override;
+    void failed(const syncer::Task &task, const syncer::RunResult &result) override;
+    void record_run(const syncer::Task &task, const syncer::RunResult &result) override;
+
+  private:
+    Params key() const {
+        Params params;
+        params.text(integration_id_);
+        return params;
+    }
+    const syncer::Table &table(size_t index) const { return catalogue_.tables[index]; }
+    void write_set(const syncer::RowSet &set, kombo::Timestamp requested_at, syncer::TableCounts &counts);
+    void write_list(const syncer::Endpoint &endpoint, const syncer::ListSet &list, kombo::Timestamp requested_at,
+                    syncer::TableCounts &counts);
+    std::string rows_by_table(const syncer::TableCounts &counts) const;
+
+    const syncer::Catalogue &catalogue_;
+    std::string integration_id_;
+    std::map<std::string, bool> has_parked_;
+};
+
+/// Deletes run records that are older than kombo_sync.retention.
+void prune_runs();
+
+} // namespace pg

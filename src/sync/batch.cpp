@@ -1,0 +1,64 @@
+#include "sync/batch.h"
+
+#include <array>
+#include <cstdio>
+
+namespace syncer {
+
+namespace {
+constexpr size_t most_told_apart = 100;
+constexpr std::array<const char *, 5> kind_names = {"unknown key", "value does not fit its column",
+                                                    "U+0000 replaced by U+FFFD",
+                                                    "unpaired surrogate replaced by U+FFFD",
+                                                    "number beyond numeric kept as text"};
+} // namespace
+
+void Oddities::add(Kind kind, std::string_view table, std::string_view key, uint64_t count) {
+    auto name = std::make_tuple(kind, std::string(table), std::string(key));
+    if (counts_.size() >= most_told_apart && counts_.find(name) == counts_.end()) {
+        counts_[std::make_tuple(kind, std::string(table), std::string("(others)"))] += count;
+        return;
+    }
+    counts_[std::move(name)] += count;
+}
+
+void Oddities::add(const kombo::Repairs &repairs, std::string_view table, std::string_view key) {
+    if (repairs.nul > 0) add(Kind::Nul, table, key, repairs.nul);
+    if (repairs.surrogate > 0) add(Kind::Surrogate, table, key, repairs.surrogate);
+    if (repairs.number > 0) add(Kind::Number, table, key, repairs.number);
+}
+
+void Oddities::merge(const Oddities &other) {
+    for (const auto &[name, count] : other.counts_)
+        add(std::get<0>(name), std::get<1>(name), std::get<2>(name), count);
+}
+
+std::string Oddities::json() const {
+    std::string out = "[";
+    for (const auto &[name, count] : counts_) {
+        if (out.size() > 1) out += ", ";
+        out += "{\"kind\": " + json_quote(kind_names[static_cast<size_t>(std::get<0>(name))]) +
+               ", \"table\": " + json_quote(std::get<1>(name)) + ", \"key\": " + json_quote(std::get<2>(name)) +
+               ", \"count\": " + std::to_string(count) + "}";
+    }
+    return out + "]";
+}
+
+std::string json_quote(std::string_view text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') {
+            out += '\\';
+            out += c;
+        } else if (static_cast<unsigned char>(c) < 0x20) {
+            std::array<char, 8> escape{};
+            std::snprintf(escape.data(), escape.size(), "\\u%04x", static_cast<unsigned>(c));
+            out += escape.data();
+        } else {
+            out += c;
+        }
+    }
+    return out + "\"";
+}
+
+} // namespace syncer

@@ -1,0 +1,23 @@
+#include "sync/catalogue.h"
+
+#include <algorithm>
+
+namespace syncer {
+
+size_t Table::key_count() const {
+    return static_cast<size_t>(std::count_if(fields.begin(), fields.end(), [](const Field &f) { return f.key; }));
+}
+
+std::optional<size_t> Table::find(const std::string &column) const {
+    for (size_t i = 0; i < fields.size(); ++i)
+        if (fields[i].column == column) return i;
+    return std::nullopt;
+}
+
+const Endpoint *Catalogue::find(const std::string &path) const {
+    for (const Endpoint &endpoint : endpoints)
+        if (endpoint.path == path) return &endpoint;
+    return nullptr;
+}
+
+} // namespace syncer

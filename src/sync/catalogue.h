@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// What can be fetched and where it goes, as the rows of the catalogue tables say. No endpoint, model or field name
+/// stands in C++ but the ones that every Kombo record has.
+namespace syncer {
+
+/// How a column's SQL type says to decode a value.
+enum class Type : uint8_t { Text, Boolean, Numeric, Date, Time, Timestamptz, Jsonb };
+
+struct Field {
+    std::string column;
+    Type type = Type::Text;
+    /// Key in the record; "reviewee.id" is the id of a nested object; empty: filled from the parent.
+    std::string json_key;
+    bool key = false;
+};
+
+struct Table {
+    std::string name;
+    /// Keyed by the ids that it joins, not by an id of its own.
+    bool join = false;
+    /// Key columns first. Excluded fields are not among them.
+    std::vector<Field> fields;
+    /// JSON keys of fields that the user wants nowhere (kombo.exclude_field).
+    std::vector<std::string> excluded_keys;
+
+    /// Number of key columns beside integration_id.
+    size_t key_count() const;
+    /// Position of a column in `fields`.
+    std::optional<size_t> find(const std::string &column) const;
+};
+
+enum class Relation : uint8_t { Owned, Linked, Join, Copy };
+
+/// How a nested record or list of an endpoint unfolds.
+struct Nested {
+    std::string json_path;
+    Relation relation = Relation::Copy;
+    size_t table = 0;
+    /// Column that holds the id of the parent: of owned lists and joins.
+    std::string parent_column;
+};
+
+enum class Role : uint8_t { Own, Implied, Carried };
+
+struct EndpointModel {
+    std::string model;
+    Role role = Role::Carried;
+    /// A delta of the endpoint shows a change of this model.
+    bool delta = true;
+};
+
+enum class OnMissing : uint8_t { Mark, Delete, Keep };
+
+struct Endpoint {
+    std::string path;
+    std::string category;
+    size_t table = 0;
+    bool enabled = true;     ///< subscribed by default
+    bool paginated = true;   ///< takes cursor and page_size
+    bool incremental = true; ///< takes updated_after and include_deleted
+    bool deprecated = false;
+    OnMissing on_missing = OnMissing::Mark;
+    std::vector<EndpointModel> models;
+    std::vector<Nested> nested;
+};
+
+struct Catalogue {
+    std::vector<Table> tables;
+    std::vector<Endpoint> endpoints;
+
+    const Endpoint *find(const std::string &path) const;
+};
+
+/// What is in force for one integration and endpoint: the endpoint's defaults and the subscription's overrides.
+struct Subscription {
+    bool enabled = true;
+    /// The operator has said no, in so many words.
+    bool refused = false;
+    OnMissing on_missing = OnMissing::Mark;
+    std::optional<int64_t> purge_after_micros;
+};
+
+} // namespace syncer

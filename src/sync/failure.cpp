@@ -1,0 +1,104 @@
+#include "sync/failure.h"
+
+#include "kombo/json.h"
+#include "kombo/page.h"
+#include "sync/error.h"
+#include "sync/fetch.h"
+
+#include <new>
+
+namespace syncer {
+
+namespace {
+
+// SQLSTATEs of PostgreSQL's errcodes.txt.
+constexpr const char *cannot_connect = "08001";       // sqlclient_unable_to_establish_sqlconnection
+constexpr const char *connection_failure = "08006";   // connection_failure
+constexpr const char *protocol_violation = "08P01";   // protocol_violation
+constexpr const char *refused = "28000";              // invalid_authorization_specification
+constexpr const char *remote_error = "HV000";         // fdw_error
+constexpr const char *not_ready = "55000";            // object_not_in_prerequisite_state
+constexpr const char *limited = "53400";              // configuration_limit_exceeded
+
+std::string facts(const kombo::ApiError &error) {
+    std::string text = error.http_status == 0 ? "" : "HTTP status " + std::to_string(error.http_status);
+    if (!error.code.empty()) text += (text.empty() ? "error code " : ", error code ") + error.code;
+    if (!error.log_url.empty()) text += (text.empty() ? "log " : ", log ") + error.log_url;
+    return text.empty() ? text : text + ".";
+}
+
+Failure failure(Status status, const char *sqlstate, std::string message, const kombo::ApiError &error,
+                std::string hint, bool of_integration = false) {
+    return {status, sqlstate, std::move(message), facts(error), std::move(hint), of_integration};
+}
+
+} // namespace
+
+Failure explain(const kombo::ApiError &error) {
+    const std::string said = error.message.empty() ? std::string(error.what()) : error.message;
+    switch (error.error_class) {
+    case kombo::ErrorClass::Unauthorized:
+        return failure(Status::Failed, refused, "Kombo refused the API key: " + said, error,
+                       "Check api_key in the user mapping of the server's owner, and that base_url is the region of "
+                       "the key.",
+                       true);
+    case kombo::ErrorClass::SetupPending:
+        return failure(Status::Waiting, not_ready, "Kombo has no data of this integration yet: " + said, error,
+                       "Sync again once Kombo has finished its first sync; if the code names setup or QA, somebody "
+                       "has to act in Kombo's dashboard.",
+                       true);
+    case kombo::ErrorClass::Unavailable:
+        return failure(Status::Unavailable, not_ready, "Kombo does not offer this model: " + said, error,
+                       "The tool lacks it, or the integration's scope settings switch it off.");
+    case kombo::ErrorClass::RateLimited: {
+        std::string hint = "Sync again later, or less often.";
+        if (error.retry_after)
+            hint = "Kombo asks to wait " + std::to_string(error.retry_after->count() / 1000) + " s.";
+        return failure(Status::Failed, limited, "Kombo's rate limit is exceeded: " + said, error, hint);
+    }
+    case kombo::ErrorClass::Transport:
+        if (error.host_unreachable)
+            return failure(Status::Failed, cannot_connect, "could not reach Kombo: " + said, error,
+                           "Check base_url, proxy and ca_file of the server, and the network.", true);
+        return failure(Status::Failed, connection_failure, "the transfer from Kombo failed: " + said, error,
+                       "Sync again; request_timeout, max_response_size and page_size are options of the server.");
+    case kombo::ErrorClass::MalformedBody:
+        return failure(Status::Failed, protocol_violation, "the answer is not one of Kombo's API: " + said, error,
+                       "Check that base_url is that of Kombo's API, as in https://api.kombo.dev/v1.");
+    case kombo::ErrorClass::NotFound:
+        return failure(Status::Failed, remote_error, "Kombo did not find it: " + said, error,
+                       "Check that the integration exists and belongs to the region and environment of the API key.");
+    case kombo::ErrorClass::InvalidInput:
+        return failure(Status::Failed, remote_error, "Kombo refused the request: " + said, error, "");
+    case kombo::ErrorClass::Transient:
+        return failure(Status::Failed, remote_error, "Kombo answered with an error: " + said, error,
+                       "Sync again; this kind of error passes.");
+    case kombo::ErrorClass::Final:
+        break;
+    }
+    return failure(Status::Failed, remote_error, "Kombo answered with an error: " + said, error, "");
+}
+
+Failure explain(const std::exception_ptr &caught) {
+    try {
+        std::rethrow_exception(caught);
+    } catch (const kombo::ApiError &error) {
+        return explain(error);
+    } catch (const kombo::MalformedJson &error) {
+        return {Status::Failed, protocol_violation, std::string("a record is not JSON: ") + error.what(), "", "", false};
+    } catch (const TooManyParked &error) {
+        return {Status::Failed, not_ready, error.what(), "Nothing was stored or parked.",
+                "Look for a constraint or trigger on the table that refuses what Kombo sends.", false};
+    } catch (const DatabaseError &error) {
+        if (error.is_intervention()) throw;
+        std::string hint = error.hint();
+        // SECURITY_RESTRICTED_OPERATION, in which all of a sync's SQL runs.
+        if (hint.empty() && error.sqlstate() == "42501" &&
+            error.message().find("security-restricted operation") != std::string::npos)
+            hint = "Syncs run in a security-restricted context: deferred constraints, and triggers that make temporary "
+                   "tables, cannot be on a data table.";
+        return {Status::Failed, error.sqlstate(), error.message(), error.detail(), hint, false};
+    }
+}
+
+} // namespace syncer

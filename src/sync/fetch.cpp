@@ -1,0 +1,152 @@
+#include "sync/fetch.h"
+
+#include "sync/error.h"
+
+#include <algorithm>
+
+namespace syncer {
+
+namespace {
+
+/// Ids per confirming request: 24 characters each and a comma of three keep the URL below 3 kB.
+constexpr size_t ids_per_request = 100;
+
+std::optional<kombo::Timestamp> purge_limit(const States &states, const Task &task) {
+    const auto after = states.at(task.endpoint->path).subscription.purge_after_micros;
+    if (!after) return std::nullopt;
+    return kombo::current_timestamp() - std::chrono::microseconds(*after);
+}
+
+} // namespace
+
+Fetch::Fetch(const Catalogue &catalogue, const States &states, const Task &task, Store &store, Settings settings,
+             RunResult &result)
+    : catalogue_(catalogue), states_(states), task_(task), store_(store), settings_(settings), result_(result),
+      purge_before_(purge_limit(states, task)),
+      unfolder_(catalogue, *task.endpoint,
+                compile_shape(catalogue, *task.endpoint,
+                              [&](size_t table) { return own_endpoint_subscribed(catalogue, states, table); }),
+                purge_before_) {}
+
+void Fetch::take(const PageStream::Arrived &arrived) {
+    result_.received += static_cast<int64_t>(arrived.page.records().size());
+    store(arrived);
+}
+
+void Fetch::store(const PageStream::Arrived &arrived, std::unordered_set<std::string> *returned) {
+    std::vector<std::string_view> records = arrived.page.records();
+    const Batch batch = unfolder_.unfold(records, arena_);
+    result_.oddities.merge(batch.oddities);
+    if (task_.kind == Kind::Full)
+        for (const std::string_view id : batch.ids) seen_.push_back(store_.hash(id));
+    if (returned)
+        for (const std::string_view id : batch.ids) returned->emplace(id);
+    for (auto position = batch.without_id.rbegin(); position != batch.without_id.rend(); ++position) {
+        park(records[*position], std::nullopt, "23502", "the record has no id");
+        records.erase(records.begin() + static_cast<std::ptrdiff_t>(*position));
+    }
+    settle(records, batch, arrived.requested_at);
+    arena_.clear();
+}
+
+void Fetch::write(const std::vector<std::string_view> &records, kombo::Timestamp requested_at) {
+    settle(records, unfolder_.unfold(records, arena_), requested_at);
+}
+
+void Fetch::settle(const std::vector<std::string_view> &records, const Batch &batch, kombo::Timestamp requested_at) {
+    TableCounts counts;
+    try {
+        store_.in_subtransaction([&] { store_.write(*task_.endpoint, batch, requested_at, counts); });
+    } catch (const DatabaseError &error) {
+        if (!error.is_records_fault()) throw;
+        if (records.size() == 1) {
+            const auto id = batch.ids.empty() ? std::nullopt : std::optional(batch.ids.front());
+            return park(records.front(), id, error.sqlstate(), error.message());
+        }
+        const auto middle = records.begin() + static_cast<std::ptrdiff_t>(records.size() / 2);
+        write({records.begin(), middle}, requested_at);
+        write({middle, records.end()}, requested_at);
+        return;
+    }
+    for (const auto &[table, rows] : counts) {
+        RowCounts &total = result_.counts[table];
+        total.inserted += rows.inserted;
+        total.updated += rows.updated;
+        total.unchanged += rows.unchanged;
+        total.deleted += rows.deleted;
+    }
+    store_.unpark(*task_.endpoint, batch.ids);
+}
+
+void Fetch::park(std::string_view record, std::optional<std::string_view> id, const std::string &sqlstate,
+                 const std::string &error) {
+    if (++result_.parked > most_parked)
+        throw TooManyParked("more than " + std::to_string(most_parked) + " records were refused, the last one: " +
+                            error);
+    store_.park(*task_.endpoint, id, unfolder_.redacted(record), sqlstate, error);
+}
+
+bool Fetch::sweep(kombo::Timestamp fetch_began,
+                  const std::function<std::unique_ptr<PageStream>(const std::vector<std::string> &)> &confirm) {
+    const EndpointState &state = states_.at(task_.endpoint->path);
+    if (state.subscription.on_missing == OnMissing::Keep) return true;
+    std::vector<std::string> gone = store_.missing(*task_.endpoint, seen_, fetch_began);
+    if (!gone.empty()) {
+        const int64_t live = store_.live_rows(*task_.endpoint);
+        if (fuse_blows(static_cast<int64_t>(gone.size()), live) && !state.accept_sweep) {
+            result_.error = "the sweep of " + std::to_string(gone.size()) + " of " + std::to_string(live) +
+                            " live rows was held back";
+            return false;
+        }
+        gone = still_missing(std::move(gone), confirm);
+        store_.remove(*task_.endpoint, gone, state.subscription.on_missing, result_.counts);
+    }
+    store_.remove_orphans(
+        *task_.endpoint, [&](size_t table) { return own_endpoint_subscribed(catalogue_, states_, table); },
+        result_.counts);
+    return true;
+}
+
+bool Fetch::fuse_blows(int64_t gone, int64_t live) const {
+    if (live > 10 && gone == live) return true;
+    return live > 20 && static_cast<double>(gone) > settings_.max_sweep_fraction * static_cast<double>(live);
+}
+
+std::vector<std::string> Fetch::still_missing(
+    std::vector<std::string> ids,
+    const std::function<std::unique_ptr<PageStream>(const std::vector<std::string> &)> &confirm) {
+    std::vector<std::vector<std::string>> chunks;
+    for (size_t from = 0; from < ids.size(); from += ids_per_request) {
+        const size_t to = std::min(ids.size(), from + ids_per_request);
+        chunks.emplace_back(ids.begin() + static_cast<std::ptrdiff_t>(from),
+                            ids.begin() + static_cast<std::ptrdiff_t>(to));
+    }
+    std::unordered_set<std::string> returned;
+    while (!chunks.empty()) {
+        const std::vector<std::string> chunk = std::move(chunks.back());
+        chunks.pop_back();
+        auto stream = confirm(chunk);
+        try {
+            while (const auto arrived = stream->next()) store(*arrived, &returned);
+            result_.bytes += stream->bytes();
+            result_.retries += stream->retries();
+        } catch (const kombo::ApiError &error) {
+            // protocol.md: an older page says that unknown ids are refused with 404, another that ids of another
+            // length are refused; the ids at fault are found by halving.
+            if (error.http_status != 400 && error.http_status != 404) throw;
+            if (chunk.size() == 1) continue;
+            const auto middle = chunk.begin() + static_cast<std::ptrdiff_t>(chunk.size() / 2);
+            chunks.emplace_back(chunk.begin(), middle);
+            chunks.emplace_back(middle, chunk.end());
+        }
+    }
+    ids.erase(std::remove_if(ids.begin(), ids.end(), [&](const std::string &id) { return returned.count(id) > 0; }),
+              ids.end());
+    return ids;
+}
+
+void Fetch::purge() {
+    if (purge_before_) store_.purge(*task_.endpoint, *purge_before_, result_.counts);
+}
+
+} // namespace syncer

@@ -1,0 +1,212 @@
+#include "sync/plan.h"
+
+#include "sync/error.h"
+#include "sync/watermark.h"
+
+#include <algorithm>
+#include <set>
+
+namespace syncer {
+
+namespace {
+
+class Planner {
+  public:
+    Planner(const Catalogue &catalogue, const std::string &category, const States &states, const Wish &wish,
+            kombo::Timestamp now, std::chrono::microseconds min_full_interval)
+        : catalogue_(catalogue), category_(category), states_(states), wish_(wish), now_(now),
+          min_full_interval_(min_full_interval) {}
+
+    Plan make() {
+        if (wish_.what)
+            ask_for_named(*wish_.what);
+        else
+            for (const Endpoint &endpoint : catalogue_.endpoints)
+                if (subscribed(endpoint)) asked_.insert(&endpoint);
+        if (!wish_.what && wish_.kind == Kind::Delta) leave_out_implied();
+        make_tasks();
+        return std::move(plan_);
+    }
+
+  private:
+    bool subscribed(const Endpoint &endpoint) const {
+        const auto state = states_.find(endpoint.path);
+        return endpoint.category == category_ && state != states_.end() && state->second.subscription.enabled;
+    }
+
+    const EndpointState &state(const Endpoint &endpoint) const { return states_.at(endpoint.path); }
+
+    void ask_for_named(const std::vector<std::string> &names) {
+        std::vector<std::string> models;
+        for (const std::string &given : names) {
+            const Endpoint *endpoint = catalogue_.find(given);
+            if (endpoint && endpoint->category == category_) {
+                if (state(*endpoint).subscription.refused)
+                    throw InvalidRequest("endpoint \"" + given + "\" is switched off for this integration",
+                                         "Its row in kombo.subscriptions has enabled = false.",
+                                         "Update or delete the row, or leave the endpoint out.", "55000");
+                asked_.insert(endpoint);
+            } else if (!is_model(given)) {
+                refuse(given);
+            } else {
+                models.push_back(given);
+            }
+        }
+        // Endpoints of choice first: what these imply needs no request of its own.
+        std::vector<std::pair<std::string, const Endpoint *>> own;
+        std::vector<std::string> without_own;
+        for (const std::string &model : models) {
+            if (const Endpoint *endpoint = own_endpoint(model))
+                own.emplace_back(model, endpoint);
+            else
+                without_own.push_back(model);
+        }
+        std::set<const Endpoint *> candidates = asked_;
+        for (const auto &[model, endpoint] : own) candidates.insert(endpoint);
+        for (const auto &[model, endpoint] : own)
+            if (!implied_by_another(candidates, model, endpoint)) asked_.insert(endpoint);
+        for (const std::string &model : without_own) ask_carriers(model);
+    }
+
+    bool is_model(const std::string &given) const {
+        for (const Endpoint &endpoint : catalogue_.endpoints)
+            if (endpoint.category == category_ && role(endpoint, given)) return true;
+        return false;
+    }
+
+    [[noreturn]] void refuse(const std::string &given) const {
+        std::set<std::string> paths;
+        std::set<std::string> models;
+        for (const Endpoint &endpoint : catalogue_.endpoints) {
+            if (endpoint.category != category_) continue;
+            paths.insert(endpoint.path);
+            for (const EndpointModel &model : endpoint.models) models.insert(model.model);
+        }
+        std::string valid;
+        for (const auto *names : {&paths, &models})
+            for (const std::string &valid_name : *names) valid += (valid.empty() ? "" : ", ") + valid_name;
+        throw InvalidRequest("\"" + given + "\" is neither an endpoint nor a model of category \"" + category_ + "\"",
+                             "", "Valid names are: " + valid + ".");
+    }
+
+    static const EndpointModel *role(const Endpoint &endpoint, const std::string &model) {
+        for (const EndpointModel &entry : endpoint.models)
+            if (entry.model == model) return &entry;
+        return nullptr;
+    }
+
+    /// The subscribed endpoint whose own the model is; one that is not deprecated if there is a choice.
+    const Endpoint *own_endpoint(const std::string &model) const {
+        const Endpoint *found = nullptr;
+        for (const Endpoint &endpoint : catalogue_.endpoints) {
+            const EndpointModel *entry = role(endpoint, model);
+            if (!entry || entry->role != Role::Own || !subscribed(endpoint)) continue;
+            if (!found || (found->deprecated && !endpoint.deprecated)) found = &endpoint;
+        }
+        return found;
+    }
+
+    static bool implied_by_another(const std::set<const Endpoint *> &candidates, const std::string &model,
+                                   const Endpoint *own) {
+        return std::any_of(candidates.begin(), candidates.end(), [&](const Endpoint *other) {
+            const EndpointModel *entry = role(*other, model);
+            return other != own && entry && entry->role == Role::Implied;
+        });
+    }
+
+    /// traps.md 3 and 4: a carrier's delta shows the change of some models only; for the others it is read in full.
+    void ask_carriers(const std::string &model) {
+        std::vector<const Endpoint *> carriers;
+        bool by_delta = false;
+        for (const Endpoint &endpoint : catalogue_.endpoints) {
+            const EndpointModel *entry = role(endpoint, model);
+            if (!entry || !subscribed(endpoint)) continue;
+            carriers.push_back(&endpoint);
+            if (entry->delta) {
+                asked_.insert(&endpoint);
+                by_delta = true;
+            }
+        }
+        if (carriers.empty()) plan_.ignored.push_back(model);
+        if (by_delta) return;
+        for (const Endpoint *carrier : carriers) {
+            asked_.insert(carrier);
+            const auto last = state(*carrier).last_full_at;
+            if (!last || now_ - *last >= min_full_interval_) in_full_.insert(carrier);
+        }
+    }
+
+    /// A delta of everything leaves out what another delta brings complete and can vouch for.
+    void leave_out_implied() {
+        for (const Endpoint &endpoint : catalogue_.endpoints)
+            if (asked_.count(&endpoint) > 0 && state(endpoint).watermark && vouched_for(endpoint))
+                asked_.erase(&endpoint);
+    }
+
+    bool vouched_for(const Endpoint &endpoint) const {
+        for (const Endpoint *other : asked_) {
+            const auto from = task_kind(*other) == Kind::Delta ? state(*other).watermark : std::nullopt;
+            if (other != &endpoint && implies(*other, endpoint) && (!from || *state(endpoint).watermark >= *from))
+                return true;
+        }
+        return false;
+    }
+
+    /// Whether `endpoint`'s own table arrives complete through `other`.
+    static bool implies(const Endpoint &other, const Endpoint &endpoint) {
+        return std::any_of(endpoint.models.begin(), endpoint.models.end(), [&](const EndpointModel &own) {
+            const EndpointModel *entry = role(other, own.model);
+            return own.role == Role::Own && entry && entry->role == Role::Implied;
+        });
+    }
+
+    Kind task_kind(const Endpoint &endpoint) const {
+        if (wish_.kind == Kind::Full || !endpoint.incremental || in_full_.count(&endpoint) > 0) return Kind::Full;
+        return serves_delta(state(endpoint).watermark, now_) ? Kind::Delta : Kind::Full;
+    }
+
+    void make_tasks() {
+        for (const Endpoint &endpoint : catalogue_.endpoints) {
+            if (asked_.count(&endpoint) == 0) continue;
+            Task task;
+            task.endpoint = &endpoint;
+            task.kind = task_kind(endpoint);
+            if (task.kind == Kind::Delta) task.updated_after = state(endpoint).watermark;
+            for (const Endpoint &other : catalogue_.endpoints)
+                if (other.category == category_ && &other != &endpoint && implies(endpoint, other))
+                    task.implied.push_back(&other);
+            plan_.tasks.push_back(std::move(task));
+        }
+        // Those that imply others go first, so that their watermarks are the older ones.
+        std::stable_sort(plan_.tasks.begin(), plan_.tasks.end(),
+                         [](const Task &a, const Task &b) { return !a.implied.empty() && b.implied.empty(); });
+    }
+
+    const Catalogue &catalogue_;
+    const std::string &category_;
+    const States &states_;
+    const Wish &wish_;
+    kombo::Timestamp now_;
+    std::chrono::microseconds min_full_interval_;
+    std::set<const Endpoint *> asked_;
+    std::set<const Endpoint *> in_full_;
+    Plan plan_;
+};
+
+} // namespace
+
+const char *name(Kind kind) { return kind == Kind::Full ? "full" : "delta"; }
+
+Plan plan(const Catalogue &catalogue, const std::string &category, const States &states, const Wish &wish,
+          kombo::Timestamp now, std::chrono::microseconds min_full_interval) {
+    return Planner(catalogue, category, states, wish, now, min_full_interval).make();
+}
+
+bool own_endpoint_subscribed(const Catalogue &catalogue, const States &states, size_t table) {
+    return std::any_of(catalogue.endpoints.begin(), catalogue.endpoints.end(), [&](const Endpoint &endpoint) {
+        const auto state = states.find(endpoint.path);
+        return endpoint.table == table && state != states.end() && state->second.subscription.enabled;
+    });
+}
+
+} // namespace syncer

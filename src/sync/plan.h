@@ -1,0 +1,55 @@
+#pragma once
+
+#include "kombo/time.h"
+#include "sync/catalogue.h"
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace syncer {
+
+enum class Kind : uint8_t { Delta, Full };
+const char *name(Kind kind);
+
+/// What the planner needs to know of one endpoint of the integration.
+struct EndpointState {
+    Subscription subscription;
+    std::optional<kombo::Timestamp> watermark;
+    std::optional<kombo::Timestamp> last_full_at;
+    bool accept_sweep = false;
+};
+using States = std::map<std::string, EndpointState>;
+
+/// What is asked for: `what` holds model names and endpoint paths; nullopt is everything subscribed.
+struct Wish {
+    Kind kind = Kind::Delta;
+    std::optional<std::vector<std::string>> what;
+};
+
+struct Task {
+    const Endpoint *endpoint = nullptr;
+    Kind kind = Kind::Delta;
+    std::optional<kombo::Timestamp> updated_after; ///< of a delta
+    /// Endpoints whose rows this fetch brings complete, so that it may advance their watermarks.
+    std::vector<const Endpoint *> implied;
+};
+
+struct Plan {
+    std::vector<Task> tasks;
+    std::vector<std::string> ignored; ///< models that nothing subscribed carries
+};
+
+/// Decides what to fetch for one integration. `states` has an entry for each endpoint of `category`.
+/// `min_full_interval`: a full fetch of a carrier, for a model that no delta shows, is planned at most that often.
+/// Throws InvalidRequest for a name that the category does not have (the hint lists the valid ones) and for an endpoint
+/// that is named but switched off by the operator.
+Plan plan(const Catalogue &catalogue, const std::string &category, const States &states, const Wish &wish,
+          kombo::Timestamp now, std::chrono::microseconds min_full_interval);
+
+/// Whether the model's rows come with every field through an endpoint that is subscribed as its own.
+bool own_endpoint_subscribed(const Catalogue &catalogue, const States &states, size_t table);
+
+} // namespace syncer

@@ -1,0 +1,82 @@
+#pragma once
+
+#include "sync/plan.h"
+#include "sync/store.h"
+#include "sync/stream.h"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace syncer {
+
+enum class Status : uint8_t { Ok, Failed, Held, Skipped, Waiting, Unavailable };
+const char *name(Status status);
+
+/// What became of one endpoint.
+struct RunResult {
+    Status status = Status::Ok;
+    Kind kind = Kind::Delta;
+    std::string trigger = "sql";
+    int pages = 0;
+    int64_t received = 0;
+    TableCounts counts;
+    kombo::Timestamp started_at;
+    kombo::Timestamp finished_at;
+    size_t bytes = 0;
+    int retries = 0;
+    int64_t parked = 0;
+    Oddities oddities;
+    /// Of what did not succeed: SQLSTATE and texts for a WARNING and for the run's record.
+    std::string sqlstate;
+    std::string error;
+    std::string detail;
+    std::string hint;
+};
+
+struct Settings {
+    std::chrono::microseconds overlap;
+    double max_sweep_fraction;
+};
+
+/// Is told how far a run has come, after each page.
+class Observer {
+  public:
+    virtual ~Observer() = default;
+    virtual void progress(const Task &task, const RunResult &so_far) = 0;
+    /// A run has ended and is recorded.
+    virtual void ended(const Task &task, const RunResult &result) = 0;
+};
+
+/// Runs the tasks of one integration, one after the other. The first page of the next endpoint is requested before the
+/// last page of the current one is written.
+class Runner {
+  public:
+    Runner(const Catalogue &catalogue, States states, std::string integration_id, Connection &connection,
+           Waiter &waiter, Store &store, Observer &observer, Settings settings);
+
+    /// Each endpoint runs in a subtransaction of its own: what fails leaves nothing behind and does not stop the
+    /// others, except where the failure is the whole integration's (key refused, host out of reach, first sync not
+    /// done): then the rest ends alike without a request. Interrupts and timeouts go through.
+    void run(const std::vector<Task> &tasks);
+
+  private:
+    std::unique_ptr<PageStream> open(const Task &task);
+    RunResult run_task(const Task &task, PageStream &stream);
+    void report(const Task &task, RunResult &result);
+
+    const Catalogue &catalogue_;
+    States states_;
+    std::string integration_id_;
+    Connection &connection_;
+    Waiter &waiter_;
+    Store &store_;
+    Observer &observer_;
+    Settings settings_;
+    std::optional<RunResult> stopped_by_;
+    std::function<void()> prefetch_;
+};
+
+} // namespace syncer

@@ -1,0 +1,56 @@
+#pragma once
+
+#include "sync/batch.h"
+#include "sync/catalogue.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace syncer {
+
+/// How the JSON object at one place of an endpoint's records unfolds: compiled once per run from the catalogue.
+struct Shape {
+    /// A table that gets a row from this object.
+    struct Target {
+        size_t table = 0;
+        Mode mode = Mode::Replace;
+        ColumnSet columns;                  ///< of Mode::Replace: the fields that this place speaks for
+        std::optional<size_t> parent_field; ///< field to be filled with the parent's id
+        std::optional<size_t> list;         ///< index in Endpoint::nested of a list that is replaced as a whole
+    };
+
+    struct Column {
+        size_t target;
+        size_t field;
+    };
+
+    /// What a key of the object is good for.
+    struct Member {
+        std::vector<Column> columns;
+        std::vector<Column> id_columns; ///< fields that take the id of the nested object under this key
+        std::unique_ptr<Shape> nested;
+        bool dropped = false; ///< known and not stored here: excluded, or a copy of what has a row elsewhere
+    };
+
+    std::string label; ///< table name for messages
+    std::vector<Target> targets;
+    std::unordered_map<std::string, Member> members;
+    /// The same by view, so that a lookup copies nothing.
+    std::unordered_map<std::string_view, const Member *> index;
+    /// A nested list of this object is replaced as a whole, or takes the id of this object.
+    bool parent_of_lists = false;
+    /// Unknown keys and misfits go to the `extra` of this target's row; without one, to the parent's `extra`.
+    std::optional<size_t> keeper;
+};
+
+/// Compiles the shape of an endpoint's records. `own_endpoint_subscribed(table)` tells whether the own endpoint of a
+/// linked record's table is subscribed (then linked records only insert what is missing). Throws InvalidRequest for
+/// catalogue rows that contradict each other.
+Shape compile_shape(const Catalogue &catalogue, const Endpoint &endpoint,
+                    const std::function<bool(size_t)> &own_endpoint_subscribed);
+
+} // namespace syncer

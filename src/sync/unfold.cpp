@@ -1,0 +1,346 @@
+#include "sync/unfold.h"
+
+#include "sync/decode.h"
+
+#include <algorithm>
+
+namespace syncer {
+
+namespace od = simdjson::ondemand;
+
+namespace {
+
+template <class T> T checked(simdjson::simdjson_result<T> &&result) {
+    T value;
+    if (const auto error = std::move(result).get(value)) throw kombo::MalformedJson(simdjson::error_message(error));
+    return value;
+}
+
+void rewind(od::object &object) { checked(object.reset()); }
+
+/// A member's value, trimmed, without moving the caller's reading position for good: `reset` the object afterwards.
+std::optional<std::string_view> lookup(od::object &object, std::string_view key) {
+    od::value value;
+    if (object.find_field_unordered(key).get(value) != simdjson::SUCCESS) return std::nullopt;
+    return kombo::scalar_token(value);
+}
+
+void append_member(std::string &members, std::string_view key, std::string_view json) {
+    if (!members.empty()) members += ", ";
+    members += json_quote(key);
+    members += ": ";
+    members += json;
+}
+
+} // namespace
+
+struct Unfolder::Rows {
+    std::vector<Cell *> cells;      ///< per target
+    std::vector<ColumnSet> present; ///< per target: keys that the object has
+    std::string leftovers;
+    std::string_view id;
+};
+
+Unfolder::Unfolder(const Catalogue &catalogue, const Endpoint &endpoint, Shape shape,
+                   std::optional<kombo::Timestamp> purge_before)
+    : catalogue_(catalogue), endpoint_(endpoint), shape_(std::move(shape)), purge_before_(purge_before) {
+    for (const Table &table : catalogue.tables) changed_at_.push_back(table.find("changed_at"));
+}
+
+Batch Unfolder::unfold(const std::vector<std::string_view> &records, kombo::Arena &arena) {
+    arena_ = &arena;
+    std::vector<bool> skip(records.size(), false);
+    while (true) {
+        Batch batch;
+        batch_ = &batch;
+        // A repeated record has already left nested rows behind when it is found out: begin again without it.
+        if (unfold_all(records, skip, batch)) return batch;
+    }
+}
+
+bool Unfolder::unfold_all(const std::vector<std::string_view> &records, std::vector<bool> &skip, Batch &batch) {
+    set_of(shape_.targets[0], shape_.targets[0].columns);
+    std::unordered_map<std::string_view, size_t> position;
+    bool complete = true;
+    for (size_t i = 0; i < records.size(); ++i) {
+        if (skip[i]) {
+            ++batch.repeated;
+            continue;
+        }
+        if (records[i].empty() || records[i].front() != '{') {
+            batch.without_id.push_back(i);
+            continue;
+        }
+        od::object object = parser_.parse(records[i]);
+        const auto found = head(object, shape_);
+        if (!found) {
+            batch.without_id.push_back(i);
+            continue;
+        }
+        batch.ids.push_back(found->id);
+        if (purge_before_ && found->deleted_at && *found->deleted_at < *purge_before_) {
+            ++batch.past_purge;
+            continue;
+        }
+        RowSet &own = batch.sets[0];
+        const auto before = own.by_key.find(found->id);
+        const std::optional<int64_t> old =
+            before == own.by_key.end() ? std::nullopt : own.rows[before->second].changed_at;
+        const auto [entry, fresh] = position.emplace(found->id, i);
+        unfold_object(shape_, object, {});
+        if (fresh) continue;
+        const std::optional<int64_t> now = batch.sets[0].rows[batch.sets[0].by_key.at(found->id)].changed_at;
+        const bool earlier_stays = old && now && *old > *now;
+        skip[earlier_stays ? i : entry->second] = true;
+        if (!earlier_stays) entry->second = i;
+        complete = false;
+    }
+    return complete;
+}
+
+std::optional<Unfolder::Head> Unfolder::head(od::object &object, const Shape &shape) {
+    Head head;
+    const auto id = lookup(object, "id");
+    if (!id || id->size() <= 2 || id->front() != '"') return std::nullopt;
+    kombo::Repairs repairs;
+    head.id = kombo::string_value(*id, *arena_, repairs);
+    if (&shape == &shape_ && purge_before_) {
+        if (const auto deleted = lookup(object, "remote_deleted_at"); deleted && deleted->size() > 2)
+            head.deleted_at = kombo::parse_timestamp(deleted->substr(1, deleted->size() - 2));
+    }
+    rewind(object);
+    return head;
+}
+
+Unfolder::Outcome Unfolder::unfold_object(const Shape &shape, od::object object, std::string_view parent_id) {
+    Rows rows;
+    for (const Shape::Target &target : shape.targets) {
+        const size_t count = catalogue_.tables[target.table].fields.size();
+        auto *cells = reinterpret_cast<Cell *>(arena_->allocate(count * sizeof(Cell) + alignof(Cell)));
+        const auto misaligned = reinterpret_cast<uintptr_t>(cells) % alignof(Cell);
+        if (misaligned != 0) cells = reinterpret_cast<Cell *>(reinterpret_cast<char *>(cells) + alignof(Cell) - misaligned);
+        std::uninitialized_fill_n(cells, count, Cell{});
+        rows.cells.push_back(cells);
+    }
+    rows.present.resize(shape.targets.size());
+    if (shape.parent_of_lists) {
+        if (const auto found = head(object, shape)) rows.id = found->id;
+        else rewind(object);
+    }
+
+    kombo::Repairs key_repairs;
+    kombo::for_each_field(object, *arena_, key_repairs, [&](std::string_view key, od::value value) {
+        const auto found = shape.index.find(key);
+        const Shape::Member *member = found == shape.index.end() ? nullptr : found->second;
+        if (member && member->nested)
+            take_nested(*member, key, value, rows.id, rows);
+        else
+            take_scalar(shape, member, key, kombo::raw_text(value), rows);
+    });
+    batch_->oddities.add(key_repairs, shape.label, "(keys)");
+
+    Outcome outcome;
+    outcome.id = rows.id;
+    outcome.stored = emit(shape, rows, parent_id);
+    outcome.leftovers = std::move(rows.leftovers);
+    return outcome;
+}
+
+void Unfolder::take_scalar(const Shape &shape, const Shape::Member *member, std::string_view key, std::string_view raw,
+                           Rows &rows) {
+    if (key == "id" && rows.id.empty() && raw.size() > 2 && raw.front() == '"') {
+        kombo::Repairs repairs;
+        rows.id = kombo::string_value(raw, *arena_, repairs);
+    }
+    if (member && member->dropped) return;
+    if (!member || member->columns.empty()) {
+        if (member && raw == "null") { // a nested object that has no row: its id columns are null
+            for (const Shape::Column &column : member->id_columns) rows.present[column.target].set(column.field);
+            return;
+        }
+        batch_->oddities.add(Oddities::Kind::UnknownKey, shape.label, key);
+        keep_leftover(rows.leftovers, key, raw, shape);
+        return;
+    }
+    bool kept = false;
+    for (const Shape::Column &column : member->columns) {
+        const Field &field = catalogue_.tables[shape.targets[column.target].table].fields[column.field];
+        bool inexact = false;
+        kombo::Repairs repairs;
+        const bool fits = decode(field.type, raw, *arena_, repairs, rows.cells[column.target][column.field], inexact);
+        rows.present[column.target].set(column.field);
+        batch_->oddities.add(repairs, shape.label, key);
+        if (!fits) batch_->oddities.add(Oddities::Kind::Misfit, shape.label, key);
+        if ((!fits || inexact) && !kept) {
+            keep_leftover(rows.leftovers, key, raw, shape);
+            kept = true;
+        }
+    }
+}
+
+void Unfolder::take_nested(const Shape::Member &member, std::string_view key, od::value value,
+                           std::string_view parent_id, Rows &rows) {
+    const Shape &shape = *member.nested;
+    const od::json_type type = checked(value.type());
+    for (const Shape::Column &column : member.id_columns) rows.present[column.target].set(column.field);
+    if (type == od::json_type::null) {
+        kombo::raw_text(value);
+        return;
+    }
+    std::string unstored; // elements that could not become rows stay with the parent
+    if (type == od::json_type::object) {
+        const Outcome outcome = take_element(shape, checked(value.get_object()), parent_id, unstored);
+        for (const Shape::Column &column : member.id_columns)
+            if (!outcome.id.empty()) rows.cells[column.target][column.field] = {outcome.id, 0, false};
+        if (!unstored.empty()) append_member(rows.leftovers, key, unstored);
+    } else if (type == od::json_type::array) {
+        if (!parent_id.empty()) note_list(shape, parent_id);
+        for (auto element : checked(value.get_array())) {
+            od::value item = checked(std::move(element));
+            if (!unstored.empty() && unstored.back() != ' ') unstored += ", ";
+            if (checked(item.type()) == od::json_type::object) {
+                take_element(shape, checked(item.get_object()), parent_id, unstored);
+            } else {
+                unstored += redact(nullptr, kombo::raw_text(item));
+            }
+        }
+        while (!unstored.empty() && (unstored.back() == ' ' || unstored.back() == ',')) unstored.pop_back();
+        if (!unstored.empty()) append_member(rows.leftovers, key, "[" + unstored + "]");
+    } else {
+        batch_->oddities.add(Oddities::Kind::Misfit, shape.label, key);
+        keep_leftover(rows.leftovers, key, kombo::raw_text(value), shape);
+    }
+}
+
+Unfolder::Outcome Unfolder::take_element(const Shape &shape, od::object object, std::string_view parent_id,
+                                         std::string &unstored) {
+    Outcome outcome = unfold_object(shape, object, parent_id);
+    if (!outcome.stored && !shape.targets.empty()) {
+        batch_->oddities.add(Oddities::Kind::Misfit, shape.label, "id");
+        rewind(object);
+        unstored += redact(&shape, checked(object.raw_json()));
+    } else if (!outcome.leftovers.empty()) {
+        std::string kept = "{";
+        if (!outcome.id.empty()) kept += "\"id\": " + json_quote(outcome.id) + ", ";
+        unstored += kept + outcome.leftovers + "}";
+    }
+    return outcome;
+}
+
+void Unfolder::note_list(const Shape &shape, std::string_view parent_id) {
+    for (const Shape::Target &target : shape.targets)
+        if (target.list) list_of(*target.list).parents.push_back(parent_id);
+}
+
+bool Unfolder::emit(const Shape &shape, Rows &rows, std::string_view parent_id) {
+    std::string_view extra;
+    bool stored = !shape.targets.empty();
+    for (size_t i = 0; i < shape.targets.size(); ++i) {
+        const Shape::Target &target = shape.targets[i];
+        const Table &table = catalogue_.tables[target.table];
+        if (target.parent_field && rows.cells[i][*target.parent_field].null && !parent_id.empty())
+            rows.cells[i][*target.parent_field] = {parent_id, 0, false};
+        for (size_t f = 0; f < table.fields.size(); ++f)
+            if (table.fields[f].key && (rows.cells[i][f].null || rows.cells[i][f].text.empty())) stored = false;
+    }
+    if (!stored) return false;
+    if (shape.keeper && !rows.leftovers.empty()) {
+        extra = arena_->store("{" + rows.leftovers + "}");
+        rows.leftovers.clear();
+    }
+    for (size_t i = 0; i < shape.targets.size(); ++i) {
+        const Shape::Target &target = shape.targets[i];
+        Row row{rows.cells[i], shape.keeper == i ? extra : std::string_view(), {}};
+        if (const auto changed = changed_at_[target.table]; changed && !rows.cells[i][*changed].null)
+            row.changed_at = rows.cells[i][*changed].number;
+        put(target, target.mode == Mode::Replace ? target.columns : rows.present[i], row);
+        if (target.list) {
+            ListSet &list = list_of(*target.list);
+            size_t key = 0;
+            for (size_t f = 0; f < catalogue_.tables[target.table].fields.size(); ++f)
+                if (catalogue_.tables[target.table].fields[f].key) list.kept[key++].push_back(row.cells[f].text);
+        }
+    }
+    return true;
+}
+
+void Unfolder::put(const Shape::Target &target, const ColumnSet &columns, const Row &row) {
+    RowSet &set = set_of(target, columns);
+    const Table &table = catalogue_.tables[target.table];
+    std::string_view key;
+    if (table.key_count() == 1) {
+        key = row.cells[0].text; // key columns come first
+    } else {
+        std::string joined;
+        for (size_t f = 0; f < table.fields.size() && table.fields[f].key; ++f)
+            joined.append(row.cells[f].text).push_back('\0');
+        key = arena_->store(joined);
+    }
+    const auto [entry, fresh] = set.by_key.emplace(key, set.rows.size());
+    if (fresh) {
+        set.rows.push_back(row);
+        return;
+    }
+    Row &old = set.rows[entry->second];
+    if (old.changed_at && row.changed_at && *old.changed_at > *row.changed_at) return;
+    old = row;
+}
+
+RowSet &Unfolder::set_of(const Shape::Target &target, const ColumnSet &columns) {
+    for (RowSet &set : batch_->sets)
+        if (set.table == target.table && set.mode == target.mode && set.columns == columns) return set;
+    RowSet set;
+    set.table = target.table;
+    set.mode = target.mode;
+    set.columns = columns;
+    batch_->sets.push_back(std::move(set));
+    return batch_->sets.back();
+}
+
+ListSet &Unfolder::list_of(size_t nested) {
+    for (ListSet &list : batch_->lists)
+        if (list.nested == nested) return list;
+    ListSet list;
+    list.nested = nested;
+    list.kept.resize(catalogue_.tables[endpoint_.nested[nested].table].key_count());
+    batch_->lists.push_back(std::move(list));
+    return batch_->lists.back();
+}
+
+void Unfolder::keep_leftover(std::string &leftovers, std::string_view key, std::string_view raw, const Shape &shape) {
+    kombo::Repairs repairs;
+    append_member(leftovers, key, kombo::jsonb_text(raw, *arena_, repairs));
+    batch_->oddities.add(repairs, shape.label, key);
+}
+
+std::string Unfolder::redacted(std::string_view record) { return redact(&shape_, record); }
+
+std::string Unfolder::redact(const Shape *shape, std::string_view raw) {
+    kombo::Arena arena;
+    kombo::Repairs repairs;
+    if (!shape || raw.empty() || (raw.front() != '{' && raw.front() != '['))
+        return std::string(kombo::jsonb_text(raw, arena, repairs));
+    // A copy: the parser wants padding, and the callers' own parser is busy with the outer record.
+    const simdjson::padded_string padded(raw);
+    od::parser parser;
+    od::document document = checked(parser.iterate(padded));
+    if (raw.front() == '[') {
+        std::string items;
+        for (auto element : checked(document.get_array())) {
+            if (!items.empty()) items += ", ";
+            items += redact(shape, kombo::raw_text(checked(std::move(element))));
+        }
+        return "[" + items + "]";
+    }
+    std::string members;
+    kombo::for_each_field(checked(document.get_object()), arena, repairs, [&](std::string_view key, od::value value) {
+        const auto found = shape->index.find(key);
+        const Shape::Member *member = found == shape->index.end() ? nullptr : found->second;
+        const std::string_view text = kombo::raw_text(value);
+        if (member && member->dropped) return;
+        append_member(members, key, redact(member ? member->nested.get() : nullptr, text));
+    });
+    return "{" + members + "}";
+}
+
+} // namespace syncer

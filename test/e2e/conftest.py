@@ -1,0 +1,106 @@
+"""Fixtures of the end-to-end tests: a private cluster, a sandbox Kombo server and a database per test.
+
+KOMBO_PGBIN    bin folder of the (relocated) PostgreSQL that the extension is installed in
+KOMBO_SANDBOX  the kombo-sandbox program
+KOMBO_SDK      folder with @kombo-api/sdk in node_modules (optional)
+KOMBO_LOG      folder that keeps the servers' logs (optional)
+`./check e2e` sets them; for a quick round with an existing build see test/e2e/run."""
+
+import os
+
+import pytest
+from psycopg.rows import tuple_row
+
+from cluster import TEMPLATE, Cluster, Database
+from sandbox import Sandbox
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "sandbox(**options): options of the test's default sandbox, as employees=300")
+
+
+def needed(name):
+    value = os.environ.get(name)
+    if not value:
+        pytest.exit(f"{name} is not set: run ./check e2e, or see test/e2e/run", returncode=2)
+    return value
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """The session's cluster (class Cluster)."""
+    started = Cluster(needed("KOMBO_PGBIN"))
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def new_cluster():
+    """A factory for clusters of a test's own, for those that kill or configure: new_cluster("work_mem = 1MB\\n")."""
+    made = []
+
+    def start(settings=""):
+        made.append(Cluster(needed("KOMBO_PGBIN"), settings))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def start_sandbox():
+    """A factory: start_sandbox(employees=300, seed=2, …) -> Sandbox. All end with the test."""
+    started = []
+
+    def start(**options):
+        options.setdefault("employees", 60)
+        started.append(Sandbox(needed("KOMBO_SANDBOX"), **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
+def sandbox(request, start_sandbox):
+    """The test's default sandbox, which `db` is connected to: 60 employees unless marked otherwise."""
+    marker = request.node.get_closest_marker("sandbox")
+    return start_sandbox(**(marker.kwargs if marker else {}))
+
+
+@pytest.fixture
+def db(cluster, sandbox):
+    """A new database (class Database): extension, HRIS tables of role kombo_owner, server kombo_eu -> sandbox with
+    a user mapping. No integration is added yet: db.add_integration(sandbox.integration)."""
+    cluster.prepare_template()
+    made = Database(cluster, cluster.new_database(TEMPLATE))
+    made.create_server(sandbox)
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def hris(db, sandbox):
+    """`db` with the sandbox's integration added."""
+    db.add_integration(sandbox.integration)
+    return db
+
+
+@pytest.fixture
+def hris_db(cluster):
+    """A plain connection (rows are tuples) to a new database with the extension and the HRIS tables; no server."""
+    cluster.prepare_template()
+    made = Database(cluster, cluster.new_database(TEMPLATE))
+    with made.connect(row_factory=tuple_row) as connection:
+        yield connection
+    made.drop()
+
+
+@pytest.fixture
+def empty_db(cluster):
+    """A new database without the extension (class Database)."""
+    made = Database(cluster, cluster.new_database())
+    yield made
+    made.drop()

@@ -1,0 +1,164 @@
+"""What tests do and look at: run a sync, read its rows, wait for a condition, compare tables with the sandbox."""
+
+import datetime
+import time
+
+from sandbox import parse_json
+
+UTC = datetime.timezone.utc
+
+
+def sync_full(db, integration=None, what=None):
+    """kombo_sync_full's rows as dicts; `what` is a list, or one name."""
+    return run_sync(db, "kombo_sync_full", integration, what)
+
+
+def sync_delta(db, integration=None, what=None):
+    """kombo_sync_delta's rows as dicts."""
+    return run_sync(db, "kombo_sync_delta", integration, what)
+
+
+def run_sync(db, function, integration, what):
+    what = [what] if isinstance(what, str) else what
+    return db.execute(f"SELECT * FROM kombo.{function}(%s, %s::text[])", [integration, what])
+
+
+def outcome(results):
+    """{endpoint: status}, for a glance at what a sync did."""
+    return {row["endpoint"]: row["status"] for row in results}
+
+
+def assert_ok(results):
+    """At least one row, and every one ok."""
+    bad = [(row["endpoint"], row["status"], row["error"]) for row in results if row["status"] != "ok"]
+    assert results and not bad, f"{len(results)} endpoints were synced, not ok: {bad}"
+    return results
+
+
+def rows(db, table, integration=None):
+    """The rows of kombo.<table> by id (join tables: a list), as dicts."""
+    found = db.execute(f'SELECT * FROM kombo."{table}" WHERE %s::text IS NULL OR integration_id = %s',
+                       [integration, integration])
+    return {row["id"]: row for row in found} if found and "id" in found[0] else found
+
+
+def wait_until(condition, timeout=15, what="the condition"):
+    """Calls `condition` until it returns something true, and returns that."""
+    end = time.monotonic() + timeout
+    while True:
+        seen = condition()
+        if seen:
+            return seen
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not come within {timeout} s; last seen: {seen!r}")
+        time.sleep(0.05)
+
+
+def same_as_sandbox(db, sandbox, integration=None, tables=None):
+    """Asserts that every HRIS table with an endpoint that is on by default equals the sandbox's records, row for row
+    and column for column, join tables included. A row that Kombo no longer has must be a tombstone here."""
+    integration = integration or sandbox.integration
+    endpoints = db.execute("SELECT path, table_name FROM kombo.endpoints WHERE category = 'HRIS' AND enabled")
+    differences = []
+    for endpoint in endpoints:
+        if tables and endpoint["table_name"] not in tables:
+            continue
+        records = sandbox.dump(endpoint["table_name"], integration)
+        differences += compare_models(db, endpoint["table_name"], integration, records)
+        joins = db.execute("""SELECT json_path, table_name, parent_column FROM kombo.nested_records
+                              WHERE endpoint = %s AND relation = 'join'""", [endpoint["path"]])
+        for join in joins:
+            differences += compare_joins(db, join, integration, records)
+    assert not differences, f"{len(differences)} differences:\n" + "\n".join(differences[:20])
+
+
+def compare_models(db, table, integration, records):
+    fields = catalogue_fields(db, table)
+    fields += [{"column_name": name, "type": kind, "json_key": name}
+               for name, kind in (("changed_at", "timestamptz"), ("remote_deleted_at", "timestamptz"),
+                                  ("custom_fields", "jsonb"), ("remote_data", "jsonb"))]
+    stored = {row["id"]: row for row in stored_rows(db, table, fields, integration, "id")}
+    wanted = {record["id"]: record for record in records}
+    found = [f"{table} {key}: missing" for key in sorted(wanted.keys() - stored.keys())]
+    found += [f"{table} {key}: Kombo has it no more, and it is alive here" for key in sorted(stored.keys() - wanted.keys())
+              if stored[key]["remote_deleted_at"] is None]
+    for key in sorted(wanted.keys() & stored.keys()):
+        found += compare_values(f"{table} {key}", fields, wanted[key], stored[key])
+    return found
+
+
+def compare_joins(db, join, integration, parents):
+    """The parents' lists against the rows of the join table."""
+    table, list_name = join["table_name"], join["json_path"]
+    fields = catalogue_fields(db, table)
+    parent = join["parent_column"]
+    keys = [field["column_name"] for field in fields if field["key"]]
+    wanted = {}
+    for record in parents:
+        for item in nested(record, list_name) or []:
+            values = {f["column_name"]: nested(item, f["json_key"]) if f["json_key"] else None for f in fields}
+            values[parent] = record["id"]
+            wanted[tuple(values[key] for key in keys)] = values
+    others = [field for field in fields if field["column_name"] not in keys]
+    stored = {tuple(row[key] for key in keys): row for row in stored_rows(db, table, fields, integration, *keys)}
+    found = [f"{table} {key}: missing" for key in sorted(wanted.keys() - stored.keys())]
+    found += [f"{table} {key}: invented" for key in sorted(stored.keys() - wanted.keys())]
+    for key in sorted(wanted.keys() & stored.keys()):
+        found += [text for field in others for text in
+                  compare_values(f"{table} {key}", [{**field, "json_key": field["column_name"]}], wanted[key],
+                                 stored[key])]
+    return found
+
+
+def catalogue_fields(db, table):
+    return db.execute("""SELECT column_name, type, json_key, key FROM kombo.fields f
+                         WHERE table_name = %s AND NOT EXISTS (SELECT FROM kombo.excluded_fields x
+                             WHERE (x.table_name, x.column_name) = (f.table_name, f.column_name))
+                         ORDER BY position""", [table])
+
+
+def stored_rows(db, table, fields, integration, *keys):
+    """jsonb and numeric come as text, so that digits can be compared as sent."""
+    columns = [f'"{f["column_name"]}"::text' if f["type"] in ("jsonb", "numeric") else f'"{f["column_name"]}"'
+               for f in fields if f["column_name"] not in keys]
+    columns += [f'"{key}"' for key in keys]
+    return db.execute(f'SELECT {", ".join(columns)} FROM kombo."{table}" WHERE integration_id = %s', [integration])
+
+
+def compare_values(name, fields, record, row):
+    for field in fields:
+        wanted = nested(record, field["json_key"]) if field["json_key"] else None
+        stored = row[field["column_name"]]
+        if not equal(field["type"], wanted, stored):
+            yield f'{name} {field["column_name"]}: Kombo has {wanted!r}, stored is {stored!r}'
+
+
+def equal(kind, wanted, stored):
+    """A value of a record (parsed JSON) against a column's value as psycopg gives it."""
+    if wanted is None:
+        return stored is None or (kind == "jsonb" and stored == "null")
+    if stored is None:
+        return False
+    if kind == "timestamptz":
+        return instant(wanted) == stored
+    if kind == "date":
+        return (instant(wanted).date() if "T" in wanted else datetime.date.fromisoformat(wanted)) == stored
+    if kind == "time":
+        return datetime.time.fromisoformat(wanted) == stored
+    if kind == "numeric":
+        return str(wanted) == stored
+    if kind == "jsonb":
+        return wanted == parse_json(stored)
+    return wanted == stored
+
+
+def instant(text):
+    value = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def nested(record, path):
+    """The value at a dotted path, None where something on the way is missing."""
+    for key in path.split("."):
+        record = record.get(key) if isinstance(record, dict) else None
+    return record

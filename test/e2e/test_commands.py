@@ -1,0 +1,93 @@
+"""The two commands, and what the README tells to type."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import tempfile
+
+import pytest
+
+from syncing import wait_until
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def start(*command, folder):
+    """Temporary folders of the command go below `folder`, so that what it leaves can be seen."""
+    environment = {**os.environ, "KOMBO_TMP": str(folder)}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True)
+
+
+def run(*command, folder):
+    process = start(*command, folder=folder)
+    output, _ = process.communicate(timeout=300)
+    return process.returncode, output
+
+
+def processes_of(folder):
+    """Command lines of processes that name the folder."""
+    found = []
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(folder) in line and int(process.name) != os.getpid():
+            found.append(line)
+    return found
+
+
+@pytest.fixture
+def folder():
+    """Short: a unix socket goes in there."""
+    with tempfile.TemporaryDirectory(prefix="kc") as name:
+        yield pathlib.Path(name)
+
+
+def test_the_demo_shows_a_change_a_tombstone_and_a_repair_and_leaves_nothing(folder):
+    status, output = run("./demo", folder=folder)
+    assert status == 0, output[-4000:]
+    assert re.search(r"/hris/employees +│ ok +│ +\d+ │ +1000 │ +1000 ", output), output
+    assert re.search(r"/hris/employees │ delta │ ok +│ +1 │", output), output
+    assert "Head of Everything" in output.split("synced_at")[-1], output
+    assert re.search(r"/hris/absences │ delta │ ok ", output), output
+    # The name that was written by hand is in the statement, and no more in what is read after the full sync.
+    assert "Atlantis" not in output.split("'/hris/employments']")[-1], output
+    assert list(folder.iterdir()) == [] and processes_of(folder) == []
+
+
+def test_a_demo_that_is_terminated_leaves_nothing(folder):
+    process = start("./demo", folder=folder)
+    wait_until(lambda: list(folder.glob("*/pg/postmaster.pid")), 60, "the demo's cluster")
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, output
+    wait_until(lambda: not processes_of(folder), 15, "the end of the demo's processes")
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("command, said", [(("./demo", "--fast"), "there is only --keep"),
+                                           (("./check", "unti"), "the parts are unit, regress, e2e and lint"),
+                                           (("./check", "lint", "-k", "x"), "the parts are")])
+def test_an_unknown_argument_is_refused_before_anything_is_done(folder, command, said):
+    status, output = run(*command, folder=folder)
+    assert status == 1 and said in output
+    assert list(folder.iterdir()) == []
+
+
+def test_the_statements_of_the_readme_connect_and_sync(new_cluster, sandbox):
+    """Each ```sql block in turn, with the sandbox where the README says Kombo."""
+    blocks = re.findall(r"^```sql\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert blocks
+    cluster = new_cluster()
+    for block in blocks:
+        block = re.sub(r"base_url\s+'https://api\.kombo\.dev/v1'", f"base_url '{sandbox.base_url}', allow_http 'on'", block)
+        block = re.sub(r"api_key\s+'[^']*'", f"api_key '{sandbox.api_key}'", block)
+        script = cluster.folder / "block.sql"
+        script.write_text(block, encoding="utf-8")
+        cluster.program("psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-f", script)
+    with cluster.connect() as connection:
+        assert connection.execute("SELECT count(*) AS n FROM kombo.sync_runs WHERE status = 'ok'").fetchone()["n"] > 0

@@ -1,0 +1,78 @@
+#pragma once
+
+#include "records.h"
+
+#include <map>
+#include <mutex>
+#include <set>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+namespace sandbox {
+
+/// A list of the API.
+struct Endpoint {
+    std::string_view path; ///< without /v1
+    Model model;
+    bool paginated;
+};
+
+/// All HRIS lists, deprecated and closed-beta ones included.
+extern const std::array<Endpoint, 16> endpoints;
+
+/// The list at that path, or null.
+const Endpoint *endpoint_at(std::string_view path);
+
+/// A record that stands at the end of a list and in no model, served as the text says.
+struct ExtraRecord {
+    std::string id;
+    std::string json;
+    Millis at;
+};
+
+/// One integration: its settings and its data, guarded by `mutex` (readers shared, admin calls alone).
+struct Integration {
+    Integration(std::string own_id, std::uint64_t from_seed, Index employees);
+
+    std::string id;
+    std::string category = "HRIS";
+    std::string tool;
+    std::string status = "ACTIVE";
+    std::string setup_status = "COMPLETED";
+    std::string error_code; ///< answered to every list request (409 and the like) while not empty
+    int error_status = 409;
+    Millis data_expired_at = 0;
+    Millis created_at;
+    std::uint64_t seed;
+    Index employees;
+    bool qa_failed = false;
+    bool reads_when_inactive = true;
+    bool nested_deleted = false;
+    bool order_by_changed_at = false;
+    std::set<std::string> unavailable_models; ///< INTEGRATION.MODEL_NOT_AVAILABLE on their lists
+    std::set<std::string> disabled_models;    ///< INTEGRATION.MODEL_DISABLED
+    Records records;
+    std::map<std::string, std::vector<ExtraRecord>> extra; ///< by list path
+    mutable std::shared_mutex mutex;
+
+    /// The answer of `GET /integrations/{id}` inside `data`, as Kombo's schema has it.
+    std::string describe() const;
+};
+
+/// The integrations by id.
+class Integrations {
+public:
+    std::shared_ptr<Integration> find(const std::string &id) const;
+
+    /// Adds one; false if the id is taken.
+    bool add(std::shared_ptr<Integration> integration);
+    bool remove(const std::string &id);
+    std::vector<std::shared_ptr<Integration>> all() const;
+
+private:
+    mutable std::mutex mutex_;
+    std::map<std::string, std::shared_ptr<Integration>> by_id_;
+};
+
+} // namespace sandbox

@@ -1,0 +1,221 @@
+#include "records.h"
+
+#include <algorithm>
+
+namespace sandbox {
+
+const std::string *Overlay::value(std::string_view field) const {
+    for (const auto &[name, text] : set)
+        if (name == field) return &text;
+    return nullptr;
+}
+
+std::string_view reference_field(Reference reference) {
+    static constexpr std::array<std::string_view, 11> fields{
+        "manager_id",  "work_location_id", "legal_entity_id", "employee_id",          "type_id",   "reviewee_id",
+        "reviewer_id", "review_cycle_id",  "skill_id",        "proficiency_scale_id", "parent_id",
+    };
+    return fields[static_cast<std::size_t>(reference)];
+}
+
+Model reference_target(Model model, Reference reference) {
+    switch (reference) {
+    case Reference::manager:
+    case Reference::employee:
+    case Reference::reviewee:
+    case Reference::reviewer:
+        return Model::employees;
+    case Reference::work_location:
+        return Model::locations;
+    case Reference::legal_entity:
+        return Model::legal_entities;
+    case Reference::absence_type:
+        return Model::absence_types;
+    case Reference::review_cycle:
+        return Model::review_cycles;
+    case Reference::skill:
+        return Model::skills;
+    case Reference::skill_scale:
+        return Model::skill_scales;
+    case Reference::parent:
+        return model;
+    }
+    return model;
+}
+
+std::string_view list_key(Model target) {
+    switch (target) {
+    case Model::teams:
+        return "groups";
+    case Model::locations:
+        return "locations";
+    case Model::legal_entities:
+        return "legal_entities";
+    case Model::skills:
+        return "skills";
+    default:
+        return "";
+    }
+}
+
+std::optional<Model> list_model(std::string_view key) {
+    for (const Model model : {Model::teams, Model::locations, Model::legal_entities, Model::skills})
+        if (list_key(model) == key) return model;
+    return std::nullopt;
+}
+
+Records::Records(std::string_view integration, std::uint64_t seed, Index employees)
+    : base_(seed, employees), ids_(integration) {
+    for (const Model model : all_models) counts_[slot(model)] = base_.count(model);
+}
+
+const Overlay *Records::overlay(Model model, Index index) const {
+    const auto &of_model = overlays_[slot(model)];
+    return index < of_model.size() ? of_model[index].get() : nullptr;
+}
+
+Overlay &Records::edit(Model model, Index index) {
+    auto &of_model = overlays_[slot(model)];
+    if (of_model.size() <= index) of_model.resize(std::max(index + 1, counts_[slot(model)]));
+    if (!of_model[index]) of_model[index] = std::make_unique<Overlay>();
+    return *of_model[index];
+}
+
+Index Records::append(Model model, const std::string &id) {
+    const Index index = counts_[slot(model)]++;
+    Overlay &made = edit(model, index);
+    if (!id.empty()) {
+        made.id = id;
+        own_ids_[slot(model)].emplace(id, index);
+    }
+    return index;
+}
+
+std::string Records::id(Model model, Index index) const {
+    const Overlay *changes = overlay(model, index);
+    if (changes && !changes->id.empty()) return changes->id;
+    return ids_.id(model, index);
+}
+
+std::optional<Index> Records::find(Model model, std::string_view id) const {
+    const auto &own = own_ids_[slot(model)];
+    if (!own.empty()) {
+        const auto found = own.find(std::string(id));
+        if (found != own.end()) return found->second;
+    }
+    const std::optional<Index> index = ids_.index_of_id(model, id);
+    if (!index || *index >= count(model) || this->id(model, *index) != id) return std::nullopt;
+    return index;
+}
+
+std::optional<Index> Records::find_remote(Model model, std::string_view remote_id) const {
+    std::string quoted;
+    append_quoted(quoted, remote_id);
+    const auto &of_model = overlays_[slot(model)];
+    for (std::size_t i = 0; i < of_model.size(); ++i) {
+        const std::string *set = of_model[i] ? of_model[i]->value("remote_id") : nullptr;
+        if (set && *set == quoted) return static_cast<Index>(i);
+    }
+    const std::optional<Index> index = ids_.index_of_remote_id(model, remote_id);
+    if (!index || *index >= count(model)) return std::nullopt;
+    const Overlay *changes = overlay(model, *index);
+    if (changes && changes->value("remote_id")) return std::nullopt;
+    return index;
+}
+
+Millis Records::changed_at(Model model, Index index) const {
+    const Overlay *changes = overlay(model, index);
+    return changes && changes->changed_at != 0 ? changes->changed_at : base_.changed_at(model, index);
+}
+
+bool Records::purged(Model model, Index index) const {
+    const Overlay *changes = overlay(model, index);
+    return changes && changes->purged;
+}
+
+bool Records::deleted(Model model, Index index) const {
+    const Overlay *changes = overlay(model, index);
+    return changes && changes->deleted_at != 0;
+}
+
+bool Records::wiped(Model model, Index index, Millis at) const {
+    const Overlay *changes = overlay(model, index);
+    // protocol.md: 14 days after remote_deleted_at all fields are set to null
+    return changes && changes->deleted_at != 0 && (changes->wiped || changes->deleted_at + 14 * day_ms <= at);
+}
+
+std::optional<Index> Records::follow(Model model, Index index, Reference reference) const {
+    const Model target = reference_target(model, reference);
+    const Overlay *changes = overlay(model, index);
+    const std::string *set = changes ? changes->value(reference_field(reference)) : nullptr;
+    std::optional<Index> found;
+    if (!set)
+        found = base_reference(model, index, reference);
+    else if (set->size() > 2 && set->front() == '"')
+        found = find(target, std::string_view(*set).substr(1, set->size() - 2));
+    if (found && (*found >= count(target) || purged(target, *found))) return std::nullopt;
+    return found;
+}
+
+std::optional<Index> Records::base_reference(Model model, Index index, Reference reference) const {
+    switch (reference) {
+    case Reference::manager:
+        return base_.manager(index);
+    case Reference::work_location:
+        return base_.pick(Model::locations, model, index, 4);
+    case Reference::legal_entity:
+        return base_.pick(Model::legal_entities, model, index, 5);
+    case Reference::employee:
+    case Reference::reviewee:
+        return base_.employee_of(model, index);
+    case Reference::absence_type:
+        return model == Model::time_off_balances ? 0 : base_.pick(Model::absence_types, model, index, 6);
+    case Reference::reviewer:
+        return follow(Model::employees, base_.employee_of(model, index), Reference::manager);
+    case Reference::review_cycle:
+        return index % count(Model::review_cycles);
+    case Reference::skill:
+        return base_.pick(Model::skills, model, index, 7);
+    case Reference::skill_scale:
+        return index % 5 == 4 ? std::nullopt : std::optional<Index>(index % 3);
+    case Reference::parent:
+        return index < 4 ? std::nullopt : std::optional<Index>(index % 4);
+    }
+    return std::nullopt;
+}
+
+std::vector<Index> Records::children(Model model, Index employee) const {
+    std::vector<Index> all;
+    const auto [first, last] = base_.children(model, employee);
+    for (Index i = first; i < last; ++i) {
+        const Overlay *changes = overlay(model, i);
+        if (!changes || !changes->value("employee_id")) all.push_back(i);
+    }
+    const auto &adopted = adopted_[slot(model)];
+    if (const auto found = adopted.find(employee); found != adopted.end())
+        all.insert(all.end(), found->second.begin(), found->second.end());
+    return all;
+}
+
+void Records::adopt(Model model, Index index, std::optional<Index> from, std::optional<Index> to) {
+    auto &adopted = adopted_[slot(model)];
+    if (from) {
+        auto &of_old = adopted[*from];
+        of_old.erase(std::remove(of_old.begin(), of_old.end(), index), of_old.end());
+    }
+    if (to) adopted[*to].push_back(index);
+}
+
+std::vector<Link> Records::links(Model model, Index index, Model target) const {
+    const Overlay *changes = overlay(model, index);
+    if (changes) {
+        const auto found = changes->links.find(std::string(list_key(target)));
+        if (found != changes->links.end()) return found->second;
+    }
+    std::vector<Link> all;
+    for (const Index i : model == Model::employees ? base_.groups_of(index) : base_.staffing_links(target, index))
+        all.push_back({i, {}});
+    return all;
+}
+
+} // namespace sandbox

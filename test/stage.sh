@@ -1,0 +1,234 @@
+# shellcheck shell=bash disable=SC2034
+# What ./demo and ./check share: the Debian packages, a temporary folder with a copy of the tree, the build, a
+# PostgreSQL of its own in there, and the end of all that. Sourced by them, with the tree's root as working folder.
+#
+# Sets: T (the temporary folder), LOG (its logs), SRC (the copy), BUILD (cmake's), PGBIN (our PostgreSQL's programs).
+# Everything that is built or run belongs to an ordinary user, also when root calls: PostgreSQL refuses root.
+
+PG_MAJOR=15
+SYSTEM_PG=/usr/lib/postgresql/$PG_MAJOR
+JOBS=$(nproc)
+CREATECLUSTER_OVERRIDE=/etc/postgresql-common/createcluster.d/kombo_sync.conf
+SDK_PACKAGE=@kombo-api/sdk@1.1.3
+
+BUILD_PACKAGES=(g++ make cmake python3 curl ca-certificates "postgresql-$PG_MAJOR" "postgresql-client-$PG_MAJOR"
+                "postgresql-server-dev-$PG_MAJOR" libcurl4-openssl-dev libjansson-dev libsimdjson-dev libssl-dev
+                libcpp-httplib-dev)
+UNIT_PACKAGES=(libgtest-dev)
+E2E_PACKAGES=(python3-pytest python3-psycopg)
+LINT_PACKAGES=(clang-format clang-tidy shellcheck)
+
+T='' LOG='' SRC='' BUILD='' PGBIN='' OWNER='' CHILD='' SANDBOX_PID='' SANDBOX_URL='' MADE_OVERRIDE=''
+
+fail() {
+    printf '%s\n' "$@" >&2
+    exit 1
+}
+
+# --- packages ---------------------------------------------------------------------------------------------------
+
+# stage_packages NAME…: installs those that are missing, as root or through sudo; otherwise lists them and ends.
+stage_packages() {
+    local name missing=() root=()
+    command -v dpkg-query >/dev/null || fail "This needs Debian's packages (dpkg is not here): $*"
+    for name in "$@"; do
+        [[ $(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null) == installed ]] || missing+=("$name")
+    done
+    ((${#missing[@]})) || return 0
+    if ((EUID != 0)); then
+        sudo -n true 2>/dev/null || fail "These Debian packages are missing, and sudo cannot be used here without a password:" \
+            "    apt-get install --no-install-recommends ${missing[*]}"
+        root=(sudo -n)
+    fi
+    printf 'installing %s\n' "${missing[*]}"
+    local log
+    log=$(mktemp)
+    if ! install_packages "${missing[@]}" >"$log" 2>&1 </dev/null; then
+        tail -n 20 "$log" >&2
+        fail "Installing packages failed; its log is $log"
+    fi
+    rm -f "$log"
+}
+
+# Debian's PostgreSQL makes and starts a cluster `main` when it is installed. That is not ours to leave behind, so it
+# is told not to, for as long as this takes. (Uses `root` of its caller.)
+install_packages() {
+    local apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qy --no-install-recommends)
+    "${apt[@]}" update || true
+    if [[ " $* " == *" postgresql-$PG_MAJOR "* ]]; then
+        "${apt[@]}" install postgresql-common || return 1
+        MADE_OVERRIDE=yes
+        "${root[@]}" mkdir -p "${CREATECLUSTER_OVERRIDE%/*}"
+        echo "create_main_cluster = false" | "${root[@]}" tee "$CREATECLUSTER_OVERRIDE"
+    fi
+    local status=0
+    "${apt[@]}" install "$@" || status=$?
+    remove_override
+    return $status
+}
+
+remove_override() {
+    [[ $MADE_OVERRIDE ]] || return 0
+    if ((EUID == 0)); then rm -f "$CREATECLUSTER_OVERRIDE"; else sudo -n rm -f "$CREATECLUSTER_OVERRIDE"; fi
+    MADE_OVERRIDE=''
+}
+
+# Node may be there from elsewhere, and Debian's npm cannot be installed beside such a one.
+stage_node() {
+    command -v node >/dev/null && command -v npm >/dev/null && return 0
+    stage_packages nodejs npm
+}
+
+# --- the temporary folder and what runs in it -------------------------------------------------------------------
+
+# stage_open NAME: makes T and its logs, and sees to it that everything ends with this program.
+stage_open() {
+    trap stage_close EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+    OWNER=$(id -un)
+    if ((EUID == 0)); then OWNER=postgres; fi
+    # Not $TMPDIR: a unix socket's path may have 107 bytes, and each folder above must let the ordinary user through.
+    # KOMBO_TMP is for the tests of these commands.
+    T=$(mktemp -d "${KOMBO_TMP:-/tmp}/$1.XXXXXX")
+    LOG=$T/log SRC=$T/src BUILD=$T/build PGBIN=$T$SYSTEM_PG/bin
+    mkdir "$LOG" "$SRC" "$BUILD" "$T/home" "$T/tmp" "$T/s"
+    chmod 755 "$T"
+    if ((EUID == 0)); then chown -R "$OWNER" "$T"; fi
+}
+
+# as_owner COMMAND…: as the ordinary user, in the copy of the tree, with none of the caller's PostgreSQL settings.
+as_owner() {
+    local variable clean=(env -u MAKEFLAGS -u MAKELEVEL -u PYTHONPATH) user=()
+    for variable in $(compgen -e PG || true); do clean+=(-u "$variable"); done
+    if ((EUID == 0)); then user=(setpriv "--reuid=$OWNER" "--regid=$(id -gn "$OWNER")" --init-groups); fi
+    (cd "$SRC" && exec "${user[@]}" "${clean[@]}" HOME="$T/home" TMPDIR="$T/tmp" LC_ALL=C.UTF-8 \
+        PGHOST="$T/s" PGPORT=5432 PGUSER=postgres PGTZ=UTC PYTHONDONTWRITEBYTECODE=1 "$@")
+}
+
+# in_group COMMAND…: waits for it, so that a signal to us is acted upon at once; what it started ends with it.
+in_group() {
+    local status=0
+    set -m
+    "$@" </dev/null &
+    CHILD=$!
+    set +m
+    wait "$CHILD" || status=$?
+    end_group
+    return $status
+}
+
+end_group() {
+    [[ $CHILD ]] && kill -TERM -- "-$CHILD" 2>/dev/null
+    CHILD=''
+}
+
+# step NAME COMMAND…: says how it went; its output is in $LOG/NAME.log, the end of which is shown if it fails.
+step() {
+    local name=$1 status=0 began=$SECONDS
+    shift
+    printf '%-12s ' "$name"
+    in_group "$@" >"$LOG/$name.log" 2>&1 || status=$?
+    if ((status == 0)); then
+        printf 'done in %d s\n' $((SECONDS - began))
+    else
+        printf 'FAILED (exit code %d)\n' $status
+        tail -n 25 "$LOG/$name.log" | sed 's/^/    /'
+        printf '    log: %s\n' "$(kept_log "$name")"
+    fi
+    return $status
+}
+
+# Where a log will be once T is gone.
+kept_log() {
+    printf '%s-log/%s.log' "$T" "$1"
+}
+
+KEEP_LOGS=''
+stage_close() {
+    local status=$? file
+    trap '' INT TERM HUP
+    trap - EXIT
+    remove_override
+    [[ $T ]] || exit $status
+    end_group
+    [[ $SANDBOX_PID ]] && kill -TERM -- "-$SANDBOX_PID" 2>/dev/null
+    while IFS= read -r file; do stop_postmaster "$file"; done < <(find "$T" -name postmaster.pid 2>/dev/null)
+    if [[ $KEEP_LOGS ]] || ((status != 0 && status < 128)); then
+        rm -rf "$T-log"
+        cp -r "$LOG" "$T-log" 2>/dev/null && chmod -R a+rX "$T-log"
+    fi
+    rm -rf "$T" 2>/dev/null || { sleep 1; rm -rf "$T"; }
+    exit $status
+}
+
+# Ends the server of a postmaster.pid in T, if it is one of ours indeed.
+stop_postmaster() {
+    local pid
+    pid=$(head -n 1 "$1") || return 0
+    [[ $(readlink "/proc/$pid/exe") == "$(readlink -f "$PGBIN")"/postgres ]] || return 0
+    kill -QUIT "$pid" 2>/dev/null
+    for _ in {1..50}; do
+        kill -0 "$pid" 2>/dev/null || return 0
+        sleep 0.1
+    done
+    kill -KILL "$pid" 2>/dev/null
+}
+
+# --- copy, build, PostgreSQL ------------------------------------------------------------------------------------
+
+# The files of the project as they are now, committed or not; without git all files.
+stage_copy() {
+    local file
+    if git -c safe.directory='*' rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+        git -c safe.directory='*' ls-files -z --cached --others --exclude-standard
+    else
+        find . -name .git -prune -o -type f -print0
+    fi | while IFS= read -r -d '' file; do
+        if [[ -e $file ]]; then printf '%s\0' "$file"; fi
+    done | tar --null -T - -cf - | tar -C "$SRC" -xf - --no-same-owner
+    if ((EUID == 0)); then chown -R "$OWNER" "$SRC"; fi
+    chmod -R u+rwX,go+rX "$SRC"
+}
+
+# PostgreSQL finds its files relative to its programs, so a copy of it is another installation.
+stage_postgres() {
+    mkdir -p "$T/usr/lib/postgresql" "$T/usr/share/postgresql"
+    cp -a "$SYSTEM_PG" "$T/usr/lib/postgresql/"
+    cp -a "/usr/share/postgresql/$PG_MAJOR" "$T/usr/share/postgresql/"
+    if ((EUID == 0)); then chown -R "$OWNER" "$T/usr"; fi
+}
+
+stage_make() {
+    as_owner make -j"$JOBS" PG_CONFIG="$SYSTEM_PG/bin/pg_config" all &&
+        as_owner make PG_CONFIG="$SYSTEM_PG/bin/pg_config" install DESTDIR="$T"
+}
+
+# stage_cmake TARGET…
+stage_cmake() {
+    as_owner cmake -S "$SRC" -B "$BUILD" -DPG_CONFIG="$SYSTEM_PG/bin/pg_config" &&
+        as_owner cmake --build "$BUILD" -j "$JOBS" --target "$@"
+}
+
+# A cluster in T that only this program's socket folder leads to.
+stage_cluster() {
+    as_owner "$PGBIN/initdb" -D "$T/pg" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync &&
+        printf '%s\n' "listen_addresses = ''" "port = 5432" "unix_socket_directories = '$T/s'" "fsync = off" \
+            "log_line_prefix = '%m [%p] '" | as_owner tee -a "$T/pg/postgresql.conf" &&
+        as_owner "$PGBIN/pg_ctl" -D "$T/pg" -l "$T/log/server.log" -w -s start
+}
+
+# stage_sandbox PROGRAM OPTION…: the sandbox Kombo server on a port of its own; sets SANDBOX_URL.
+stage_sandbox() {
+    set -m
+    as_owner "$@" --port 0 >"$LOG/sandbox.log" 2>&1 </dev/null &
+    SANDBOX_PID=$!
+    set +m
+    for _ in {1..100}; do
+        SANDBOX_URL=$(sed -n 's/^listening on //p' "$LOG/sandbox.log")
+        [[ $SANDBOX_URL ]] && return 0
+        kill -0 "$SANDBOX_PID" 2>/dev/null || break
+        sleep 0.1
+    done
+    fail "The sandbox did not start:" "$(cat "$LOG/sandbox.log")"
+}
