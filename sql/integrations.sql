@@ -1,6 +1,9 @@
 -- Integrations and their subscriptions.
 \set SHOW_CONTEXT never
 CREATE SERVER kombo_eu FOREIGN DATA WRAPPER kombo_sync OPTIONS (base_url 'https://api.kombo.dev/v1');
+CREATE ROLE regress_kombo_other;
+GRANT USAGE ON FOREIGN DATA WRAPPER kombo_sync TO regress_kombo_other;
+ALTER SERVER kombo_eu OWNER TO regress_kombo_other;
 CREATE FOREIGN DATA WRAPPER regress_kombo_fdw;
 CREATE SERVER elsewhere FOREIGN DATA WRAPPER regress_kombo_fdw;
 
@@ -97,3 +100,5 @@ SELECT count(*) FROM kombo.sync_runs;
 DELETE FROM kombo.hris_teams;
 DROP SERVER kombo_eu, elsewhere;
 DROP FOREIGN DATA WRAPPER regress_kombo_fdw;
+DROP OWNED BY regress_kombo_other;
+DROP ROLE regress_kombo_other;

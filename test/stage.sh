@@ -58,6 +58,7 @@ install_packages() {
     if [[ " $* " == *" postgresql-$PG_MAJOR "* ]]; then
         "${apt[@]}" install postgresql-common || return 1
         MADE_OVERRIDE=yes
+        trap remove_override EXIT
         "${root[@]}" mkdir -p "${CREATECLUSTER_OVERRIDE%/*}"
         echo "create_main_cluster = false" | "${root[@]}" tee "$CREATECLUSTER_OVERRIDE"
     fi

@@ -6,34 +6,59 @@ namespace {
 
 constexpr int64_t epoch_difference = INT64CONST(946684800) * 1000000; // 1970 to 2000
 
-/// Statements prepared in this session, by their text.
-std::unordered_map<std::string, SPIPlanPtr> &prepared() {
-    static std::unordered_map<std::string, SPIPlanPtr> plans;
-    return plans;
-}
+/// A statement that is prepared for the rest of the session.
+struct Prepared {
+    SPIPlanPtr plan = nullptr;
+    int generation = 0;     ///< of the generic plan that `uses` counts for
+    uint64_t uses = 0;      ///< executions since that plan was made
+    uint64_t plan_uses = 1; ///< how many are granted before it is made anew
+};
 
-SPIPlanPtr prepare(const std::string &sql, const std::vector<Oid> &types) {
-    const auto known = prepared().find(sql);
-    if (known != prepared().end()) return known->second;
-    SPIPlanPtr plan = guard([&]() -> SPIPlanPtr {
+/// The session's statements, by their text.
+Prepared &prepared(const std::string &sql, const std::vector<Oid> &types) {
+    static std::unordered_map<std::string, Prepared> statements;
+    Prepared &statement = statements[sql];
+    if (statement.plan) return statement;
+    statement.plan = guard([&]() -> SPIPlanPtr {
         SPIPlanPtr made = SPI_prepare(sql.c_str(), static_cast<int>(types.size()), const_cast<Oid *>(types.data()));
         if (made == nullptr) elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
         SPI_keepplan(made);
         return made;
     });
-    prepared().emplace(sql, plan);
-    return plan;
+    return statement;
 }
 
-/// Makes sure that the statement's generic plan exists and was made under settings that leave the planner only key
-/// lookups. Costs nothing once the plan is there.
-void plan_by_key(SPIPlanPtr plan) {
+/// Number of the statement's generic plan, which is made, if need be, under settings that leave the planner only
+/// lookups by index.
+int plan_by_key(SPIPlanPtr plan) {
     const int level = NewGUCNestLevel();
     for (const char *setting : {"enable_seqscan", "enable_hashjoin", "enable_mergejoin"})
         set_config_option(setting, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
     CachedPlan *cached = SPI_plan_get_cached_plan(plan);
+    const int generation = cached ? cached->generation : 0;
     if (cached) ReleaseCachedPlan(cached, CurrentResourceOwner);
     AtEOXact_GUC(false, level);
+    return generation;
+}
+
+/// While a table is empty all its indexes cost the same, and the plan may settle on the wrong one. So a plan is made
+/// anew after 1, 2, 4, 8, … executions: what the batches before wrote is then there for the planner to see.
+/// Measured: without this a first full sync of 1,000 employees took 79 s instead of 1 s.
+void keep_plan_current(Prepared &statement, const std::string &sql, const std::vector<Oid> &types) {
+    if (statement.uses >= statement.plan_uses) {
+        const uint64_t granted = 2 * statement.plan_uses;
+        guard([&] { SPI_freeplan(statement.plan); });
+        statement = Prepared();
+        prepared(sql, types);
+        statement.plan_uses = granted;
+    }
+    const int generation = guard([&] { return plan_by_key(statement.plan); });
+    if (statement.generation != 0 && generation != statement.generation) { // invalidated: TRUNCATE, ALTER, ANALYZE
+        statement.uses = 0;
+        statement.plan_uses = 1;
+    }
+    statement.generation = generation;
+    ++statement.uses;
 }
 
 } // namespace
@@ -143,10 +168,10 @@ std::optional<kombo::Timestamp> Result::instant(uint64_t row, int column) const 
 }
 
 Result execute(const std::string &sql, const Params &params, Planning planning) {
-    SPIPlanPtr plan = prepare(sql, params.types());
+    Prepared &statement = prepared(sql, params.types());
+    if (planning == Planning::ByKey) keep_plan_current(statement, sql, params.types());
     guard([&] {
-        if (planning == Planning::ByKey) plan_by_key(plan);
-        const int code = SPI_execute_plan(plan, const_cast<Datum *>(params.values().data()), params.nulls().data(),
+        const int code = SPI_execute_plan(statement.plan, const_cast<Datum *>(params.values().data()), params.nulls().data(),
                                           false, 0);
         if (code < 0) elog(ERROR, "could not run a statement: %s", SPI_result_code_string(code));
     });
@@ -155,7 +180,7 @@ Result execute(const std::string &sql, const Params &params, Planning planning) 
 
 void for_each_text(const std::string &sql, const Params &params, const std::function<void(std::string_view)> &take) {
     constexpr long rows_at_a_time = 5000;
-    SPIPlanPtr plan = prepare(sql, params.types());
+    SPIPlanPtr plan = prepared(sql, params.types()).plan;
     Portal portal = guard([&] {
         return SPI_cursor_open(nullptr, plan, const_cast<Datum *>(params.values().data()), params.nulls().data(),
                                false);

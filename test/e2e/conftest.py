@@ -7,6 +7,7 @@ KOMBO_LOG      folder that keeps the servers' logs (optional)
 `./check e2e` sets them; for a quick round with an existing build see test/e2e/run."""
 
 import os
+import signal
 
 import pytest
 from psycopg.rows import tuple_row
@@ -15,8 +16,39 @@ from cluster import TEMPLATE, Cluster, Database
 from sandbox import Sandbox
 
 
+MEASURED = []
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "sandbox(**options): options of the test's default sandbox, as employees=300")
+    config.addinivalue_line("markers", "time_limit(seconds): how long the test may take, 120 unless marked")
+
+
+def pytest_terminal_summary(terminalreporter):
+    for text in MEASURED:
+        terminalreporter.write_line(f"measured: {text}")
+
+
+@pytest.fixture(scope="session")
+def measured():
+    """measured("100,000 employees: 31 MB"): a line that is shown at the end of the run, and by ./check."""
+    return MEASURED.append
+
+
+@pytest.fixture(autouse=True)
+def time_limit(request):
+    """A test that hangs fails, and says where."""
+    marker = request.node.get_closest_marker("time_limit")
+    seconds = marker.args[0] if marker else 120
+
+    def too_long(*_):
+        raise TimeoutError(f"the test took longer than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 def needed(name):

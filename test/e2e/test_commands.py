@@ -21,9 +21,14 @@ def start(*command, folder):
                             stderr=subprocess.STDOUT, text=True)
 
 
-def run(*command, folder):
+def run(*command, folder, timeout=300):
     process = start(*command, folder=folder)
-    output, _ = process.communicate(timeout=300)
+    try:
+        output, _ = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.terminate()  # it ends what it started
+        output, _ = process.communicate()
+        raise AssertionError(f"{command} took longer than {timeout} s:\n{output[-4000:]}") from None
     return process.returncode, output
 
 
@@ -47,6 +52,7 @@ def folder():
         yield pathlib.Path(name)
 
 
+@pytest.mark.time_limit(300)
 def test_the_demo_shows_a_change_a_tombstone_and_a_repair_and_leaves_nothing(folder):
     status, output = run("./demo", folder=folder)
     assert status == 0, output[-4000:]
@@ -73,7 +79,7 @@ def test_a_demo_that_is_terminated_leaves_nothing(folder):
                                            (("./check", "unti"), "the parts are unit, regress, e2e and lint"),
                                            (("./check", "lint", "-k", "x"), "the parts are")])
 def test_an_unknown_argument_is_refused_before_anything_is_done(folder, command, said):
-    status, output = run(*command, folder=folder)
+    status, output = run(*command, folder=folder, timeout=20)
     assert status == 1 and said in output
     assert list(folder.iterdir()) == []
 
