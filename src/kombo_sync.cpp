@@ -1,4 +1,5 @@
 #include "pg/headers.h"
+#include "pg/key_planning.h"
 #include "pg/settings.h"
 
 // With -fvisibility=hidden PostgreSQL 15 would not find even the magic block.
@@ -9,4 +10,7 @@ void _PG_init(void);
 }
 #pragma GCC visibility pop
 
-void _PG_init(void) { pg::settings::define(); }
+void _PG_init(void) {
+    pg::settings::define();
+    pg::install_key_planning();
+}

@@ -1,64 +1,27 @@
 #include "pg/spi.h"
 
+#include "pg/key_planning.h"
+
 namespace pg {
 
 namespace {
 
 constexpr int64_t epoch_difference = INT64CONST(946684800) * 1000000; // 1970 to 2000
 
-/// A statement that is prepared for the rest of the session.
-struct Prepared {
-    SPIPlanPtr plan = nullptr;
-    int generation = 0;     ///< of the generic plan that `uses` counts for
-    uint64_t uses = 0;      ///< executions since that plan was made
-    uint64_t plan_uses = 1; ///< how many are granted before it is made anew
-};
-
-/// The session's statements, by their text.
-Prepared &prepared(const std::string &sql, const std::vector<Oid> &types) {
-    static std::unordered_map<std::string, Prepared> statements;
-    Prepared &statement = statements[sql];
-    if (statement.plan) return statement;
-    statement.plan = guard([&]() -> SPIPlanPtr {
-        SPIPlanPtr made = SPI_prepare(sql.c_str(), static_cast<int>(types.size()), const_cast<Oid *>(types.data()));
+/// The session's statements, by their text. Those that are planned by key get a generic plan at once.
+SPIPlanPtr prepared(const std::string &sql, const std::vector<Oid> &types, Planning planning) {
+    static std::unordered_map<std::string, SPIPlanPtr> statements;
+    SPIPlanPtr &plan = statements[sql];
+    if (plan) return plan;
+    const int options = planning == Planning::ByKey ? CURSOR_OPT_GENERIC_PLAN : 0;
+    plan = guard([&]() -> SPIPlanPtr {
+        SPIPlanPtr made = SPI_prepare_cursor(sql.c_str(), static_cast<int>(types.size()),
+                                             const_cast<Oid *>(types.data()), options);
         if (made == nullptr) elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
         SPI_keepplan(made);
         return made;
     });
-    return statement;
-}
-
-/// Number of the statement's generic plan, which is made, if need be, under settings that leave the planner only
-/// lookups by index.
-int plan_by_key(SPIPlanPtr plan) {
-    const int level = NewGUCNestLevel();
-    for (const char *setting : {"enable_seqscan", "enable_hashjoin", "enable_mergejoin"})
-        set_config_option(setting, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-    CachedPlan *cached = SPI_plan_get_cached_plan(plan);
-    const int generation = cached ? cached->generation : 0;
-    if (cached) ReleaseCachedPlan(cached, CurrentResourceOwner);
-    AtEOXact_GUC(false, level);
-    return generation;
-}
-
-/// While a table is empty all its indexes cost the same, and the plan may settle on the wrong one. So a plan is made
-/// anew after 1, 2, 4, 8, … executions: what the batches before wrote is then there for the planner to see.
-/// Measured: without this a first full sync of 1,000 employees took 79 s instead of 1 s.
-void keep_plan_current(Prepared &statement, const std::string &sql, const std::vector<Oid> &types) {
-    if (statement.uses >= statement.plan_uses) {
-        const uint64_t granted = 2 * statement.plan_uses;
-        guard([&] { SPI_freeplan(statement.plan); });
-        statement = Prepared();
-        prepared(sql, types);
-        statement.plan_uses = granted;
-    }
-    const int generation = guard([&] { return plan_by_key(statement.plan); });
-    if (statement.generation != 0 && generation != statement.generation) { // invalidated: TRUNCATE, ALTER, ANALYZE
-        statement.uses = 0;
-        statement.plan_uses = 1;
-    }
-    statement.generation = generation;
-    ++statement.uses;
+    return plan;
 }
 
 } // namespace
@@ -168,10 +131,10 @@ std::optional<kombo::Timestamp> Result::instant(uint64_t row, int column) const 
 }
 
 Result execute(const std::string &sql, const Params &params, Planning planning) {
-    Prepared &statement = prepared(sql, params.types());
-    if (planning == Planning::ByKey) keep_plan_current(statement, sql, params.types());
+    SPIPlanPtr plan = prepared(sql, params.types(), planning);
+    if (planning == Planning::ByKey) plan_by_key(plan);
     guard([&] {
-        const int code = SPI_execute_plan(statement.plan, const_cast<Datum *>(params.values().data()), params.nulls().data(),
+        const int code = SPI_execute_plan(plan, const_cast<Datum *>(params.values().data()), params.nulls().data(),
                                           false, 0);
         if (code < 0) elog(ERROR, "could not run a statement: %s", SPI_result_code_string(code));
     });
@@ -180,10 +143,10 @@ Result execute(const std::string &sql, const Params &params, Planning planning) 
 
 void for_each_text(const std::string &sql, const Params &params, const std::function<void(std::string_view)> &take) {
     constexpr long rows_at_a_time = 5000;
-    SPIPlanPtr plan = prepared(sql, params.types()).plan;
     Portal portal = guard([&] {
-        return SPI_cursor_open(nullptr, plan, const_cast<Datum *>(params.values().data()), params.nulls().data(),
-                               false);
+        return SPI_cursor_open_with_args(nullptr, sql.c_str(), static_cast<int>(params.types().size()),
+                                         const_cast<Oid *>(params.types().data()),
+                                         const_cast<Datum *>(params.values().data()), params.nulls().data(), false, 0);
     });
     while (true) {
         guard([&] { SPI_cursor_fetch(portal, true, rows_at_a_time); });

@@ -45,9 +45,7 @@ class Params {
 /// How the planner is to go about a statement.
 enum class Planning {
     Usual,
-    /// Rows are found by key, whatever the statistics say: a plan made while the table was empty, or never analyzed,
-    /// would read the whole table for every batch.
-    ByKey
+    ByKey ///< rows are found by key, whatever the statistics say: see key_planning.h
 };
 
 /// The result of a query, valid until the object or the SPI connection goes.
@@ -75,7 +73,8 @@ class Result {
 /// Runs a statement; it is prepared once per session and kept. Throws Error.
 Result execute(const std::string &sql, const Params &params = {}, Planning planning = Planning::Usual);
 
-/// Runs a query and hands over its first column as text, a few thousand rows at a time.
+/// Runs a query and hands over its first column as text, a few thousand rows at a time. It is planned anew for the very
+/// parameters, so that the planner knows how long their arrays are.
 void for_each_text(const std::string &sql, const Params &params, const std::function<void(std::string_view)> &take);
 
 Datum text_datum(std::string_view value);
