@@ -15,7 +15,7 @@ DATA_built = $(FULL_SCRIPT)
 
 # `setup` creates the extension that all the others use.
 REGRESS = setup $(filter-out setup,$(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))))
-REGRESS_OPTS = --encoding=UTF8
+REGRESS_OPTS = --encoding=UTF8 --no-locale
 
 PG_CONFIG ?= pg_config
 # g++ 12 takes std::optional for uninitialised where it is not, hence -Wno-maybe-uninitialized.

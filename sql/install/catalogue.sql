@@ -196,7 +196,7 @@ AS $$
     UNION ALL
     SELECT o.column_name, o.type || CASE WHEN o.key THEN ' NOT NULL' ELSE '' END, o.comment, o.key,
            o.column_name = 'remote_id' OR (o.key AND o.ordinal > 101)
-               OR (NOT o.key AND o.type = 'text' AND o.column_name LIKE '%\_id'), o.ordinal
+               OR (NOT o.key AND o.type = 'text' AND o.column_name LIKE '%\_id' AND o.column_name <> 'tax_id'), o.ordinal
     FROM own o
     ORDER BY 6
 $$;

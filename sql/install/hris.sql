@@ -241,7 +241,7 @@ SELECT table_name, position, column_name, type, column_name, comment, true
     ('hris_timesheets', 2, 'employee_id', 'text', 'Who worked: id in hris_employees.'),
     ('hris_timesheets', 3, 'started_at', 'timestamptz', 'When work began.'),
     ('hris_timesheets', 4, 'ended_at', 'timestamptz', 'When work ended.'),
-    ('hris_timesheets', 5, 'timezone', 'text', 'Offset from UTC at the place of work, as ±HH:MM.'),
+    ('hris_timesheets', 5, 'timezone', 'text', 'Offset from UTC at the place of work, as +HH:MM or -HH:MM.'),
     ('hris_timesheets', 6, 'payable_hours', 'numeric', 'Time to be paid, in hours.'),
     ('hris_timesheets', 7, 'unpaid_break_minutes', 'numeric', 'Breaks that are not paid, in minutes.'),
     ('hris_timesheets', 8, 'breaks', 'jsonb', 'List of breaks: started_at, ended_at, paid.'),

@@ -122,11 +122,11 @@ class Loader {
                                     Params().text(category_));
         for (uint64_t i = 0; i < rows.size(); ++i) {
             const auto table = tables_.find(rows.text(i, 2));
-            if (table == tables_.end()) continue;
             syncer::Endpoint endpoint;
             endpoint.path = rows.text(i, 1);
             endpoint.category = category_;
-            endpoint.table = table->second;
+            endpoint.table = table == tables_.end() ? catalogue_.tables.size() : table->second;
+            if (table == tables_.end()) endpoint.missing_table = rows.text(i, 2);
             endpoint.enabled = rows.boolean(i, 3);
             endpoint.paginated = rows.boolean(i, 4);
             endpoint.incremental = rows.boolean(i, 5);
@@ -163,7 +163,11 @@ class Loader {
         for (uint64_t i = 0; i < rows.size(); ++i) {
             syncer::Endpoint *owner = endpoint(rows.text(i, 1));
             const auto table = tables_.find(rows.text(i, 4));
-            if (!owner || table == tables_.end()) continue;
+            if (!owner) continue;
+            if (table == tables_.end()) {
+                owner->missing_table = rows.text(i, 4);
+                continue;
+            }
             const std::string relation = rows.text(i, 3);
             owner->nested.push_back({rows.text(i, 2),
                                      relation == "owned"    ? syncer::Relation::Owned

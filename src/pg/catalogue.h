@@ -8,9 +8,9 @@
 
 namespace pg {
 
-/// Reads the catalogue tables. Tables that do not exist yet are left out together with what needs them, unless an
-/// endpoint's own table is missing (the endpoint is left out, then). Only tables of schema kombo that `sync_role` owns
-/// and that are no members of the extension are written. Throws syncer::InvalidRequest for rows that make no sense.
+/// Reads the catalogue tables. An endpoint that fills a table that does not exist (yet) says so in `missing_table`. Only
+/// tables of schema kombo that `sync_role` owns and that are no members of the extension are written. Throws
+/// syncer::InvalidRequest for rows that make no sense.
 syncer::Catalogue load_catalogue(const std::string &category, unsigned sync_role);
 
 /// Reads what is in force for one integration: an entry for every endpoint of the catalogue.

@@ -196,10 +196,6 @@ class SyncCall {
         const Server server = load_server(integration.server, caller_);
         syncer::Connection connection = connect_to(server);
         const syncer::Catalogue catalogue = load_catalogue(integration.category, role);
-        if (catalogue.endpoints.empty())
-            raise(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                  "category \"" + integration.category + "\" has no data tables", "",
-                  "SELECT kombo.create_tables('" + integration.category + "').");
         const auto busy = lock(integration.id);
         const syncer::States states = load_states(catalogue, integration.id);
         const syncer::Plan plan =

@@ -35,7 +35,7 @@ std::string ask(const syncer::Connection &connection, const kombo::Request &requ
 std::string text_argument(FunctionCallInfo fcinfo, int number, const char *name) {
     if (PG_ARGISNULL(number))
         raise(ERRCODE_NULL_VALUE_NOT_ALLOWED, std::string(name) + " must not be null", "",
-              "Call it as in kombo.check_connection('kombo_eu').");
+              "Name a server, as in kombo.check_connection('kombo_eu').");
     return guard([&] { return text_to_cstring(PG_GETARG_TEXT_PP(number)); });
 }
 

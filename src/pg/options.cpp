@@ -56,9 +56,13 @@ const OptionRule &find_rule(const std::string &name, Oid catalog) {
           valid.empty() ? "There are no valid options in this context." : "Valid options in this context are: " + valid + ".");
 }
 
+/// A secret's value is in no message, nor is a URL's user and password.
+bool may_show(const OptionRule &rule, const std::string &value) {
+    return rule.form != Form::Secret && value.find('@') == std::string::npos;
+}
+
 [[noreturn]] void bad_value(const OptionRule &rule, const std::string &value, const std::string &hint) {
-    // A secret's value is in no message.
-    const std::string shown = rule.form == Form::Secret ? "" : ": \"" + value + "\"";
+    const std::string shown = may_show(rule, value) ? ": \"" + value + "\"" : "";
     raise(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, "invalid value for option \"" + std::string(rule.name) + "\"" + shown, "",
           hint);
 }
@@ -98,7 +102,8 @@ void check(const OptionRule &rule, const std::string &value, bool allow_http) {
         if (const auto problem = kombo::base_url_problem(value, allow_http))
             bad_value(rule, value, "The URL " + *problem + "; Kombo's are https://api.kombo.dev/v1 and https://api.us.kombo.dev/v1.");
         if (!one_of_kombos_hosts(value) && !superuser())
-            superuser_only(rule, "\"" + value + "\" is not one of Kombo's two hosts.");
+            superuser_only(rule, (may_show(rule, value) ? "\"" + value + "\"" : "The URL") +
+                                     " is not one of Kombo's two hosts.");
         break;
     case Form::Milliseconds:
         whole_number(rule, value, GUC_UNIT_MS, 1, 24 * 3600 * 1000, "Give a time above zero and of a day at most, as in \"30s\".");

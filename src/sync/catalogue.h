@@ -62,6 +62,7 @@ struct Endpoint {
     std::string path;
     std::string category;
     size_t table = 0;
+    std::string missing_table; ///< one that the endpoint fills and that was never made; then it cannot be synced
     bool enabled = true;     ///< subscribed by default
     bool paginated = true;   ///< takes cursor and page_size
     bool incremental = true; ///< takes updated_after and include_deleted

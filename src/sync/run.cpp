@@ -37,6 +37,15 @@ RunResult like(const RunResult &first, const Task &task) {
     return result;
 }
 
+RunResult without_table(const Task &task) {
+    RunResult result;
+    result.status = Status::Failed;
+    result.sqlstate = "42P01";
+    result.error = "table kombo.\"" + task.endpoint->missing_table + "\" does not exist";
+    result.hint = "SELECT kombo.create_tables('" + task.endpoint->category + "') makes what is missing.";
+    return result;
+}
+
 } // namespace
 
 const char *name(Status status) {
@@ -66,15 +75,16 @@ void Runner::run(const std::vector<Task> &tasks) {
     std::unique_ptr<PageStream> stream;
     for (size_t i = 0; i < tasks.size(); ++i) {
         const Task &task = tasks[i];
-        if (stopped_by_) {
-            RunResult result = like(*stopped_by_, task);
+        if (stopped_by_ || !task.endpoint->missing_table.empty()) {
+            RunResult result = like(stopped_by_ ? *stopped_by_ : without_table(task), task);
             report(task, result);
+            stream.reset();
             continue;
         }
         if (!stream) stream = open(task);
         std::unique_ptr<PageStream> following;
         prefetch_ = [&] {
-            if (following || i + 1 == tasks.size()) return;
+            if (following || i + 1 == tasks.size() || !tasks[i + 1].endpoint->missing_table.empty()) return;
             following = open(tasks[i + 1]);
             following->begin();
         };

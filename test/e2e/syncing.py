@@ -42,6 +42,28 @@ def rows(db, table, integration=None):
     return {row["id"]: row for row in found} if found and "id" in found[0] else found
 
 
+def one(db, table, id):
+    """One row of kombo.<table>, None if it is not there."""
+    found = db.execute(f'SELECT * FROM kombo."{table}" WHERE id = %s', [id])
+    return found[0] if found else None
+
+
+def watermark(db, sandbox, endpoint):
+    return db.value("SELECT watermark FROM kombo.sync_state WHERE (integration_id, endpoint) = (%s, %s)",
+                    [sandbox.integration, endpoint])
+
+
+def last_run(db, sandbox, endpoint):
+    """The endpoint's newest row of kombo.sync_runs."""
+    return db.execute("SELECT * FROM kombo.sync_runs WHERE (integration_id, endpoint) = (%s, %s) "
+                      "ORDER BY id DESC LIMIT 1", [sandbox.integration, endpoint])[0]
+
+
+def table_counts(db, sandbox, endpoint):
+    """rows_by_table of the endpoint's newest run."""
+    return last_run(db, sandbox, endpoint)["rows_by_table"]
+
+
 def wait_until(condition, timeout=15, what="the condition"):
     """Calls `condition` until it returns something true, and returns that."""
     end = time.monotonic() + timeout
