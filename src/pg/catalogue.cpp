@@ -10,8 +10,8 @@ namespace {
 
 syncer::Type type_of(const std::string &name, const std::string &field) {
     static const std::map<std::string, syncer::Type> types = {
-        {"text", syncer::Type::Text}, {"boolean", syncer::Type::Boolean}, {"numeric", syncer::Type::Numeric},
-        {"date", syncer::Type::Date}, {"time", syncer::Type::Time},       {"timestamptz", syncer::Type::Timestamptz},
+        {"text", syncer::Type::Text},  {"boolean", syncer::Type::Boolean}, {"numeric", syncer::Type::Numeric},
+        {"date", syncer::Type::Date},  {"time", syncer::Type::Time},       {"timestamptz", syncer::Type::Timestamptz},
         {"jsonb", syncer::Type::Jsonb}};
     const auto type = types.find(name);
     if (type == types.end())
@@ -35,7 +35,7 @@ std::vector<syncer::Field> record_fields() {
 }
 
 class Loader {
-  public:
+public:
     Loader(std::string category, Oid sync_role) : category_(std::move(category)), sync_role_(sync_role) {}
 
     syncer::Catalogue load() {
@@ -46,7 +46,7 @@ class Loader {
         return std::move(catalogue_);
     }
 
-  private:
+private:
     void load_tables() {
         const Result rows = execute(R"(
             SELECT DISTINCT n.table_name, t.owner::oid::bigint
@@ -62,8 +62,9 @@ class Loader {
             table.name = rows.text(i, 1);
             // The catalogue may name only tables of the sync role.
             if (static_cast<Oid>(rows.integer(i, 2)) != sync_role_)
-                raise(ERRCODE_INSUFFICIENT_PRIVILEGE, "table kombo.\"" + table.name + "\" does not belong to the sync role",
-                      "", "ALTER TABLE ... OWNER TO the role that owns the other data tables.");
+                raise(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                      "table kombo.\"" + table.name + "\" does not belong to the sync role", "",
+                      "ALTER TABLE ... OWNER TO the role that owns the other data tables.");
             tables_[table.name] = catalogue_.tables.size();
             catalogue_.tables.push_back(std::move(table));
         }
@@ -85,8 +86,8 @@ class Loader {
                 continue;
             }
             const std::string column = rows.text(i, 2);
-            fields[table->second].push_back({column, type_of(rows.text(i, 3), table->first + "." + column),
-                                             rows.text(i, 4), rows.boolean(i, 5)});
+            fields[table->second].push_back(
+                {column, type_of(rows.text(i, 3), table->first + "." + column), rows.text(i, 4), rows.boolean(i, 5)});
         }
         for (size_t t = 0; t < catalogue_.tables.size(); ++t) complete(catalogue_.tables[t], fields[t]);
         exclude_record_fields();

@@ -8,8 +8,8 @@
 
 namespace pg {
 
-/// Reads the catalogue tables. An endpoint that fills a table that does not exist (yet) says so in `missing_table`. Only
-/// tables of schema kombo that `sync_role` owns and that are no members of the extension are written. Throws
+/// Reads the catalogue tables. An endpoint that fills a table that does not exist (yet) says so in `missing_table`.
+/// Only tables of schema kombo that `sync_role` owns and that are no members of the extension are written. Throws
 /// syncer::InvalidRequest for rows that make no sense.
 syncer::Catalogue load_catalogue(const std::string &category, unsigned sync_role);
 

@@ -4,7 +4,7 @@ namespace pg {
 
 namespace {
 
-constexpr int64_t epoch_days = 10957;                     // 1970-01-01 to 2000-01-01
+constexpr int64_t epoch_days = 10957;                      // 1970-01-01 to 2000-01-01
 constexpr int64_t epoch_micros = epoch_days * 86400000000; // the same in microseconds
 
 struct ElementType {
@@ -91,8 +91,9 @@ void add_columns(Params &params, const syncer::Table &table, const syncer::RowSe
         if (set.columns.test(field))
             add_array(params, table.fields[field].type, set, [&](const syncer::Row &row) { return row.cells[field]; });
     if (set.mode == syncer::Mode::Replace)
-        add_array(params, syncer::Type::Jsonb, set,
-                  [](const syncer::Row &row) { return syncer::Cell{row.extra, 0, row.extra.empty()}; });
+        add_array(params, syncer::Type::Jsonb, set, [](const syncer::Row &row) {
+            return syncer::Cell{row.extra, 0, row.extra.empty()};
+        });
 }
 
 } // namespace pg

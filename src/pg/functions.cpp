@@ -27,7 +27,7 @@ struct Integration {
 
 /// Puts the rows that the function returns into its tuplestore, and tells the caller what went wrong.
 class Reporter : public syncer::Observer {
-  public:
+public:
     Reporter(ReturnSetInfo *result, std::string integration_id)
         : result_(result), integration_id_(std::move(integration_id)), last_notice_(Clock::now()) {}
 
@@ -43,11 +43,13 @@ class Reporter : public syncer::Observer {
         const auto found = run.counts.find(task.endpoint->table);
         const syncer::RowCounts rows = found == run.counts.end() ? syncer::RowCounts() : found->second;
         put(task, run, rows);
-        if (!run.error.empty()) warn(task, run);
-        else if (run.parked > 0) warn_of_parked(task, run);
+        if (!run.error.empty())
+            warn(task, run);
+        else if (run.parked > 0)
+            warn_of_parked(task, run);
     }
 
-  private:
+private:
     using Clock = std::chrono::steady_clock;
 
     void put(const syncer::Task &task, const syncer::RunResult &run, const syncer::RowCounts &rows) {
@@ -72,10 +74,10 @@ class Reporter : public syncer::Observer {
 
     void warn(const syncer::Task &task, const syncer::RunResult &run) {
         const std::string &state = run.sqlstate;
-        const int code = state.size() == 5 ? MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])
-                                           : ERRCODE_WARNING;
-        const std::string message = std::string(syncer::name(run.status)) + ": sync of " + task.endpoint->path + " of \"" +
-                                    integration_id_ + "\": " + run.error;
+        const int code =
+            state.size() == 5 ? MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]) : ERRCODE_WARNING;
+        const std::string message = std::string(syncer::name(run.status)) + ": sync of " + task.endpoint->path +
+                                    " of \"" + integration_id_ + "\": " + run.error;
         guard([&] {
             ereport(WARNING, errcode(code), errmsg_internal("%s", message.c_str()),
                     run.detail.empty() ? 0 : errdetail_internal("%s", run.detail.c_str()),
@@ -99,7 +101,7 @@ class Reporter : public syncer::Observer {
 
 /// Nested calls (a trigger on a data table that syncs) would meet the outer call's advisory lock as their own.
 class OneAtATime {
-  public:
+public:
     OneAtATime() {
         if (running())
             raise(ERRCODE_OBJECT_IN_USE, "a sync is already running in this session", "",
@@ -110,7 +112,7 @@ class OneAtATime {
     OneAtATime(const OneAtATime &) = delete;
     OneAtATime &operator=(const OneAtATime &) = delete;
 
-  private:
+private:
     static bool &running() {
         static bool flag = false;
         return flag;
@@ -161,11 +163,13 @@ std::optional<std::string> lock(const std::string &integration_id) {
 }
 
 class SyncCall {
-  public:
-    SyncCall(syncer::Wish wish, ReturnSetInfo *result) : wish_(std::move(wish)), result_(result), caller_(GetUserId()) {}
+public:
+    SyncCall(syncer::Wish wish, ReturnSetInfo *result)
+        : wish_(std::move(wish)), result_(result), caller_(GetUserId()) {}
 
     void run(const std::optional<std::string> &integration_id) {
         const OneAtATime guard_against_recursion;
+        const MemoryScope memory;
         const Spi spi;
         const Oid role = find_sync_role();
         if (!OidIsValid(role) && !integration_id) return; // nothing was ever added
@@ -177,13 +181,14 @@ class SyncCall {
                   "Add it with kombo.add_integration; kombo.integrations lists those that exist.");
         if (!OidIsValid(role))
             raise(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "there are no data tables", "",
-                  "Make them with kombo.create_tables, as in SELECT kombo.create_tables('HRIS', owner => 'kombo_owner').");
+                  "Make them with kombo.create_tables, as in SELECT kombo.create_tables('HRIS', owner => "
+                  "'kombo_owner').");
         for (const Integration &integration : integrations)
             if (may_sync(integration, integration_id.has_value())) sync_one(integration, role);
         prune_runs();
     }
 
-  private:
+private:
     static bool may_sync(const Integration &integration, bool named) {
         if (integration.paused && named)
             raise(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "integration \"" + integration.id + "\" is paused",
@@ -200,7 +205,7 @@ class SyncCall {
         const syncer::States states = load_states(catalogue, integration.id);
         const syncer::Plan plan =
             syncer::plan(catalogue, integration.category, states, wish_, kombo::current_timestamp(),
-                       std::chrono::seconds(settings::min_full_interval_seconds));
+                         std::chrono::seconds(settings::min_full_interval_seconds));
         for (const std::string &model : plan.ignored) notice_ignored(model);
         Reporter reporter(result_, integration.id);
         if (busy) return report_skipped(plan, *busy, reporter);
@@ -208,7 +213,7 @@ class SyncCall {
         SqlStore store(catalogue, integration.id);
         LatchWaiter waiter;
         syncer::Runner runner(catalogue, states, integration.id, connection, waiter, store, reporter,
-                            {std::chrono::seconds(settings::overlap_seconds), settings::max_sweep_fraction});
+                              {std::chrono::seconds(settings::overlap_seconds), settings::max_sweep_fraction});
         runner.run(plan.tasks);
     }
 

@@ -8,7 +8,7 @@ namespace pg {
 
 /// An `ereport(ERROR)` turned into a C++ exception; it carries the whole ErrorData.
 class Error : public syncer::DatabaseError {
-  public:
+public:
     /// Takes over `data`, which must live in TopMemoryContext.
     explicit Error(ErrorData *data) : data_(data, &FreeErrorData) {}
     std::string sqlstate() const override { return unpack_sql_state(data_->sqlerrcode); }
@@ -18,7 +18,7 @@ class Error : public syncer::DatabaseError {
     const char *what() const noexcept override { return data_->message ? data_->message : "database error"; }
     ErrorData *data() const { return data_.get(); }
 
-  private:
+private:
     static std::string text(const char *s) { return s ? s : ""; }
     std::shared_ptr<ErrorData> data_;
 };
@@ -31,6 +31,7 @@ ErrorData *describe(std::exception_ptr caught);
 } // namespace detail
 
 /// Runs `f`, which may call PostgreSQL functions that raise, and turns an `ereport(ERROR)` into `pg::Error`.
+/// The current memory context is afterwards what it was before.
 /// A longjmp skips destructors: inside `f` keep only trivially destructible objects alive across PostgreSQL calls.
 /// After an Error the transaction is usable only once a subtransaction around the call was rolled back.
 template <class F> auto guard(F &&f) {
@@ -50,6 +51,7 @@ template <class F> auto guard(F &&f) {
         PG_CATCH();
         { raised = detail::take_error(caller); }
         PG_END_TRY();
+        MemoryContextSwitchTo(caller); // SPI leaves its own context behind as the current one
         if (thrown) std::rethrow_exception(thrown);
         if (raised) throw Error(raised);
     };

@@ -6,7 +6,7 @@ namespace pg {
 
 /// A memory context that is current while the object lives and is freed with it.
 class MemoryScope {
-  public:
+public:
     MemoryScope() : outer_(CurrentMemoryContext) {
         own_ = guard([] { return AllocSetContextCreate(CurrentMemoryContext, "kombo_sync", ALLOCSET_DEFAULT_SIZES); });
         MemoryContextSwitchTo(own_);
@@ -18,7 +18,7 @@ class MemoryScope {
     MemoryScope(const MemoryScope &) = delete;
     MemoryScope &operator=(const MemoryScope &) = delete;
 
-  private:
+private:
     MemoryContext outer_;
     MemoryContext own_ = nullptr;
 };

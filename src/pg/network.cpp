@@ -65,6 +65,4 @@ PG_ENTRY(integration_info, {
     return pg::jsonb_datum(pg::ask(connection, connection.api.integration(integration_id)));
 })
 
-PG_ENTRY(worker_state, {
-    return pg::text_datum("not preloaded");
-})
+PG_ENTRY(worker_state, { return pg::text_datum("not preloaded"); })

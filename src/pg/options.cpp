@@ -53,7 +53,8 @@ const OptionRule &find_rule(const std::string &name, Oid catalog) {
         if (rule.catalog == catalog && name == rule.name) return rule;
     const std::string valid = valid_names(catalog);
     raise(ERRCODE_FDW_INVALID_OPTION_NAME, "invalid option \"" + name + "\"", "",
-          valid.empty() ? "There are no valid options in this context." : "Valid options in this context are: " + valid + ".");
+          valid.empty() ? "There are no valid options in this context."
+                        : "Valid options in this context are: " + valid + ".");
 }
 
 /// A secret's value is in no message, nor is a URL's user and password.
@@ -63,8 +64,8 @@ bool may_show(const OptionRule &rule, const std::string &value) {
 
 [[noreturn]] void bad_value(const OptionRule &rule, const std::string &value, const std::string &hint) {
     const std::string shown = may_show(rule, value) ? ": \"" + value + "\"" : "";
-    raise(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, "invalid value for option \"" + std::string(rule.name) + "\"" + shown, "",
-          hint);
+    raise(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, "invalid value for option \"" + std::string(rule.name) + "\"" + shown,
+          "", hint);
 }
 
 int whole_number(const OptionRule &rule, const std::string &value, int unit, int least, int most,
@@ -100,20 +101,24 @@ void check(const OptionRule &rule, const std::string &value, bool allow_http) {
     switch (rule.form) {
     case Form::Url:
         if (const auto problem = kombo::base_url_problem(value, allow_http))
-            bad_value(rule, value, "The URL " + *problem + "; Kombo's are https://api.kombo.dev/v1 and https://api.us.kombo.dev/v1.");
+            bad_value(rule, value,
+                      "The URL " + *problem +
+                          "; Kombo's are https://api.kombo.dev/v1 and https://api.us.kombo.dev/v1.");
         if (!one_of_kombos_hosts(value) && !superuser())
             superuser_only(rule, (may_show(rule, value) ? "\"" + value + "\"" : "The URL") +
                                      " is not one of Kombo's two hosts.");
         break;
     case Form::Milliseconds:
-        whole_number(rule, value, GUC_UNIT_MS, 1, 24 * 3600 * 1000, "Give a time above zero and of a day at most, as in \"30s\".");
+        whole_number(rule, value, GUC_UNIT_MS, 1, 24 * 3600 * 1000,
+                     "Give a time above zero and of a day at most, as in \"30s\".");
         break;
     case Form::PageSize:
         // protocol.md: 1 to 250 records a page
         whole_number(rule, value, 0, 1, 250, "Give a number from 1 to 250.");
         break;
     case Form::Bytes:
-        whole_number(rule, value, GUC_UNIT_KB, 64, 1024 * 1024 - 1, "Give a size from 64kB to below 1GB, as in \"256MB\".");
+        whole_number(rule, value, GUC_UNIT_KB, 64, 1024 * 1024 - 1,
+                     "Give a size from 64kB to below 1GB, as in \"256MB\".");
         break;
     case Form::Boolean: {
         bool ignored = false;
@@ -132,7 +137,8 @@ void check(const OptionRule &rule, const std::string &value, bool allow_http) {
                   "Use api_key and webhook_secret, or ask for that role.");
         break;
     case Form::Text:
-        if (value.empty() || has_control_character(value)) bad_value(rule, value, "Give the URL of a proxy, as in \"http://proxy:3128\".");
+        if (value.empty() || has_control_character(value))
+            bad_value(rule, value, "Give the URL of a proxy, as in \"http://proxy:3128\".");
         break;
     }
 }
@@ -182,7 +188,9 @@ void validate(const Options &options, Oid catalog) {
                   "Keep one of the two.");
 }
 
-std::string wrapper_of(Oid fdw) { return guard([&] { return GetForeignDataWrapper(fdw)->fdwname; }); }
+std::string wrapper_of(Oid fdw) {
+    return guard([&] { return GetForeignDataWrapper(fdw)->fdwname; });
+}
 
 std::string read_secret_file(const std::string &path) {
     std::ifstream file(path, std::ios::binary);
@@ -201,7 +209,8 @@ std::string read_secret_file(const std::string &path) {
 
 /// Oid of the user mapping of `user` on the server (InvalidOid is PUBLIC), if there is one.
 bool has_mapping(Oid user, Oid server) {
-    return guard([&] { return SearchSysCacheExists2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(user), ObjectIdGetDatum(server)); });
+    return guard(
+        [&] { return SearchSysCacheExists2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(user), ObjectIdGetDatum(server)); });
 }
 
 } // namespace
@@ -211,7 +220,8 @@ Server load_server(const std::string &name, Oid user) {
     if (!found || wrapper_of(found->fdwid) != wrapper_name)
         raise(ERRCODE_UNDEFINED_OBJECT, "server \"" + name + "\" does not exist",
               found ? "There is a server of that name, but its foreign data wrapper is not kombo_sync." : "",
-              "Create it with CREATE SERVER ... FOREIGN DATA WRAPPER kombo_sync OPTIONS (base_url 'https://api.kombo.dev/v1').");
+              "Create it with CREATE SERVER ... FOREIGN DATA WRAPPER kombo_sync OPTIONS (base_url "
+              "'https://api.kombo.dev/v1').");
     const bool allowed = guard([&] {
 #if PG_VERSION_NUM >= 160000
         return object_aclcheck(ForeignServerRelationId, found->serverid, user, ACL_USAGE) == ACLCHECK_OK;
@@ -249,7 +259,8 @@ std::string api_key(const Server &server) {
     // The credentials belong to the server: whoever syncs, the mapping of its owner counts, else PUBLIC's.
     const std::string owner = guard([&] { return GetUserNameFromId(server.owner, true); }) ?: "?";
     if (!has_mapping(server.owner, server.oid) && !has_mapping(InvalidOid, server.oid))
-        raise(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY, "server \"" + server.name + "\" has no user mapping to take the API key from",
+        raise(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY,
+              "server \"" + server.name + "\" has no user mapping to take the API key from",
               "The mapping of the server's owner \"" + owner + "\" is used, else that of PUBLIC.",
               "CREATE USER MAPPING FOR " + std::string(quote_identifier(owner.c_str())) + " SERVER " +
                   quote_identifier(server.name.c_str()) + " OPTIONS (api_key '...').");

@@ -7,13 +7,13 @@ namespace pg {
 /// While the object lives, everything runs as the sync role in a security-restricted context, with pinned settings: a
 /// trigger that somebody put on a data table has no more rights than that role.
 class SyncRole {
-  public:
+public:
     explicit SyncRole(Oid role);
     ~SyncRole();
     SyncRole(const SyncRole &) = delete;
     SyncRole &operator=(const SyncRole &) = delete;
 
-  private:
+private:
     Oid user_ = InvalidOid;
     int security_context_ = 0;
     int settings_level_ = 0;

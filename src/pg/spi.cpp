@@ -15,8 +15,8 @@ SPIPlanPtr prepared(const std::string &sql, const std::vector<Oid> &types, Plann
     if (plan) return plan;
     const int options = planning == Planning::ByKey ? CURSOR_OPT_GENERIC_PLAN : 0;
     plan = guard([&]() -> SPIPlanPtr {
-        SPIPlanPtr made = SPI_prepare_cursor(sql.c_str(), static_cast<int>(types.size()),
-                                             const_cast<Oid *>(types.data()), options);
+        SPIPlanPtr made =
+            SPI_prepare_cursor(sql.c_str(), static_cast<int>(types.size()), const_cast<Oid *>(types.data()), options);
         if (made == nullptr) elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
         SPI_keepplan(made);
         return made;
@@ -31,7 +31,10 @@ Spi::Spi() : exceptions_(std::uncaught_exceptions()) {
 }
 
 Spi::~Spi() {
-    if (std::uncaught_exceptions() == exceptions_) SPI_finish();
+    if (std::uncaught_exceptions() != exceptions_) return;
+    MemoryContext current = CurrentMemoryContext;
+    SPI_finish();
+    MemoryContextSwitchTo(current);
 }
 
 Params &Params::add(Oid type, Datum value, bool null) {
@@ -41,7 +44,9 @@ Params &Params::add(Oid type, Datum value, bool null) {
     return *this;
 }
 
-Params &Params::text(std::string_view value) { return add(TEXTOID, text_datum(value)); }
+Params &Params::text(std::string_view value) {
+    return add(TEXTOID, text_datum(value));
+}
 
 Params &Params::maybe_text(const std::optional<std::string> &value) {
     return value ? text(std::string_view(*value)) : add(TEXTOID, 0, true);
@@ -49,13 +54,16 @@ Params &Params::maybe_text(const std::optional<std::string> &value) {
 
 Params &Params::jsonb(std::string_view json) {
     const std::string terminated(json);
-    return add(JSONBOID,
-               guard([&] { return DirectFunctionCall1(jsonb_in, CStringGetDatum(terminated.c_str())); }));
+    return add(JSONBOID, guard([&] { return DirectFunctionCall1(jsonb_in, CStringGetDatum(terminated.c_str())); }));
 }
 
-Params &Params::integer(int64_t value) { return add(INT8OID, Int64GetDatum(value)); }
+Params &Params::integer(int64_t value) {
+    return add(INT8OID, Int64GetDatum(value));
+}
 
-Params &Params::boolean(bool value) { return add(BOOLOID, BoolGetDatum(value)); }
+Params &Params::boolean(bool value) {
+    return add(BOOLOID, BoolGetDatum(value));
+}
 
 Params &Params::instant(std::optional<kombo::Timestamp> value) {
     return value ? add(TIMESTAMPTZOID, TimestampTzGetDatum(to_timestamptz(*value))) : add(TIMESTAMPTZOID, 0, true);
@@ -85,13 +93,17 @@ Params &Params::integers(const std::vector<uint64_t> &values) {
                    array->elemtype = INT8OID;
                    ARR_DIMS(array)[0] = static_cast<int>(values.size());
                    ARR_LBOUND(array)[0] = 1;
-                   if (values.empty()) array->ndim = 0;
-                   else memcpy(ARR_DATA_PTR(array), values.data(), values.size() * sizeof(int64));
+                   if (values.empty())
+                       array->ndim = 0;
+                   else
+                       memcpy(ARR_DATA_PTR(array), values.data(), values.size() * sizeof(int64));
                    return PointerGetDatum(array);
                }));
 }
 
-Params &Params::datum(Oid type, Datum value) { return add(type, value); }
+Params &Params::datum(Oid type, Datum value) {
+    return add(type, value);
+}
 
 Result::~Result() {
     if (table_) SPI_freetuptable(table_);
@@ -111,7 +123,9 @@ std::optional<std::string> Result::maybe(uint64_t row, int column) const {
     return text;
 }
 
-std::string Result::text(uint64_t row, int column) const { return maybe(row, column).value_or(""); }
+std::string Result::text(uint64_t row, int column) const {
+    return maybe(row, column).value_or("");
+}
 
 int64_t Result::integer(uint64_t row, int column) const {
     bool is_null = false;
@@ -134,8 +148,8 @@ Result execute(const std::string &sql, const Params &params, Planning planning) 
     SPIPlanPtr plan = prepared(sql, params.types(), planning);
     if (planning == Planning::ByKey) plan_by_key(plan);
     guard([&] {
-        const int code = SPI_execute_plan(plan, const_cast<Datum *>(params.values().data()), params.nulls().data(),
-                                          false, 0);
+        const int code =
+            SPI_execute_plan(plan, const_cast<Datum *>(params.values().data()), params.nulls().data(), false, 0);
         if (code < 0) elog(ERROR, "could not run a statement: %s", SPI_result_code_string(code));
     });
     return {SPI_tuptable, SPI_processed};
@@ -162,8 +176,12 @@ Datum text_datum(std::string_view value) {
         [&] { return PointerGetDatum(cstring_to_text_with_len(value.data(), static_cast<int>(value.size()))); });
 }
 
-TimestampTz to_timestamptz(kombo::Timestamp value) { return value.micros - epoch_difference; }
+TimestampTz to_timestamptz(kombo::Timestamp value) {
+    return value.micros - epoch_difference;
+}
 
-kombo::Timestamp from_timestamptz(TimestampTz value) { return {value + epoch_difference}; }
+kombo::Timestamp from_timestamptz(TimestampTz value) {
+    return {value + epoch_difference};
+}
 
 } // namespace pg

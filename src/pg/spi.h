@@ -7,19 +7,19 @@ namespace pg {
 
 /// A connection to SPI for the life of the object. Left to the transaction's abort when an exception ends the scope.
 class Spi {
-  public:
+public:
     Spi();
     ~Spi();
     Spi(const Spi &) = delete;
     Spi &operator=(const Spi &) = delete;
 
-  private:
+private:
     int exceptions_;
 };
 
 /// Parameters of a statement, in order: $1, $2, …
 class Params {
-  public:
+public:
     Params &text(std::string_view value);
     Params &maybe_text(const std::optional<std::string> &value);
     Params &jsonb(std::string_view json);
@@ -35,7 +35,7 @@ class Params {
     const std::vector<Datum> &values() const { return values_; }
     const std::vector<char> &nulls() const { return nulls_; }
 
-  private:
+private:
     Params &add(Oid type, Datum value, bool null = false);
     std::vector<Oid> types_;
     std::vector<Datum> values_;
@@ -50,7 +50,7 @@ enum class Planning {
 
 /// The result of a query, valid until the object or the SPI connection goes.
 class Result {
-  public:
+public:
     Result(SPITupleTable *table, uint64_t processed) : table_(table), processed_(processed) {}
     ~Result();
     Result(Result &&other) noexcept : table_(std::exchange(other.table_, nullptr)), processed_(other.processed_) {}
@@ -65,7 +65,7 @@ class Result {
     bool boolean(uint64_t row, int column) const;
     std::optional<kombo::Timestamp> instant(uint64_t row, int column) const; ///< of a timestamptz
 
-  private:
+private:
     SPITupleTable *table_;
     uint64_t processed_;
 };

@@ -12,7 +12,9 @@ std::string quoted(const std::string &identifier) {
     return guard([&] { return quote_identifier(identifier.c_str()); });
 }
 
-std::string number(size_t n) { return std::to_string(n); }
+std::string number(size_t n) {
+    return std::to_string(n);
+}
 
 /// "a, b, c" of what `piece` makes of each element.
 template <class Elements, class Piece> std::string list(const Elements &elements, const char *separator, Piece piece) {
@@ -34,7 +36,8 @@ std::vector<Source> sources_of(const syncer::Table &table, const syncer::RowSet 
     for (size_t i = 0; i < table.fields.size(); ++i) {
         const syncer::Field &field = table.fields[i];
         if (set.columns.test(i))
-            sources.push_back({quoted(field.column), type_name(field.type), "c" + number(sources.size() + 1), field.key});
+            sources.push_back(
+                {quoted(field.column), type_name(field.type), "c" + number(sources.size() + 1), field.key});
     }
     if (set.mode == syncer::Mode::Replace)
         sources.push_back({"extra", "jsonb", "c" + number(sources.size() + 1), false});
@@ -49,8 +52,8 @@ std::string write(const syncer::Table &table, const syncer::RowSet &set) {
     std::vector<Source> values;
     std::partition_copy(sources.begin(), sources.end(), std::back_inserter(keys), std::back_inserter(values),
                         [](const Source &source) { return source.key; });
-    const auto changed_at = std::find_if(values.begin(), values.end(),
-                                         [](const Source &source) { return source.column == "changed_at"; });
+    const auto changed_at =
+        std::find_if(values.begin(), values.end(), [](const Source &source) { return source.column == "changed_at"; });
 
     size_t parameter = 3;
     const std::string arrays =
@@ -75,18 +78,18 @@ std::string write(const syncer::Table &table, const syncer::RowSet &set) {
         stored += ", ROW(" + list(values, ", ", [](const Source &s) { return "t." + s.column + "::" + s.type; }) +
                   ")::record AS image";
 
-    const std::string update =
-        set.mode == syncer::Mode::InsertLinked || values.empty()
-            ? "DO NOTHING"
-            : "DO UPDATE SET " +
-                  list(values, ", ", [](const Source &s) { return s.column + " = excluded." + s.column; }) +
-                  ", synced_at = excluded.synced_at";
+    const std::string update = set.mode == syncer::Mode::InsertLinked || values.empty()
+                                   ? "DO NOTHING"
+                                   : "DO UPDATE SET " + list(values, ", ", [](const Source &s) {
+                                         return s.column + " = excluded." + s.column;
+                                     }) + ", synced_at = excluded.synced_at";
     // LATERAL with OFFSET 0 is never flattened: each source row looks its stored row up by key.
     return "WITH s AS MATERIALIZED (SELECT n.*, " + verdict + " AS verdict FROM unnest(" + arrays + ") AS n(" + names +
            ") LEFT JOIN LATERAL (SELECT " + stored + " FROM " + qualified(table) +
            " t WHERE t.integration_id = $1 AND " + by_key + " OFFSET 0) d ON true), w AS (INSERT INTO " +
-           qualified(table) + " AS t (integration_id, " + list(sources, ", ", [](const Source &s) { return s.column; }) +
-           ", synced_at) SELECT $1, " + names + ", $3 FROM s WHERE verdict < 2 ON CONFLICT (integration_id, " +
+           qualified(table) + " AS t (integration_id, " +
+           list(sources, ", ", [](const Source &s) { return s.column; }) + ", synced_at) SELECT $1, " + names +
+           ", $3 FROM s WHERE verdict < 2 ON CONFLICT (integration_id, " +
            list(keys, ", ", [](const Source &s) { return s.column; }) + ") " + update +
            ") SELECT count(*) FILTER (WHERE verdict = 0), count(*) FILTER (WHERE verdict = 1), "
            "count(*) FILTER (WHERE verdict = 2) FROM s";
@@ -97,15 +100,15 @@ std::string shrink(const syncer::Table &table, const std::string &parent_column)
     for (const syncer::Field &field : table.fields)
         if (field.key) keys.push_back(quoted(field.column));
     size_t parameter = 4;
-    const std::string kept = list(keys, ", ", [&](const std::string &) { return "$" + number(++parameter) + "::text[]"; });
+    const std::string kept =
+        list(keys, ", ", [&](const std::string &) { return "$" + number(++parameter) + "::text[]"; });
     const std::string stored = list(keys, ", ", [](const std::string &key) { return "t." + key; });
-    const std::string gone = "WITH gone AS (SELECT d.* FROM unnest($4::text[]) AS p(id) CROSS JOIN LATERAL (SELECT " +
-                             stored + " FROM " + qualified(table) + " t WHERE t.integration_id = $1 AND t." +
-                             quoted(parent_column) + " = p.id" +
-                             (table.join ? "" : " AND t.remote_deleted_at IS NULL") + " AND NOT coalesce(" +
-                             written_since("t") + ", false) OFFSET 0) d WHERE (" +
-                             list(keys, ", ", [](const std::string &key) { return "d." + key; }) +
-                             ") NOT IN (SELECT * FROM unnest(" + kept + "))) ";
+    const std::string gone =
+        "WITH gone AS (SELECT d.* FROM unnest($4::text[]) AS p(id) CROSS JOIN LATERAL (SELECT " + stored + " FROM " +
+        qualified(table) + " t WHERE t.integration_id = $1 AND t." + quoted(parent_column) + " = p.id" +
+        (table.join ? "" : " AND t.remote_deleted_at IS NULL") + " AND NOT coalesce(" + written_since("t") +
+        ", false) OFFSET 0) d WHERE (" + list(keys, ", ", [](const std::string &key) { return "d." + key; }) +
+        ") NOT IN (SELECT * FROM unnest(" + kept + "))) ";
     const std::string match = list(keys, " AND ", [](const std::string &key) { return "t." + key + " = g." + key; });
     if (table.join)
         return gone + "DELETE FROM " + qualified(table) + " t USING gone g WHERE t.integration_id = $1 AND " + match;
@@ -113,9 +116,13 @@ std::string shrink(const syncer::Table &table, const std::string &parent_column)
            " t SET remote_deleted_at = $3, synced_at = $3 FROM gone g WHERE t.integration_id = $1 AND " + match;
 }
 
-std::string qualified(const syncer::Table &table) { return "kombo." + quoted(table.name); }
+std::string qualified(const syncer::Table &table) {
+    return "kombo." + quoted(table.name);
+}
 
-std::string live() { return "t.integration_id = $1 AND t.remote_deleted_at IS NULL"; }
+std::string live() {
+    return "t.integration_id = $1 AND t.remote_deleted_at IS NULL";
+}
 
 std::string written_since(const std::string &alias) {
     return "(" + alias + ".synced_at > $2 AND " + alias + ".synced_at <= $3)";

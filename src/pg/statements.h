@@ -9,8 +9,8 @@
 /// The SQL texts by which rows are written. Every identifier is quoted, every value a parameter.
 namespace pg::statements {
 
-/// One statement that writes rows of a set. $1 integration id, $2 when the page was requested, $3 now, then an array per
-/// carried field in the table's order, and with Mode::Replace an array of `extra`. Returns the numbers of inserted,
+/// One statement that writes rows of a set. $1 integration id, $2 when the page was requested, $3 now, then an array
+/// per carried field in the table's order, and with Mode::Replace an array of `extra`. Returns the numbers of inserted,
 /// updated and unchanged rows. Equal rows are dropped in a join before the insert: no tuple lock, no WAL, no trigger.
 std::string write(const syncer::Table &table, const syncer::RowSet &set);
 

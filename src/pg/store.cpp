@@ -17,7 +17,9 @@ std::string quoted(const std::string &identifier) {
     return guard([&] { return quote_identifier(identifier.c_str()); });
 }
 
-bool is_top_level(const syncer::Nested &nested) { return nested.json_path.find('.') == std::string::npos; }
+bool is_top_level(const syncer::Nested &nested) {
+    return nested.json_path.find('.') == std::string::npos;
+}
 
 } // namespace
 
@@ -119,8 +121,8 @@ void SqlStore::remove_orphans(const syncer::Endpoint &endpoint,
         if (!join) params.instant(kombo::current_timestamp());
         const std::string change =
             join ? "DELETE FROM " + qualified(table(nested.table)) + " t WHERE t.integration_id = $1"
-                 : "UPDATE " + qualified(table(nested.table)) +
-                       " t SET remote_deleted_at = $2, synced_at = $2 WHERE " + statements::live();
+                 : "UPDATE " + qualified(table(nested.table)) + " t SET remote_deleted_at = $2, synced_at = $2 WHERE " +
+                       statements::live();
         const Result gone =
             execute(change + " AND NOT EXISTS (SELECT FROM " + qualified(table(endpoint.table)) +
                         " p WHERE p.integration_id = $1 AND p.id = t." + quoted(nested.parent_column) + ")",
@@ -239,12 +241,13 @@ void SqlStore::record_run(const syncer::Task &task, const syncer::RunResult &res
         .text(std::string_view(syncer::name(result.status)))
         .instant(result.started_at)
         .instant(result.finished_at);
-    for (const int64_t count : {static_cast<int64_t>(result.pages), result.received, rows.inserted, rows.updated,
-                                rows.unchanged, rows.deleted, static_cast<int64_t>(result.bytes),
-                                static_cast<int64_t>(result.retries)})
+    for (const int64_t count :
+         {static_cast<int64_t>(result.pages), result.received, rows.inserted, rows.updated, rows.unchanged,
+          rows.deleted, static_cast<int64_t>(result.bytes), static_cast<int64_t>(result.retries)})
         params.integer(count);
     params.jsonb(rows_by_table(result.counts)).jsonb(result.oddities.json());
-    params.maybe_text(result.error.empty() ? std::nullopt : std::optional(result.error)).boolean(result.oddities.empty());
+    params.maybe_text(result.error.empty() ? std::nullopt : std::optional(result.error))
+        .boolean(result.oddities.empty());
     execute(R"(
         INSERT INTO kombo.sync_runs (integration_id, endpoint, kind, trigger, status, started_at, finished_at, pages,
             received, inserted, updated, unchanged, deleted, bytes, retries, rows_by_table, warnings, error)

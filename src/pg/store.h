@@ -7,7 +7,7 @@ namespace pg {
 
 /// The writes of one integration's sync, as SQL on the data and state tables. Needs an open SPI connection.
 class SqlStore : public syncer::Store {
-  public:
+public:
     SqlStore(const syncer::Catalogue &catalogue, std::string integration_id);
 
     void in_subtransaction(const std::function<void()> &body) override { subtransaction(body); }
@@ -31,7 +31,7 @@ class SqlStore : public syncer::Store {
     void failed(const syncer::Task &task, const syncer::RunResult &result) override;
     void record_run(const syncer::Task &task, const syncer::RunResult &result) override;
 
-  private:
+private:
     Params key() const {
         Params params;
         params.text(integration_id_);

@@ -9,18 +9,18 @@ namespace {
 /// Bounds every wait, so that a timer that nobody reported is noticed all the same.
 constexpr std::chrono::milliseconds longest_wait{1000};
 
-long milliseconds_to_wait(const kombo::Transfers &transfers,
-                          std::optional<kombo::Call::Clock::time_point> until) {
+long milliseconds_to_wait(const kombo::Transfers &transfers, std::optional<kombo::Call::Clock::time_point> until) {
     auto wait = longest_wait;
     if (const auto timeout = transfers.timeout()) wait = std::min(wait, *timeout);
-    if (until)
-        wait = std::min(wait, std::chrono::ceil<std::chrono::milliseconds>(*until - kombo::Call::Clock::now()));
+    if (until) wait = std::min(wait, std::chrono::ceil<std::chrono::milliseconds>(*until - kombo::Call::Clock::now()));
     return std::max<long>(0, wait.count());
 }
 
 } // namespace
 
-LatchWaiter::~LatchWaiter() { forget(); }
+LatchWaiter::~LatchWaiter() {
+    forget();
+}
 
 void LatchWaiter::forget() {
     if (set_) FreeWaitEventSet(set_);

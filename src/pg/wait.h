@@ -7,7 +7,7 @@ namespace pg {
 
 /// Waits on the process latch and on libcurl's sockets; cancel, timeouts and termination act at once.
 class LatchWaiter : public syncer::Waiter {
-  public:
+public:
     LatchWaiter() = default;
     ~LatchWaiter() override;
     LatchWaiter(const LatchWaiter &) = delete;
@@ -16,7 +16,7 @@ class LatchWaiter : public syncer::Waiter {
     /// Throws Error for an interrupt.
     void wait(kombo::Transfers &transfers, std::optional<kombo::Call::Clock::time_point> until) override;
 
-  private:
+private:
     void watch(const kombo::Transfers &transfers);
     void forget();
 

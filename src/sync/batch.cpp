@@ -7,10 +7,9 @@ namespace syncer {
 
 namespace {
 constexpr size_t most_told_apart = 100;
-constexpr std::array<const char *, 5> kind_names = {"unknown key", "value does not fit its column",
-                                                    "U+0000 replaced by U+FFFD",
-                                                    "unpaired surrogate replaced by U+FFFD",
-                                                    "number beyond numeric kept as text"};
+constexpr std::array<const char *, 5> kind_names = {
+    "unknown key", "value does not fit its column", "U+0000 replaced by U+FFFD",
+    "unpaired surrogate replaced by U+FFFD", "number beyond numeric kept as text"};
 } // namespace
 
 void Oddities::add(Kind kind, std::string_view table, std::string_view key, uint64_t count) {
@@ -29,8 +28,7 @@ void Oddities::add(const kombo::Repairs &repairs, std::string_view table, std::s
 }
 
 void Oddities::merge(const Oddities &other) {
-    for (const auto &[name, count] : other.counts_)
-        add(std::get<0>(name), std::get<1>(name), std::get<2>(name), count);
+    for (const auto &[name, count] : other.counts_) add(std::get<0>(name), std::get<1>(name), std::get<2>(name), count);
 }
 
 std::string Oddities::json() const {

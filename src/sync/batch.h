@@ -56,7 +56,7 @@ struct ListSet {
 
 /// What was odd about the data of a run, with counts; at most 100 different ones are told apart.
 class Oddities {
-  public:
+public:
     enum class Kind : uint8_t { UnknownKey, Misfit, Nul, Surrogate, Number };
     void add(Kind kind, std::string_view table, std::string_view key, uint64_t count = 1);
     void add(const kombo::Repairs &repairs, std::string_view table, std::string_view key);
@@ -65,7 +65,7 @@ class Oddities {
     /// JSON array of {kind, table, key, count}.
     std::string json() const;
 
-  private:
+private:
     std::map<std::tuple<Kind, std::string, std::string>, uint64_t> counts_;
 };
 

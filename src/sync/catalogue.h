@@ -63,9 +63,9 @@ struct Endpoint {
     std::string category;
     size_t table = 0;
     std::string missing_table; ///< one that the endpoint fills and that was never made; then it cannot be synced
-    bool enabled = true;     ///< subscribed by default
-    bool paginated = true;   ///< takes cursor and page_size
-    bool incremental = true; ///< takes updated_after and include_deleted
+    bool enabled = true;       ///< subscribed by default
+    bool paginated = true;     ///< takes cursor and page_size
+    bool incremental = true;   ///< takes updated_after and include_deleted
     bool deprecated = false;
     OnMissing on_missing = OnMissing::Mark;
     std::vector<EndpointModel> models;

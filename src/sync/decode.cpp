@@ -6,7 +6,9 @@ namespace syncer {
 
 namespace {
 
-bool is_string(std::string_view raw) { return !raw.empty() && raw.front() == '"'; }
+bool is_string(std::string_view raw) {
+    return !raw.empty() && raw.front() == '"';
+}
 
 bool set(Cell &cell, int64_t number) {
     cell = {{}, number, false};

@@ -7,7 +7,7 @@ namespace syncer {
 
 /// An error of the database, as the sync needs to see it. `pg::Error` is the one that is thrown.
 class DatabaseError : public std::exception {
-  public:
+public:
     /// Five characters of SQLSTATE.
     virtual std::string sqlstate() const = 0;
     virtual std::string message() const = 0;
@@ -30,7 +30,7 @@ class DatabaseError : public std::exception {
 
 /// A mistake in the catalogue's rows or in the caller's arguments; `pg` reports it with its SQLSTATE.
 class InvalidRequest : public std::runtime_error {
-  public:
+public:
     InvalidRequest(const std::string &message, std::string detail_, std::string hint_, std::string sqlstate_ = "22023")
         : std::runtime_error(message), detail(std::move(detail_)), hint(std::move(hint_)),
           sqlstate(std::move(sqlstate_)) {}

@@ -12,13 +12,13 @@ namespace syncer {
 namespace {
 
 // SQLSTATEs of PostgreSQL's errcodes.txt.
-constexpr const char *cannot_connect = "08001";       // sqlclient_unable_to_establish_sqlconnection
-constexpr const char *connection_failure = "08006";   // connection_failure
-constexpr const char *protocol_violation = "08P01";   // protocol_violation
-constexpr const char *refused = "28000";              // invalid_authorization_specification
-constexpr const char *remote_error = "HV000";         // fdw_error
-constexpr const char *not_ready = "55000";            // object_not_in_prerequisite_state
-constexpr const char *limited = "53400";              // configuration_limit_exceeded
+constexpr const char *cannot_connect = "08001";     // sqlclient_unable_to_establish_sqlconnection
+constexpr const char *connection_failure = "08006"; // connection_failure
+constexpr const char *protocol_violation = "08P01"; // protocol_violation
+constexpr const char *refused = "28000";            // invalid_authorization_specification
+constexpr const char *remote_error = "HV000";       // fdw_error
+constexpr const char *not_ready = "55000";          // object_not_in_prerequisite_state
+constexpr const char *limited = "53400";            // configuration_limit_exceeded
 
 std::string facts(const kombo::ApiError &error) {
     std::string text = error.http_status == 0 ? "" : "HTTP status " + std::to_string(error.http_status);
@@ -52,8 +52,7 @@ Failure explain(const kombo::ApiError &error) {
                        "The tool lacks it, or the integration's scope settings switch it off.");
     case kombo::ErrorClass::RateLimited: {
         std::string hint = "Sync again later, or less often.";
-        if (error.retry_after)
-            hint = "Kombo asks to wait " + std::to_string(error.retry_after->count() / 1000) + " s.";
+        if (error.retry_after) hint = "Kombo asks to wait " + std::to_string(error.retry_after->count() / 1000) + " s.";
         return failure(Status::Failed, limited, "Kombo's rate limit is exceeded: " + said, error, hint);
     }
     case kombo::ErrorClass::Transport:
@@ -85,10 +84,15 @@ Failure explain(const std::exception_ptr &caught) {
     } catch (const kombo::ApiError &error) {
         return explain(error);
     } catch (const kombo::MalformedJson &error) {
-        return {Status::Failed, protocol_violation, std::string("a record is not JSON: ") + error.what(), "", "", false};
+        return {Status::Failed, protocol_violation, std::string("a record is not JSON: ") + error.what(), "", "",
+                false};
     } catch (const TooManyParked &error) {
-        return {Status::Failed, not_ready, error.what(), "Nothing was stored or parked.",
-                "Look for a constraint or trigger on the table that refuses what Kombo sends.", false};
+        return {Status::Failed,
+                not_ready,
+                error.what(),
+                "Nothing was stored or parked.",
+                "Look for a constraint or trigger on the table that refuses what Kombo sends.",
+                false};
     } catch (const DatabaseError &error) {
         if (error.is_intervention()) throw;
         std::string hint = error.hint();

@@ -81,8 +81,8 @@ void Fetch::settle(const std::vector<std::string_view> &records, const Batch &ba
 void Fetch::park(std::string_view record, std::optional<std::string_view> id, const std::string &sqlstate,
                  const std::string &error) {
     if (++result_.parked > most_parked)
-        throw TooManyParked("more than " + std::to_string(most_parked) + " records were refused, the last one: " +
-                            error);
+        throw TooManyParked("more than " + std::to_string(most_parked) +
+                            " records were refused, the last one: " + error);
     store_.park(*task_.endpoint, id, unfolder_.redacted(record), sqlstate, error);
 }
 
@@ -112,9 +112,9 @@ bool Fetch::fuse_blows(int64_t gone, int64_t live) const {
     return live > 20 && static_cast<double>(gone) > settings_.max_sweep_fraction * static_cast<double>(live);
 }
 
-std::vector<std::string> Fetch::still_missing(
-    std::vector<std::string> ids,
-    const std::function<std::unique_ptr<PageStream>(const std::vector<std::string> &)> &confirm) {
+std::vector<std::string>
+Fetch::still_missing(std::vector<std::string> ids,
+                     const std::function<std::unique_ptr<PageStream>(const std::vector<std::string> &)> &confirm) {
     std::vector<std::vector<std::string>> chunks;
     for (size_t from = 0; from < ids.size(); from += ids_per_request) {
         const size_t to = std::min(ids.size(), from + ids_per_request);

@@ -15,7 +15,7 @@ namespace syncer {
 /// One fetch of one endpoint, within the caller's subtransaction: pages are unfolded and written, what the database
 /// refuses is parked, and a full fetch ends with the sweep.
 class Fetch {
-  public:
+public:
     Fetch(const Catalogue &catalogue, const States &states, const Task &task, Store &store, Settings settings,
           RunResult &result);
 
@@ -30,15 +30,15 @@ class Fetch {
     /// Deletes tombstones that are older than the subscription keeps.
     void purge();
 
-  private:
+private:
     void store(const PageStream::Arrived &arrived, std::unordered_set<std::string> *returned = nullptr);
     void write(const std::vector<std::string_view> &records, kombo::Timestamp requested_at);
     void settle(const std::vector<std::string_view> &records, const Batch &batch, kombo::Timestamp requested_at);
     void park(std::string_view record, std::optional<std::string_view> id, const std::string &sqlstate,
               const std::string &error);
-    std::vector<std::string> still_missing(
-        std::vector<std::string> ids,
-        const std::function<std::unique_ptr<PageStream>(const std::vector<std::string> &)> &confirm);
+    std::vector<std::string>
+    still_missing(std::vector<std::string> ids,
+                  const std::function<std::unique_ptr<PageStream>(const std::vector<std::string> &)> &confirm);
     bool fuse_blows(int64_t gone, int64_t live) const;
 
     const Catalogue &catalogue_;

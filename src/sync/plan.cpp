@@ -11,7 +11,7 @@ namespace syncer {
 namespace {
 
 class Planner {
-  public:
+public:
     Planner(const Catalogue &catalogue, const std::string &category, const States &states, const Wish &wish,
             kombo::Timestamp now, std::chrono::microseconds min_full_interval)
         : catalogue_(catalogue), category_(category), states_(states), wish_(wish), now_(now),
@@ -28,7 +28,7 @@ class Planner {
         return std::move(plan_);
     }
 
-  private:
+private:
     bool subscribed(const Endpoint &endpoint) const {
         const auto state = states_.find(endpoint.path);
         return endpoint.category == category_ && state != states_.end() && state->second.subscription.enabled;
@@ -195,7 +195,9 @@ class Planner {
 
 } // namespace
 
-const char *name(Kind kind) { return kind == Kind::Full ? "full" : "delta"; }
+const char *name(Kind kind) {
+    return kind == Kind::Full ? "full" : "delta";
+}
 
 Plan plan(const Catalogue &catalogue, const std::string &category, const States &states, const Wish &wish,
           kombo::Timestamp now, std::chrono::microseconds min_full_interval) {

@@ -114,9 +114,8 @@ RunResult Runner::run_task(const Task &task, PageStream &stream) {
         const auto confirm = [&](const std::vector<std::string> &ids) {
             Task asked = task;
             asked.updated_after.reset();
-            return std::make_unique<PageStream>(
-                connection_, waiter_, task.endpoint->path, integration_id_,
-                filters_of(asked, connection_.page_size).add_list("ids", ids));
+            return std::make_unique<PageStream>(connection_, waiter_, task.endpoint->path, integration_id_,
+                                                filters_of(asked, connection_.page_size).add_list("ids", ids));
         };
         if (task.kind == Kind::Full && !fetch.sweep(result.started_at, confirm)) {
             result.status = Status::Held;

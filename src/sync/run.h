@@ -43,7 +43,7 @@ struct Settings {
 
 /// Is told how far a run has come, after each page.
 class Observer {
-  public:
+public:
     virtual ~Observer() = default;
     virtual void progress(const Task &task, const RunResult &so_far) = 0;
     /// A run has ended and is recorded.
@@ -53,7 +53,7 @@ class Observer {
 /// Runs the tasks of one integration, one after the other. The first page of the next endpoint is requested before the
 /// last page of the current one is written.
 class Runner {
-  public:
+public:
     Runner(const Catalogue &catalogue, States states, std::string integration_id, Connection &connection,
            Waiter &waiter, Store &store, Observer &observer, Settings settings);
 
@@ -62,7 +62,7 @@ class Runner {
     /// done): then the rest ends alike without a request. Interrupts and timeouts go through.
     void run(const std::vector<Task> &tasks);
 
-  private:
+private:
     std::unique_ptr<PageStream> open(const Task &task);
     RunResult run_task(const Task &task, PageStream &stream);
     void report(const Task &task, RunResult &result);

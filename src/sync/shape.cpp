@@ -9,7 +9,7 @@ namespace syncer {
 namespace {
 
 class Compiler {
-  public:
+public:
     Compiler(const Catalogue &catalogue, const Endpoint &endpoint, const std::function<bool(size_t)> &subscribed)
         : catalogue_(catalogue), endpoint_(endpoint), subscribed_(subscribed) {}
 
@@ -21,7 +21,7 @@ class Compiler {
         return shape;
     }
 
-  private:
+private:
     /// Lets the fields of the target's table take the keys of the object.
     void add_target(Shape &shape, Shape::Target target) {
         const Table &table = catalogue_.tables[target.table];
@@ -72,7 +72,8 @@ class Compiler {
             shape.index.emplace(key, &member);
             if (member.nested) continue;
             // The id of a nested object that this endpoint does not carry is another endpoint's to say.
-            for (const Shape::Column &column : member.id_columns) shape.targets[column.target].columns.reset(column.field);
+            for (const Shape::Column &column : member.id_columns)
+                shape.targets[column.target].columns.reset(column.field);
         }
     }
 
@@ -88,11 +89,9 @@ class Compiler {
                 add_target(*shape, {nested.table, Mode::Replace, {}, parent_field(nested), i});
                 break;
             case Relation::Linked:
-                add_target(*shape, {nested.table,
-                                    subscribed_(nested.table) ? Mode::InsertLinked : Mode::UpdateLinked,
-                                    {},
-                                    {},
-                                    {}});
+                add_target(
+                    *shape,
+                    {nested.table, subscribed_(nested.table) ? Mode::InsertLinked : Mode::UpdateLinked, {}, {}, {}});
                 break;
             case Relation::Copy:
                 drop_known(*shape, catalogue_.tables[nested.table]);
@@ -117,7 +116,8 @@ class Compiler {
     static void drop_known(Shape &shape, const Table &table) {
         shape.label = table.name;
         for (const Field &field : table.fields)
-            if (!field.json_key.empty()) shape.members[field.json_key.substr(0, field.json_key.find('.'))].dropped = true;
+            if (!field.json_key.empty())
+                shape.members[field.json_key.substr(0, field.json_key.find('.'))].dropped = true;
         drop_excluded(shape, table);
     }
 

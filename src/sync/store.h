@@ -28,7 +28,7 @@ struct RunResult;
 
 /// The database, as the sync of one integration needs it; `pg` implements it. Every function may throw DatabaseError.
 class Store {
-  public:
+public:
     virtual ~Store() = default;
 
     /// Runs `body` in a subtransaction, which is rolled back if it throws.

@@ -13,7 +13,7 @@ namespace syncer {
 
 /// Waits for the network on the caller's behalf, and answers interrupts while it does.
 class Waiter {
-  public:
+public:
     virtual ~Waiter() = default;
     /// Waits until a transfer has something to do or `until` has come. Throws what an interrupt demands.
     virtual void wait(kombo::Transfers &transfers, std::optional<kombo::Call::Clock::time_point> until) = 0;
@@ -33,7 +33,7 @@ kombo::Response finish(kombo::Call &call, kombo::Transfers &transfers, Waiter &w
 
 /// The pages of one list, in order; the page that follows is requested before the caller gets one.
 class PageStream {
-  public:
+public:
     struct Arrived {
         kombo::Page page;
         kombo::Timestamp requested_at; ///< our clock
@@ -59,7 +59,7 @@ class PageStream {
     size_t bytes() const { return bytes_; }
     int retries() const { return retries_ + (call_ ? call_->retries() : 0); }
 
-  private:
+private:
     void request(const kombo::Query &query);
 
     Connection &connection_;

@@ -16,7 +16,9 @@ template <class T> T checked(simdjson::simdjson_result<T> &&result) {
     return value;
 }
 
-void rewind(od::object &object) { checked(object.reset()); }
+void rewind(od::object &object) {
+    checked(object.reset());
+}
 
 /// A member's value, trimmed, without moving the caller's reading position for good: `reset` the object afterwards.
 std::optional<std::string_view> lookup(od::object &object, std::string_view key) {
@@ -118,14 +120,17 @@ Unfolder::Outcome Unfolder::unfold_object(const Shape &shape, od::object object,
         const size_t count = catalogue_.tables[target.table].fields.size();
         auto *cells = reinterpret_cast<Cell *>(arena_->allocate(count * sizeof(Cell) + alignof(Cell)));
         const auto misaligned = reinterpret_cast<uintptr_t>(cells) % alignof(Cell);
-        if (misaligned != 0) cells = reinterpret_cast<Cell *>(reinterpret_cast<char *>(cells) + alignof(Cell) - misaligned);
+        if (misaligned != 0)
+            cells = reinterpret_cast<Cell *>(reinterpret_cast<char *>(cells) + alignof(Cell) - misaligned);
         std::uninitialized_fill_n(cells, count, Cell{});
         rows.cells.push_back(cells);
     }
     rows.present.resize(shape.targets.size());
     if (shape.parent_of_lists) {
-        if (const auto found = head(object, shape)) rows.id = found->id;
-        else rewind(object);
+        if (const auto found = head(object, shape))
+            rows.id = found->id;
+        else
+            rewind(object);
     }
 
     kombo::Repairs key_repairs;
@@ -313,7 +318,9 @@ void Unfolder::keep_leftover(std::string &leftovers, std::string_view key, std::
     batch_->oddities.add(repairs, shape.label, key);
 }
 
-std::string Unfolder::redacted(std::string_view record) { return redact(&shape_, record); }
+std::string Unfolder::redacted(std::string_view record) {
+    return redact(&shape_, record);
+}
 
 std::string Unfolder::redact(const Shape *shape, std::string_view raw) {
     kombo::Arena arena;

@@ -14,7 +14,7 @@ namespace syncer {
 
 /// Turns the records of an endpoint into rows of its tables. Keeps one parser; not for use by two batches at once.
 class Unfolder {
-  public:
+public:
     /// `purge_before`: tombstones older than that are not stored. The catalogue and endpoint must outlive the object.
     Unfolder(const Catalogue &catalogue, const Endpoint &endpoint, Shape shape,
              std::optional<kombo::Timestamp> purge_before);
@@ -27,12 +27,12 @@ class Unfolder {
     /// The record as jsonb text, without what the user excluded. Throws kombo::MalformedJson.
     std::string redacted(std::string_view record);
 
-  private:
+private:
     /// What one nested or outer object came to.
     struct Outcome {
-        bool stored = false;       ///< its rows have all their keys
-        std::string_view id;       ///< its "id", empty if none
-        std::string leftovers;     ///< members that no row of its own keeps: `"key": value, …`
+        bool stored = false;   ///< its rows have all their keys
+        std::string_view id;   ///< its "id", empty if none
+        std::string leftovers; ///< members that no row of its own keeps: `"key": value, …`
     };
 
     struct Head {

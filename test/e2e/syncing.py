@@ -1,6 +1,7 @@
 """What tests do and look at: run a sync, read its rows, wait for a condition, compare tables with the sandbox."""
 
 import datetime
+import threading
 import time
 
 from sandbox import parse_json
@@ -53,15 +54,68 @@ def watermark(db, sandbox, endpoint):
                     [sandbox.integration, endpoint])
 
 
-def last_run(db, sandbox, endpoint):
-    """The endpoint's newest row of kombo.sync_runs."""
-    return db.execute("SELECT * FROM kombo.sync_runs WHERE (integration_id, endpoint) = (%s, %s) "
-                      "ORDER BY id DESC LIMIT 1", [sandbox.integration, endpoint])[0]
+def result_of(results, endpoint):
+    """The one row of that endpoint."""
+    found = [row for row in results if row["endpoint"] == endpoint]
+    assert len(found) == 1, f"{len(found)} rows of {endpoint} in {outcome(results)}"
+    return found[0]
 
 
-def table_counts(db, sandbox, endpoint):
-    """rows_by_table of the endpoint's newest run."""
-    return last_run(db, sandbox, endpoint)["rows_by_table"]
+def last_run(db, endpoint):
+    """The newest row of kombo.sync_runs of that endpoint."""
+    return db.execute("SELECT * FROM kombo.sync_runs WHERE endpoint = %s ORDER BY id DESC LIMIT 1", [endpoint])[0]
+
+
+def status_of(db, endpoint):
+    """The endpoint's row of kombo.sync_status."""
+    return db.execute("SELECT * FROM kombo.sync_status WHERE endpoint = %s", [endpoint])[0]
+
+
+def notices_of(connection):
+    """A list that the connection's notices and warnings come to from now on, with sqlstate, message_primary,
+    message_detail and message_hint."""
+    heard = []
+    connection.add_notice_handler(heard.append)
+    return heard
+
+
+class Background:
+    """A statement that runs in a session of its own: Background(db, "SELECT …"). `before` is run first."""
+
+    def __init__(self, db, statement, parameters=None, before=None):
+        self.connection = db.connect()
+        self.pid = self.connection.info.backend_pid
+        if before:
+            self.connection.execute(before)
+        self.rows = None
+        self.error = None
+        self.ended_at = None
+        self.thread = threading.Thread(target=self._run, args=(statement, parameters), daemon=True)
+        self.thread.start()
+
+    def _run(self, statement, parameters):
+        try:
+            cursor = self.connection.execute(statement, parameters)
+            self.rows = cursor.fetchall() if cursor.description else []
+        except Exception as error:  # whatever it is, the test's own thread shall see it
+            self.error = error
+        self.ended_at = time.monotonic()
+
+    def running(self):
+        return self.thread.is_alive()
+
+    def wait(self, timeout=20):
+        """Waits for the end; `rows` or `error` tell how it was."""
+        self.thread.join(timeout)
+        assert not self.running(), f"the statement still runs after {timeout} s"
+        return self
+
+    def result(self, timeout=20):
+        """Its rows; raises the error that it ended with."""
+        self.wait(timeout)
+        if self.error:
+            raise self.error
+        return self.rows
 
 
 def wait_until(condition, timeout=15, what="the condition"):

@@ -1,0 +1,249 @@
+"""Cancel, statement_timeout and termination act within a second, wherever a sync waits."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import textwrap
+import time
+
+import psycopg
+import pytest
+
+from syncing import Background, assert_ok, rows, same_as_sandbox, sync_full, wait_until
+
+GROUPS = "/hris/groups"
+SYNC = "SELECT * FROM kombo.kombo_sync_full()"
+# Where a sync may be caught: faults, and whether the sandbox then has a request that it has not answered.
+PLACES = {
+    "the server hangs": ([{"path": GROUPS, "hang": True}], True),
+    "a body drips": ([{"path": GROUPS, "drip": True}], False),
+    "a back-off": ([{"path": GROUPS, "status": 503, "headers": {"Retry-After": "50"}}], False),
+    "the confirmation by ids": ([{"path": GROUPS, "body": '{"status":"success","data":{"results":[],"next":null}}'},
+                                 {"path": GROUPS, "hang": True}], True),
+}
+
+
+@pytest.fixture
+def small(hris, sandbox):
+    """`hris` with two endpoints, synced once; employees come before groups."""
+    hris.subscribe_only(sandbox.integration, "/hris/employees", GROUPS)
+    assert_ok(sync_full(hris))
+    return hris
+
+
+def caught_in(db, sandbox, place, before=None):
+    """A sync in another session that has come to that place."""
+    faults, unanswered = PLACES[place]
+    sandbox.record("change", "hris_employees", sandbox.dump("hris_employees")[0]["id"], set={"job_title": "Changed"})
+    sandbox.faults(*faults)
+    sandbox.clear_requests()
+    sync = Background(db, SYNC, before=before)
+    wait_until(lambda: sandbox.admin("GET", "faults")["left"] == 0
+               and bool([r for r in sandbox.requests(GROUPS) if r["status"] is None]) == unanswered, what=place)
+    # Written before the wait, so that there is something to undo.
+    wait_until(lambda: db.value("SELECT wait_event_type FROM pg_stat_activity WHERE pid = %s", [sync.pid])
+               == "Extension", what="the wait")
+    return sync
+
+
+def seconds_until_its_end(sync, act):
+    began = time.monotonic()
+    act()
+    sync.wait(10)
+    return sync.ended_at - began
+
+
+def assert_undone_and_usable(db, sandbox, connection):
+    sandbox.faults()
+    assert not [row for row in rows(db, "hris_employees").values() if row["job_title"] == "Changed"]
+    assert db.value("SELECT count(*) FROM kombo.sync_runs") == 2
+    results = connection.execute(SYNC).fetchall()
+    assert_ok(results)
+    same_as_sandbox(db, sandbox, tables=["hris_employees", "hris_teams"])
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_cancel_acts_within_a_second(small, sandbox, place):
+    sync = caught_in(small, sandbox, place)
+    took = seconds_until_its_end(sync, lambda: small.execute("SELECT pg_cancel_backend(%s)", [sync.pid]))
+    assert isinstance(sync.error, psycopg.errors.QueryCanceled), sync.error or sync.rows
+    assert took < 1, f"{took} s"
+    assert_undone_and_usable(small, sandbox, sync.connection)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_termination_acts_within_a_second(small, sandbox, place):
+    sync = caught_in(small, sandbox, place)
+    took = seconds_until_its_end(sync, lambda: small.execute("SELECT pg_terminate_backend(%s)", [sync.pid]))
+    assert isinstance(sync.error, psycopg.OperationalError), sync.error or sync.rows
+    assert took < 1, f"{took} s"
+    # The integration is free at once: the session's lock went with it.
+    assert_undone_and_usable(small, sandbox, small.connection)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_statement_timeout_acts_within_a_second(small, sandbox, place):
+    began = time.monotonic()
+    sync = caught_in(small, sandbox, place, before="SET statement_timeout = '3s'")
+    sync.wait(10)
+    assert isinstance(sync.error, psycopg.errors.QueryCanceled) and "statement timeout" in str(sync.error), sync.error
+    assert sync.ended_at - began < 4, f"{sync.ended_at - began} s"
+    sync.connection.execute("RESET statement_timeout")
+    assert_undone_and_usable(small, sandbox, sync.connection)
+
+
+def test_a_client_that_cancels_several_times_in_a_row_finds_a_usable_backend(small, sandbox):
+    with small.connect() as connection:
+        for _ in range(5):
+            sandbox.faults({"path": "*", "hang": True})
+            sandbox.clear_requests()
+            connection.execute("SET statement_timeout = '300ms'")
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                connection.execute(SYNC)
+            sandbox.faults()
+        connection.execute("RESET statement_timeout")
+        assert_ok(connection.execute(SYNC).fetchall())
+
+
+def test_a_cancelled_sync_in_a_savepoint_leaves_the_transaction_usable(small, sandbox):
+    with small.connect(autocommit=False) as connection:
+        connection.execute("CREATE TEMPORARY TABLE kept (n int)")
+        connection.execute("INSERT INTO kept VALUES (1)")
+        sandbox.faults({"path": GROUPS, "hang": True})
+        connection.execute("SAVEPOINT s; SET LOCAL statement_timeout = '500ms'")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            connection.execute(SYNC)
+        connection.execute("ROLLBACK TO s")
+        sandbox.faults()
+        assert_ok(connection.execute(SYNC).fetchall())
+        assert connection.execute("SELECT count(*) AS n FROM kept").fetchone()["n"] == 1
+        connection.commit()
+
+
+def test_a_cancel_is_not_an_endpoints_failure(small, sandbox):
+    """No row `failed`: the statement itself ends, and leaves no trace of the endpoint."""
+    sync = caught_in(small, sandbox, "the server hangs")
+    small.execute("SELECT pg_cancel_backend(%s)", [sync.pid])
+    sync.wait()
+    assert sync.rows is None
+    assert small.value("SELECT count(*) FROM kombo.sync_state WHERE failures > 0") == 0
+
+
+def test_the_hanging_request_is_dropped_when_the_sync_is_cancelled(small, sandbox):
+    sync = caught_in(small, sandbox, "the server hangs")
+    small.execute("SELECT pg_cancel_backend(%s)", [sync.pid])
+    sync.wait()
+    wait_until(lambda: [r["status"] for r in sandbox.requests(GROUPS)] == [0], 5, "the end of the request")
+
+
+@pytest.mark.parametrize("statement", ["SELECT kombo.check_connection('kombo_eu')",
+                                       "SELECT kombo.add_integration('hibob:two', server => 'kombo_eu')"])
+def test_other_calls_that_ask_kombo_can_be_cancelled(small, sandbox, statement):
+    sandbox.faults({"path": "*", "hang": True})
+    sandbox.clear_requests()
+    call = Background(small, statement)
+    wait_until(sandbox.requests)
+    took = seconds_until_its_end(call, lambda: small.execute("SELECT pg_cancel_backend(%s)", [call.pid]))
+    assert isinstance(call.error, psycopg.errors.QueryCanceled) and took < 1, (call.error, took)
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_the_server_stops_at_once_while_a_sync_hangs(new_cluster, sandbox, mode):
+    cluster = new_cluster()
+    cluster.prepare_template()
+    with cluster.connect("kombo_template") as connection:
+        connection.execute(f"""CREATE SERVER kombo_eu FOREIGN DATA WRAPPER kombo_sync
+                               OPTIONS (base_url '{sandbox.base_url}', allow_http 'on')""")
+        connection.execute(f"CREATE USER MAPPING FOR CURRENT_USER SERVER kombo_eu OPTIONS (api_key '{sandbox.api_key}')")
+        connection.execute("SELECT kombo.add_integration(%s, server => 'kombo_eu')", [sandbox.integration])
+    sandbox.faults({"path": "*", "hang": True})
+    sandbox.clear_requests()
+    sync = Background(Template(cluster), SYNC)
+    wait_until(sandbox.requests)
+    began = time.monotonic()
+    cluster.stop(mode)
+    assert time.monotonic() - began < 5
+    sync.wait()
+    assert isinstance(sync.error, psycopg.OperationalError), sync.error
+
+
+class Template:
+    """What Background needs of a Database."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+
+    def connect(self):
+        return self.cluster.connect("kombo_template")
+
+
+# --- DNS ---------------------------------------------------------------------------------------------------------
+
+# In namespaces of its own: a name server that never answers, and a postmaster that asks it. PostgreSQL refuses root,
+# so the postmaster gets a user namespace inside the one that may mount.
+SILENT_DNS = textwrap.dedent("""
+    import socket, subprocess, sys
+    folder, uid, gid, *start = sys.argv[1:]
+    with open(folder + "/resolv.conf", "w") as conf:
+        conf.write("nameserver 127.0.0.1\\noptions timeout:30 attempts:5\\n")
+    with open(folder + "/nsswitch.conf", "w") as conf:
+        conf.write("hosts: dns\\n")
+    for name in ("resolv.conf", "nsswitch.conf"):
+        subprocess.run(["mount", "--bind", folder + "/" + name, "/etc/" + name], check=True)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 53))
+    subprocess.run(["unshare", "--user", "--map-user=" + uid, "--map-group=" + gid, *start], check=True,
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    print("asked nothing yet", flush=True)
+    server.recv(512)
+    print("asked", flush=True)
+    sys.stdin.read()
+""")
+
+
+@pytest.fixture
+def silent_dns(new_cluster):
+    """A cluster whose name server is silent, and the process that is it; skips where that needs more rights."""
+    cluster = new_cluster()
+    cluster.stop()
+    script = cluster.folder / "silent_dns.py"
+    script.write_text(SILENT_DNS, encoding="utf-8")
+    probe = subprocess.run(["unshare", "-Urnm", "sh", "-c", "mount --bind /etc/hosts /etc/hosts && ip link set lo up"],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if probe.returncode != 0:
+        pytest.skip(f"namespaces cannot be made here: {probe.stdout.strip()}")
+    start = [cluster.bindir / "pg_ctl", "-D", cluster.data, "-l", cluster.log, "-w", "-s", "start"]
+    with subprocess.Popen(["unshare", "-Urnm", sys.executable, script, cluster.folder, str(os.getuid()), str(os.getgid()),
+                           *start], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "asked nothing yet\n", "the cluster did not start in namespaces"
+        yield cluster, process
+        cluster.stop("immediate")
+        process.terminate()
+
+
+@pytest.mark.parametrize("how", ["cancel", "terminate", "statement_timeout"])
+def test_interrupts_act_within_a_second_while_dns_is_silent(silent_dns, how):
+    cluster, name_server = silent_dns
+    cluster.prepare_template()
+    with cluster.connect("kombo_template") as connection:
+        connection.execute("CREATE SERVER kombo_eu FOREIGN DATA WRAPPER kombo_sync "
+                           "OPTIONS (base_url 'https://api.kombo.dev/v1', connect_timeout '60s')")
+        connection.execute("CREATE USER MAPPING FOR CURRENT_USER SERVER kombo_eu OPTIONS (api_key 'none')")
+        connection.execute("SELECT kombo.add_integration('personio:x', server => 'kombo_eu', category => 'HRIS')")
+        began = time.monotonic()
+        before = "SET statement_timeout = '2s'" if how == "statement_timeout" else None
+        sync = Background(Template(cluster), SYNC, before=before)
+        assert name_server.stdout.readline() == "asked\n"
+        if how != "statement_timeout":
+            began = time.monotonic()
+            connection.execute(f"SELECT pg_{how}_backend(%s)", [sync.pid])
+        sync.wait(10)
+        took = sync.ended_at - began
+        assert took < (3 if how == "statement_timeout" else 1), f"{took} s"
+        if how == "terminate":
+            wait_until(lambda: not pathlib.Path(f"/proc/{sync.pid}").exists(), 1, "the end of the process")
+        else:
+            assert isinstance(sync.error, psycopg.errors.QueryCanceled), sync.error
+            assert sync.connection.execute("SELECT 1 AS one").fetchone()["one"] == 1

@@ -1,0 +1,409 @@
+#include "invented_catalogue.h"
+
+#include <gtest/gtest.h>
+#include <jansson.h>
+
+namespace syncer {
+namespace {
+
+const std::string replacement = "\xEF\xBF\xBD";
+
+/// "unknown key people.shoe 2": one line for each oddity.
+std::string odd(const Batch &batch) {
+    std::string text;
+    json_t *list = json_loads(batch.oddities.json().c_str(), 0, nullptr);
+    for (size_t i = 0; i < json_array_size(list); ++i) {
+        const json_t *entry = json_array_get(list, i);
+        const std::string kind = json_string_value(json_object_get(entry, "kind"));
+        text += (kind == "value does not fit its column" ? "misfit" : kind) + " " +
+                json_string_value(json_object_get(entry, "table")) + "." +
+                json_string_value(json_object_get(entry, "key")) + " " +
+                std::to_string(json_integer_value(json_object_get(entry, "count"))) + "\n";
+    }
+    json_decref(list);
+    return text;
+}
+
+struct Unfolded {
+    std::string rows;
+    std::string odd;
+    std::vector<std::string> ids;
+    std::vector<size_t> without_id;
+    size_t past_purge = 0;
+    size_t repeated = 0;
+};
+
+using Subscribed = std::function<bool(size_t)>;
+
+/// People and jobs have endpoints of their own.
+bool people_and_jobs(size_t table) { return table == Invented::People || table == Invented::Jobs; }
+
+Unfolded unfold(const Invented &given, const std::vector<std::string> &records,
+                const Subscribed &subscribed = people_and_jobs,
+                std::optional<kombo::Timestamp> purge_before = std::nullopt) {
+    const Endpoint &people = given.catalogue.endpoints[0];
+    Unfolder unfolder(given.catalogue, people, compile_shape(given.catalogue, people, subscribed), purge_before);
+    const kombo::Page page = page_of(records);
+    kombo::Arena arena;
+    const Batch batch = unfolder.unfold(page.records(), arena);
+    EXPECT_EQ(batch.sets.at(0).table, people.table) << "the endpoint's own table comes first";
+    EXPECT_EQ(batch.sets.at(0).mode, Mode::Replace);
+    return {told(given.catalogue, people, batch),
+            odd(batch),
+            {batch.ids.begin(), batch.ids.end()},
+            batch.without_id,
+            batch.past_purge,
+            batch.repeated};
+}
+
+struct Case {
+    const char *name;
+    std::vector<std::string> records;
+    std::string rows;
+    std::string odd = "";
+};
+
+void check(const std::vector<Case> &cases, const Invented &given = Invented(),
+           const Subscribed &subscribed = people_and_jobs) {
+    for (const Case &c : cases) {
+        const Unfolded result = unfold(given, c.records, subscribed);
+        EXPECT_EQ(result.rows, c.rows) << c.name;
+        EXPECT_EQ(result.odd, c.odd) << c.name;
+    }
+}
+
+TEST(Unfold, values_go_to_their_columns) {
+    check({
+        {"an empty page", {}, ""},
+        {"an id alone", {R"({"id":"p1"})"}, "people id=p1\n"},
+        {"every type",
+         {R"({"tags":[1,"x"],"pay":0.10,"active":false,"born":"1970-01-02","name":"Ann","id":"p1",
+              "changed_at":"1970-01-01T00:00:01Z","remote_deleted_at":null})"},
+         "people id=p1 changed_at=1000000 name=Ann born=1 active=0 pay=0.10 tags=[1,\"x\"]\n"},
+        {"nulls", {R"({"id":"p1","name":null,"pay":null,"tags":null,"mentor":null,"jobs":null,"place":null})"},
+         "people id=p1\n"},
+        {"several records", {R"({"id":"p2"})", R"({"id":"p1"})"}, "people id=p2\npeople id=p1\n"},
+    });
+}
+
+TEST(Unfold, an_owned_list_goes_to_its_own_table) {
+    check({
+        {"before the parent's id",
+         {R"({"jobs":[{"title":"x","id":"j1"}],"id":"p1"})"},
+         "people id=p1\njobs id=j1 person_id=p1 title=x\njobs of p1: j1\n"},
+        {"after it",
+         {R"({"id":"p1","jobs":[{"id":"j1"},{"id":"j2"}]})"},
+         "people id=p1\njobs id=j1 person_id=p1\njobs id=j2 person_id=p1\njobs of p1: j1 j2\n"},
+        {"empty: the parent has none", {R"({"id":"p1","jobs":[]})"}, "people id=p1\njobs of p1:\n"},
+        {"null says nothing", {R"({"id":"p1","jobs":null})"}, "people id=p1\n"},
+        {"absent says nothing", {R"({"id":"p1"})"}, "people id=p1\n"},
+        {"of several parents, one silent",
+         {R"({"id":"p1","jobs":[{"id":"j1"}]})", R"({"id":"p2"})", R"({"id":"p3","jobs":[]})"},
+         "people id=p1\npeople id=p2\npeople id=p3\njobs id=j1 person_id=p1\njobs of p1 p3: j1\n"},
+        {"a child that names its parent itself",
+         {R"({"id":"p1","jobs":[{"id":"j1","person_id":"p1"}]})"},
+         "people id=p1\njobs id=j1 person_id=p1\njobs of p1: j1\n"},
+        {"a child whose parent is null", {R"({"id":"p1","jobs":[{"id":"j1","person_id":null}]})"},
+         "people id=p1\njobs id=j1 person_id=p1\njobs of p1: j1\n"},
+    });
+}
+
+TEST(Unfold, a_child_without_id_stays_with_its_parent) {
+    check({
+        {"among others", {R"({"id":"p1","jobs":[{"title":"x"},{"id":"j1"}]})"},
+         "people id=p1 extra={\"jobs\": [{\"title\": \"x\"}]}\njobs id=j1 person_id=p1\njobs of p1: j1\n",
+         "misfit jobs.id 1\n"},
+        {"first, middle and last", {R"({"id":"p1","jobs":[{},{"id":"j1"},{"id":null},{"id":"j2"},{"id":""}]})"},
+         "people id=p1 extra={\"jobs\": [{}, {\"id\": null}, {\"id\": \"\"}]}\njobs id=j1 person_id=p1\n"
+         "jobs id=j2 person_id=p1\njobs of p1: j1 j2\n",
+         "misfit jobs.id 3\n"},
+        {"elements that are no objects", {R"({"id":"p1","jobs":[null,"x, ",[{"id":"j0"}],{"id":"j1"},7]})"},
+         "people id=p1 extra={\"jobs\": [null, \"x, \", [{\"id\":\"j0\"}], 7]}\njobs id=j1 person_id=p1\n"
+         "jobs of p1: j1\n",
+         "misfit jobs.jobs 4\n"},
+        {"a list that is none", {R"({"id":"p1","jobs":"none"})"}, "people id=p1 extra={\"jobs\": \"none\"}\n",
+         "misfit jobs.jobs 1\n"},
+    });
+}
+
+TEST(Unfold, a_linked_record_inserts_what_is_missing_or_updates_what_it_carries) {
+    const std::vector<std::string> records = {R"({"id":"p1","place":{"city":null,"id":"l1"}})"};
+    check({{"own endpoint not subscribed", records, "people id=p1\nplaces~ id=l1 city=-\n"}});
+    check({{"own endpoint subscribed", records, "people id=p1\nplaces+ id=l1 city=-\n"}}, Invented(),
+          [](size_t) { return true; });
+    check({
+        {"only the keys that came are carried",
+         {R"({"id":"p1","place":{"id":"l1","name":"HQ"}})", R"({"id":"p2","place":{"id":"l2","city":"Bonn"}})"},
+         "people id=p1\npeople id=p2\nplaces~ id=l1 name=HQ\nplaces~ id=l2 city=Bonn\n"},
+        {"the same one in many records is one row",
+         {R"({"id":"p1","place":{"id":"l1","name":"HQ"}})", R"({"id":"p2","place":{"id":"l1","name":"HQ"}})"},
+         "people id=p1\npeople id=p2\nplaces~ id=l1 name=HQ\n"},
+        {"its later version wins",
+         {R"({"id":"p1","place":{"id":"l1","name":"new","changed_at":"1970-01-01T00:00:02Z"}})",
+          R"({"id":"p2","place":{"id":"l1","name":"old","changed_at":"1970-01-01T00:00:01Z"}})"},
+         "people id=p1\npeople id=p2\nplaces~ id=l1 changed_at=2000000 name=new\n"},
+        {"null", {R"({"id":"p1","place":null})"}, "people id=p1\n"},
+        {"without id", {R"({"id":"p1","place":{"city":"Bonn"}})"},
+         "people id=p1 extra={\"place\": {\"city\": \"Bonn\"}}\n", "misfit places.id 1\n"},
+        {"an empty object", {R"({"id":"p1","place":{}})"}, "people id=p1 extra={\"place\": {}}\n",
+         "misfit places.id 1\n"},
+        {"an id in its place", {R"({"id":"p1","place":"l1"})"}, "people id=p1 extra={\"place\": \"l1\"}\n",
+         "misfit places.place 1\n"},
+    });
+}
+
+TEST(Unfold, the_id_of_a_nested_object_goes_to_its_dotted_column) {
+    check({
+        {"with a row of the record's own table",
+         {R"({"mentor":{"name":"Bea","id":"p2"},"id":"p1"})"},
+         "people id=p1 mentor_id=p2\npeople+ id=p2 name=Bea\n"},
+        {"null", {R"({"id":"p1","mentor":null})"}, "people id=p1\n"},
+        {"an object without id", {R"({"id":"p1","mentor":{"name":"Bea"}})"},
+         "people id=p1 extra={\"mentor\": {\"name\": \"Bea\"}}\n", "misfit people.id 1\n"},
+        {"a scalar", {R"({"id":"p1","mentor":"p2"})"}, "people id=p1 extra={\"mentor\": \"p2\"}\n",
+         "misfit people.mentor 1\n"},
+    });
+}
+
+TEST(Unfold, a_copy_has_its_row_elsewhere) {
+    check({
+        {"what is known of it is dropped", {R"({"id":"p1","boss":{"id":"p9","name":"Cy","pay":1,"mentor":{"id":"p8"}}})"},
+         "people id=p1\n"},
+        {"what is not stays with the parent", {R"({"id":"p1","boss":{"id":"p9","name":"Cy","shoe":43}})"},
+         "people id=p1 extra={\"boss\": {\"id\": \"p9\", \"shoe\": 43}}\n", "unknown key people.shoe 1\n"},
+        {"null", {R"({"id":"p1","boss":null})"}, "people id=p1\n"},
+        {"a list of copies", {R"({"id":"p1","boss":[{"id":"p9"},{"id":"p8","shoe":1}]})"},
+         "people id=p1 extra={\"boss\": [{\"id\": \"p8\", \"shoe\": 1}]}\n", "unknown key people.shoe 1\n"},
+    });
+}
+
+TEST(Unfold, a_join_list_gives_rows_of_both_ids) {
+    check({
+        {"with what they carry, and the linked records",
+         {R"({"teams":[{"id":"t1","name":"T","share":0.10},{"id":"t2"}],"id":"p1"})"},
+         "people id=p1\npeople_teams person_id=p1 team_id=t1 share=0.10\npeople_teams person_id=p1 team_id=t2\n"
+         "teams~ id=t1 name=T\nteams~ id=t2\npeople_teams of p1: p1/t1 p1/t2\n"},
+        {"twice the same: the later counts",
+         {R"({"id":"p1","teams":[{"id":"t1","share":1},{"id":"t1","share":2}]})"},
+         "people id=p1\npeople_teams person_id=p1 team_id=t1 share=2\nteams~ id=t1\n"
+         "people_teams of p1: p1/t1 p1/t1\n"},
+        {"the same team of two people",
+         {R"({"id":"p1","teams":[{"id":"t1"}]})", R"({"id":"p2","teams":[{"id":"t1"}]})"},
+         "people id=p1\npeople id=p2\npeople_teams person_id=p1 team_id=t1\npeople_teams person_id=p2 team_id=t1\n"
+         "teams~ id=t1\npeople_teams of p1 p2: p1/t1 p2/t1\n"},
+        {"empty", {R"({"id":"p1","teams":[]})"}, "people id=p1\npeople_teams of p1:\n"},
+        {"null", {R"({"id":"p1","teams":null})"}, "people id=p1\n"},
+        {"without id", {R"({"id":"p1","teams":[{"name":"T"}]})"},
+         "people id=p1 extra={\"teams\": [{\"name\": \"T\"}]}\npeople_teams of p1:\n", "misfit people_teams.id 1\n"},
+    });
+}
+
+TEST(Unfold, nested_records_nest_further) {
+    check({
+        {"two levels, in any order of keys",
+         {R"({"skills":[{"wanted":{"min":2},"skill":{"scale":{"name":"1-5","id":"c1"},"id":"s1","name":"Go"}}],"id":"p1"})"},
+         "people id=p1\nscales~ id=c1 name=1-5\nskills~ id=s1 name=Go scale_id=c1\n"
+         "people_skills person_id=p1 skill_id=s1 wanted={\"min\":2}\npeople_skills of p1: p1/s1\n"},
+        {"the inner one is null", {R"({"id":"p1","skills":[{"skill":{"id":"s1","scale":null}}]})"},
+         "people id=p1\nskills~ id=s1 scale_id=-\npeople_skills person_id=p1 skill_id=s1\npeople_skills of p1: p1/s1\n"},
+        {"the inner one is absent", {R"({"id":"p1","skills":[{"skill":{"id":"s1"}}]})"},
+         "people id=p1\nskills~ id=s1\npeople_skills person_id=p1 skill_id=s1\npeople_skills of p1: p1/s1\n"},
+        {"the inner one lacks an id", {R"({"id":"p1","skills":[{"skill":{"id":"s1","scale":{"name":"x"}}}]})"},
+         "people id=p1\nskills~ id=s1 scale_id=-\n"
+         "people_skills person_id=p1 skill_id=s1 extra={\"skill\": {\"id\": \"s1\", \"scale\": {\"name\": \"x\"}}}\n"
+         "people_skills of p1: p1/s1\n",
+         "misfit scales.id 1\n"},
+        {"the outer one lacks an id", {R"({"id":"p1","skills":[{"skill":{"name":"Go","scale":{"id":"c1"}}}]})"},
+         "people id=p1 extra={\"skills\": [{\"skill\": {\"name\": \"Go\", \"scale\": {\"id\": \"c1\"}}}]}\n"
+         "scales~ id=c1\npeople_skills of p1:\n",
+         "misfit people_skills.id 1\nmisfit skills.id 1\n"},
+        {"the outer one is null", {R"({"id":"p1","skills":[{"skill":null,"wanted":1}]})"},
+         "people id=p1 extra={\"skills\": [{\"skill\": null, \"wanted\": 1}]}\npeople_skills of p1:\n",
+         "misfit people_skills.id 1\n"},
+        {"the parent lacks an id, and nothing of it becomes rows",
+         {R"({"skills":[{"skill":{"id":"s1"}}],"jobs":[{"id":"j1"}],"place":{"id":"l1"}})"}, ""},
+    });
+}
+
+TEST(Unfold, unknown_keys_are_kept_where_they_were) {
+    check({
+        {"of the record", {R"({"id":"p1","shoe":43,"a":{"b":[1.50]}})"},
+         "people id=p1 extra={\"shoe\": 43, \"a\": {\"b\":[1.50]}}\n", "unknown key people.a 1\nunknown key people.shoe 1\n"},
+        {"a null, too", {R"({"id":"p1","shoe":null})"}, "people id=p1 extra={\"shoe\": null}\n",
+         "unknown key people.shoe 1\n"},
+        {"of a child", {R"({"id":"p1","jobs":[{"id":"j1","x":1}]})"},
+         "people id=p1\njobs id=j1 person_id=p1 extra={\"x\": 1}\njobs of p1: j1\n", "unknown key jobs.x 1\n"},
+        {"of a join", {R"({"id":"p1","teams":[{"id":"t1","x":1}]})"},
+         "people id=p1\npeople_teams person_id=p1 team_id=t1 extra={\"x\": 1}\nteams~ id=t1\npeople_teams of p1: p1/t1\n",
+         "unknown key people_teams.x 1\n"},
+        {"of a linked record: with the record", {R"({"id":"p1","place":{"id":"l1","x":1}})"},
+         "people id=p1 extra={\"place\": {\"id\": \"l1\", \"x\": 1}}\nplaces~ id=l1\n", "unknown key places.x 1\n"},
+        {"of a record linked in a join: with the join", {R"({"id":"p1","skills":[{"skill":{"id":"s1","x":1}}]})"},
+         "people id=p1\nskills~ id=s1\npeople_skills person_id=p1 skill_id=s1 extra={\"skill\": {\"id\": \"s1\", \"x\": "
+         "1}}\npeople_skills of p1: p1/s1\n",
+         "unknown key skills.x 1\n"},
+        {"keys that need quoting", {R"({"id":"p1","a\"\\\n":1,"":2})"},
+         "people id=p1 extra={\"a\\\"\\\\\\u000a\": 1, \"\": 2}\n",
+         "unknown key people. 1\nunknown key people.a\"\\\n 1\n"},
+    });
+}
+
+TEST(Unfold, values_that_do_not_fit_are_kept_where_they_were) {
+    check({
+        {"a number in a text column", {R"({"id":"p1","name":5})"}, "people id=p1 extra={\"name\": 5}\n",
+         "misfit people.name 1\n"},
+        {"an object in a text column", {R"({"id":"p1","name":{"a":1}})"}, "people id=p1 extra={\"name\": {\"a\":1}}\n",
+         "misfit people.name 1\n"},
+        {"a string in a number column", {R"({"id":"p1","pay":"12"})"}, "people id=p1 extra={\"pay\": \"12\"}\n",
+         "misfit people.pay 1\n"},
+        {"a number that numeric cannot hold", {R"({"id":"p1","pay":1e400000})"},
+         "people id=p1 extra={\"pay\": \"1e400000\"}\n",
+         "misfit people.pay 1\nnumber beyond numeric kept as text people.pay 1\n"},
+        {"dates that no calendar has", {R"({"id":"p1","born":"0000-00-00","changed_at":"300000-01-01T00:00:00Z"})"},
+         "people id=p1 extra={\"born\": \"0000-00-00\", \"changed_at\": \"300000-01-01T00:00:00Z\"}\n",
+         "misfit people.born 1\nmisfit people.changed_at 1\n"},
+        {"a date with a time is stored, and kept as sent", {R"({"id":"p1","born":"1970-01-02T09:30:00Z"})"},
+         "people id=p1 born=1 extra={\"born\": \"1970-01-02T09:30:00Z\"}\n"},
+        {"of a child", {R"({"id":"p1","jobs":[{"id":"j1","title":[]}]})"},
+         "people id=p1\njobs id=j1 person_id=p1 extra={\"title\": []}\njobs of p1: j1\n", "misfit jobs.title 1\n"},
+        {"of a join", {R"({"id":"p1","teams":[{"id":"t1","share":"half"}]})"},
+         "people id=p1\npeople_teams person_id=p1 team_id=t1 extra={\"share\": \"half\"}\nteams~ id=t1\n"
+         "people_teams of p1: p1/t1\n",
+         "misfit people_teams.share 1\n"},
+        {"of a linked record", {R"({"id":"p1","place":{"id":"l1","city":7}})"},
+         "people id=p1 extra={\"place\": {\"id\": \"l1\", \"city\": 7}}\nplaces~ id=l1 city=-\n", "misfit places.city 1\n"},
+        {"of a record linked in a join, the join's columns are the join's",
+         {R"({"id":"p1","teams":[{"id":"t1","name":7}]})"},
+         "people id=p1\npeople_teams person_id=p1 team_id=t1 extra={\"name\": 7}\nteams~ id=t1 name=-\n"
+         "people_teams of p1: p1/t1\n",
+         "misfit people_teams.name 1\n"},
+    });
+}
+
+TEST(Unfold, what_postgresql_cannot_hold_is_replaced_and_counted) {
+    check({
+        {"in a column", {R"({"id":"p1","name":"a\u0000\u0000"})"}, "people id=p1 name=a" + replacement + replacement + "\n",
+         "U+0000 replaced by U+FFFD people.name 2\n"},
+        {"in an id, whose children follow it", {R"({"id":"p\ud800","jobs":[{"id":"j1"}]})"},
+         "people id=p" + replacement + "\njobs id=j1 person_id=p" + replacement + "\njobs of p" + replacement + ": j1\n",
+         "unpaired surrogate replaced by U+FFFD people.id 1\n"},
+        {"in extra", {R"({"id":"p1","x":["\u0000",1e400000]})"},
+         "people id=p1 extra={\"x\": [\"\\ufffd\",\"1e400000\"]}\n",
+         "unknown key people.x 1\nU+0000 replaced by U+FFFD people.x 1\nnumber beyond numeric kept as text people.x 1\n"},
+        {"in a key", {R"({"id":"p1","x\u0000":1})"}, "people id=p1 extra={\"x" + replacement + "\": 1}\n",
+         "unknown key people.x" + replacement + " 1\nU+0000 replaced by U+FFFD people.(keys) 1\n"},
+        {"in what does not fit", {R"({"id":"p1","born":"\u0000"})"}, "people id=p1 extra={\"born\": \"\\ufffd\"}\n",
+         "misfit people.born 1\nU+0000 replaced by U+FFFD people.born 1\n"},
+    });
+}
+
+TEST(Unfold, records_that_cannot_be_rows_are_told_by_position) {
+    const Unfolded result =
+        unfold(Invented(), {"5", R"({"id":"p1"})", "null", "[]", "\"x\"", "{}", R"({"id":null})", R"({"id":5})",
+                            R"({"id":""})", R"({"id":{"id":"x"}})", R"({"id":["x"]})", R"({"id":"p2"})", "true"});
+    EXPECT_EQ(result.rows, "people id=p1\npeople id=p2\n");
+    EXPECT_EQ(result.without_id, (std::vector<size_t>{0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12}));
+    EXPECT_EQ(result.ids, (std::vector<std::string>{"p1", "p2"}));
+}
+
+TEST(Unfold, of_a_repeated_record_the_later_change_wins_else_the_later_one) {
+    struct Repeated {
+        const char *name;
+        std::vector<const char *> changes;
+        size_t winner;
+    };
+    const Repeated cases[] = {
+        {"newer last", {"\"2024-01-01T00:00:00Z\"", "\"2024-01-02T00:00:00Z\""}, 1},
+        {"newer first", {"\"2024-01-02T00:00:00Z\"", "\"2024-01-01T00:00:00Z\""}, 0},
+        {"equal", {"\"2024-01-01T00:00:00Z\"", "\"2024-01-01T00:00:00.000Z\""}, 1},
+        {"both null", {"null", "null"}, 1},
+        {"the later lacks it", {"\"2024-01-01T00:00:00Z\"", "null"}, 1},
+        {"the earlier lacks it", {"null", "\"2024-01-01T00:00:00Z\""}, 1},
+        {"the later's is no time", {"\"2024-01-01T00:00:00Z\"", "\"soon\""}, 1},
+        {"newest first of three", {"\"2024-01-03\"", "\"2024-01-01\"", "\"2024-01-02\""}, 0},
+        {"newest in the middle", {"\"2024-01-01\"", "\"2024-01-03\"", "\"2024-01-02\""}, 1},
+        {"newest twice", {"\"2024-01-03\"", "\"2024-01-03\"", "\"2024-01-02\""}, 1},
+    };
+    for (const Repeated &c : cases) {
+        std::vector<std::string> records = {R"({"id":"p0"})"};
+        for (size_t i = 0; i < c.changes.size(); ++i) {
+            const std::string n = std::to_string(i);
+            records.push_back(R"({"id":"p1","jobs":[{"id":"j)" + n + R"("}],"place":{"id":"l)" + n + R"("},"name":"v)" +
+                              n + R"(","changed_at":)" + c.changes[i] + "}");
+        }
+        const Unfolded result = unfold(Invented(), records);
+        const std::string n = std::to_string(c.winner);
+        EXPECT_NE(result.rows.find("name=v" + n), std::string::npos) << c.name << "\n" << result.rows;
+        EXPECT_NE(result.rows.find("jobs id=j" + n + " person_id=p1\njobs of p1: j" + n + "\n"), std::string::npos)
+            << c.name << ": the nested records are those of the winner alone\n"
+            << result.rows;
+        EXPECT_NE(result.rows.find("places~ id=l" + n + "\njobs"), std::string::npos) << c.name << "\n" << result.rows;
+        EXPECT_EQ(result.repeated, c.changes.size() - 1) << c.name;
+        EXPECT_EQ(result.ids, (std::vector<std::string>{"p0", "p1"})) << c.name;
+    }
+}
+
+TEST(Unfold, a_record_whose_keys_are_repeated_harms_nobody) {
+    const std::string twice = R"({"id":"p1","id":"p2"})";
+    const Unfolded result = unfold(Invented(), {twice, R"({"id":"p3"})", twice, R"({"id":"p4","id":null})"});
+    EXPECT_NE(result.rows.find("people id=p3\n"), std::string::npos) << result.rows;
+    EXPECT_NE(result.rows.find("people id=p4\n"), std::string::npos) << result.rows;
+    EXPECT_EQ(result.ids.size() + result.without_id.size(), 3U);
+}
+
+TEST(Unfold, tombstones_past_purge_are_left_out_and_their_ids_are_told) {
+    const auto limit = kombo::parse_timestamp("2026-01-10T00:00:00Z");
+    const Unfolded result = unfold(
+        Invented(),
+        {R"({"id":"p1","remote_deleted_at":"2026-01-09T23:59:59Z","jobs":[{"id":"j1"}],"place":{"id":"l1"}})",
+         R"({"id":"p2","remote_deleted_at":"2026-01-10T00:00:00Z"})", R"({"id":"p3","remote_deleted_at":null})",
+         R"({"id":"p4","remote_deleted_at":"long ago"})", R"({"id":"p5","remote_deleted_at":7})", R"({"id":"p6"})"},
+        people_and_jobs, limit);
+    EXPECT_EQ(result.rows.find("p1"), std::string::npos) << result.rows;
+    for (const char *stored : {"people id=p2 ", "people id=p3\n", "people id=p4 ", "people id=p5 ", "people id=p6\n"})
+        EXPECT_NE(result.rows.find(stored), std::string::npos) << stored << "\n" << result.rows;
+    EXPECT_EQ(result.past_purge, 1U);
+    EXPECT_EQ(result.ids.size(), 6U);
+}
+
+TEST(Unfold, depth_that_jsonb_takes_is_kept_and_more_is_refused) {
+    const auto nested = [](size_t levels) { return std::string(levels, '[') + std::string(levels, ']'); };
+    for (const char *key : {"tags", "unknown"}) {
+        const std::string before = R"({"id":"p1",")" + std::string(key) + "\":";
+        const std::string after = R"(,"jobs":[{"id":"j1"}]})";
+        const Unfolded deep = unfold(Invented(), {before + nested(1000) + after});
+        EXPECT_NE(deep.rows.find(nested(1000)), std::string::npos) << key;
+        EXPECT_NE(deep.rows.find("jobs of p1: j1"), std::string::npos) << key;
+        EXPECT_THROW(unfold(Invented(), {before + nested(5000) + after}), kombo::MalformedJson) << key;
+    }
+}
+
+TEST(Unfold, a_record_that_is_no_json_inside_is_refused) {
+    for (const char *record :
+         {R"({"id":"p1","name":nul})", R"({"id":"p1" "name":"x"})", R"({"id":"p1","jobs":[{"id":"j1"} {"id":"j2"}]})",
+          R"({"id":"p1","name":"\x"})", R"({"id":"p1","tags":[1,]})", R"({"id":"p1","pay":01})"})
+        EXPECT_THROW(unfold(Invented(), {record}), kombo::MalformedJson) << record;
+}
+
+TEST(Unfold, an_unfolder_serves_many_pages) {
+    const Invented given;
+    const Endpoint &people = given.catalogue.endpoints[0];
+    Unfolder unfolder(given.catalogue, people, compile_shape(given.catalogue, people, people_and_jobs), std::nullopt);
+    kombo::Arena arena;
+    for (int page = 0; page < 3; ++page) {
+        std::vector<std::string> records;
+        for (int i = 0; i < 300; ++i)
+            records.push_back(R"({"jobs":[{"id":"j)" + std::to_string(i) + R"("}],"id":"p)" + std::to_string(i) + "\"}");
+        const kombo::Page parsed = page_of(records);
+        const Batch batch = unfolder.unfold(parsed.records(), arena);
+        ASSERT_EQ(batch.sets.size(), 2U);
+        EXPECT_EQ(batch.sets[0].rows.size(), 300U);
+        EXPECT_EQ(batch.sets[1].rows.size(), 300U);
+        EXPECT_EQ(batch.lists.at(0).parents.size(), 300U);
+        EXPECT_EQ(batch.lists.at(0).kept.at(0).back(), "j299");
+        arena.clear();
+    }
+}
+
+} // namespace
+} // namespace syncer
