@@ -157,7 +157,7 @@ COMMENT ON COLUMN kombo.sync_runs.integration_id IS 'the integration, which may 
 COMMENT ON COLUMN kombo.sync_runs.endpoint IS 'path of the endpoint';
 COMMENT ON COLUMN kombo.sync_runs.kind IS 'what was done: delta or full';
 COMMENT ON COLUMN kombo.sync_runs.trigger IS 'what asked for it: sql, webhook or schedule';
-COMMENT ON COLUMN kombo.sync_runs.status IS 'ok, failed, held, skipped, waiting or unavailable; NULL while it runs';
+COMMENT ON COLUMN kombo.sync_runs.status IS 'ok, failed, held, waiting or unavailable';
 COMMENT ON COLUMN kombo.sync_runs.started_at IS 'when it started';
 COMMENT ON COLUMN kombo.sync_runs.finished_at IS 'when it finished; NULL while it runs';
 COMMENT ON COLUMN kombo.sync_runs.pages IS 'pages fetched';

@@ -64,7 +64,7 @@ BEGIN
     EXECUTE format('GRANT SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
                    'kombo.excluded_fields, kombo.data_tables, kombo.integrations, kombo.subscriptions, '
                    'kombo.sync_state, kombo.sync_runs, kombo.rejected_records, kombo.sync_status TO %s', role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.worker_state(), kombo.sync_role(), kombo.this_database() TO %s',
+    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.sync_role(), kombo.this_database() TO %s',
                    role);
     FOR relation IN SELECT d.relation FROM kombo.data_tables d LOOP
         EXECUTE format('GRANT SELECT ON %s TO %s', relation, role);
@@ -106,7 +106,7 @@ BEGIN
                    'kombo.pause(text, text), kombo.resume(text), kombo.accept_sweep(text, text), '
                    -- and what these and the view call
                    'kombo.check_integration(text), kombo.provide_tables(text), kombo.warn_of_superuser(regrole), '
-                   'kombo.sync_role(), kombo.this_database(), kombo.worker_state(), kombo.interface_number() TO %s',
+                   'kombo.sync_role(), kombo.this_database(), kombo.interface_number() TO %s',
                    role);
     RAISE NOTICE 'role % needs USAGE on the servers whose integrations it is to run', role USING
         HINT = format('The owner of a server gives it: GRANT USAGE ON FOREIGN SERVER ... TO %s.', role);

@@ -1,16 +1,12 @@
 -- The view to look at first.
 
 CREATE VIEW kombo.sync_status AS
-    SELECT NULL::text AS integration_id, NULL::text AS endpoint,
-           CASE worker.state WHEN 'not preloaded' THEN 'no worker' ELSE worker.state END AS state,
-           NULL::timestamptz AS since,
-           CASE worker.state WHEN 'not preloaded' THEN 'kombo_sync is not in shared_preload_libraries' END AS reason,
-           CASE worker.state WHEN 'not preloaded' THEN 'nothing syncs by itself: call kombo.kombo_sync_delta and '
-               'kombo.kombo_sync_full, or add kombo_sync to shared_preload_libraries and restart the server' END
+    SELECT NULL::text AS integration_id, NULL::text AS endpoint, 'no worker' AS state, NULL::timestamptz AS since,
+           'no background worker runs: this version has none' AS reason,
+           'nothing syncs by itself: call kombo.kombo_sync_delta and kombo.kombo_sync_full, or have pg_cron call them'
                AS next,
            NULL::timestamptz AS watermark, NULL::timestamptz AS last_success_at, NULL::timestamptz AS last_full_at,
            NULL::integer AS failures, NULL::bigint AS rejected
-    FROM (SELECT kombo.worker_state() AS state) worker
     UNION ALL
     SELECT it.integration_id, it.endpoint, it.state,
            CASE it.state WHEN 'restored' THEN NULL

@@ -59,10 +59,3 @@ REVOKE ALL ON FUNCTION kombo.integration_info(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.integration_info(text, text) IS
     'What Kombo says about an integration (tool, category, state). Needs USAGE on the server; raises on every network '
     'or API error.';
-
-CREATE FUNCTION kombo.worker_state() RETURNS text
-    AS 'MODULE_PATHNAME', 'worker_state' LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SET search_path = pg_catalog, pg_temp;
-REVOKE ALL ON FUNCTION kombo.worker_state() FROM PUBLIC;
-COMMENT ON FUNCTION kombo.worker_state() IS
-    'Whether a background worker can serve this database: "not preloaded" without shared_preload_libraries.';

@@ -81,7 +81,7 @@ template <class CellOf> void add_array(Params &params, syncer::Type type, const 
         return PointerGetDatum(construct_md_array(values, nulls, 1, &dimension, &lower_bound, element.oid,
                                                   element.length, element.by_value, element.align));
     });
-    params.datum(get_array_type(element.oid), array);
+    params.datum(guard([&] { return get_array_type(element.oid); }), array);
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 #include "pg/entry_points.h"
 #include "pg/memory.h"
 #include "pg/network.h"
+#include "pg/reporter.h"
 #include "pg/role.h"
 #include "pg/settings.h"
 #include "pg/spi.h"
@@ -23,80 +24,6 @@ struct Integration {
     bool paused = false;
     std::string pause_reason;
     bool restored = false;
-};
-
-/// Puts the rows that the function returns into its tuplestore, and tells the caller what went wrong.
-class Reporter : public syncer::Observer {
-public:
-    Reporter(ReturnSetInfo *result, std::string integration_id)
-        : result_(result), integration_id_(std::move(integration_id)), last_notice_(Clock::now()) {}
-
-    void progress(const syncer::Task &task, const syncer::RunResult &so_far) override {
-        if (!settings::verbose || Clock::now() - last_notice_ < std::chrono::seconds(1)) return;
-        last_notice_ = Clock::now();
-        const std::string text = integration_id_ + " " + task.endpoint->path + ": page " +
-                                 std::to_string(so_far.pages) + ", " + std::to_string(so_far.received) + " records";
-        guard([&] { ereport(NOTICE, errmsg_internal("%s", text.c_str())); });
-    }
-
-    void ended(const syncer::Task &task, const syncer::RunResult &run) override {
-        const auto found = run.counts.find(task.endpoint->table);
-        const syncer::RowCounts rows = found == run.counts.end() ? syncer::RowCounts() : found->second;
-        put(task, run, rows);
-        if (!run.error.empty())
-            warn(task, run);
-        else if (run.parked > 0)
-            warn_of_parked(task, run);
-    }
-
-private:
-    using Clock = std::chrono::steady_clock;
-
-    void put(const syncer::Task &task, const syncer::RunResult &run, const syncer::RowCounts &rows) {
-        const MemoryScope scope;
-        Datum values[13] = {text_datum(integration_id_),
-                            text_datum(task.endpoint->path),
-                            text_datum(syncer::name(run.kind)),
-                            text_datum(syncer::name(run.status)),
-                            Int32GetDatum(run.pages),
-                            Int64GetDatum(run.received),
-                            Int64GetDatum(rows.inserted),
-                            Int64GetDatum(rows.updated),
-                            Int64GetDatum(rows.unchanged),
-                            Int64GetDatum(rows.deleted),
-                            TimestampTzGetDatum(to_timestamptz(run.started_at)),
-                            TimestampTzGetDatum(to_timestamptz(run.finished_at)),
-                            text_datum(run.error)};
-        bool nulls[13] = {};
-        nulls[12] = run.error.empty();
-        guard([&] { tuplestore_putvalues(result_->setResult, result_->setDesc, values, nulls); });
-    }
-
-    void warn(const syncer::Task &task, const syncer::RunResult &run) {
-        const std::string &state = run.sqlstate;
-        const int code =
-            state.size() == 5 ? MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]) : ERRCODE_WARNING;
-        const std::string message = std::string(syncer::name(run.status)) + ": sync of " + task.endpoint->path +
-                                    " of \"" + integration_id_ + "\": " + run.error;
-        guard([&] {
-            ereport(WARNING, errcode(code), errmsg_internal("%s", message.c_str()),
-                    run.detail.empty() ? 0 : errdetail_internal("%s", run.detail.c_str()),
-                    run.hint.empty() ? 0 : errhint("%s", run.hint.c_str()));
-        });
-    }
-
-    void warn_of_parked(const syncer::Task &task, const syncer::RunResult &run) {
-        const std::string message = std::to_string(run.parked) + " records of " + task.endpoint->path + " of \"" +
-                                    integration_id_ + "\" could not be stored";
-        guard([&] {
-            ereport(WARNING, errcode(ERRCODE_WARNING), errmsg_internal("%s", message.c_str()),
-                    errhint("kombo.rejected_records has them and the reason; the next full sync tries them again."));
-        });
-    }
-
-    ReturnSetInfo *result_;
-    std::string integration_id_;
-    Clock::time_point last_notice_;
 };
 
 /// Nested calls (a trigger on a data table that syncs) would meet the outer call's advisory lock as their own.
@@ -162,6 +89,7 @@ std::optional<std::string> lock(const std::string &integration_id) {
     return "another session syncs this integration" + (holder.size() > 0 ? " (pid " + holder.text(0, 1) + ")" : "");
 }
 
+/// One call of a sync function, for one integration or all.
 class SyncCall {
 public:
     SyncCall(syncer::Wish wish, ReturnSetInfo *result)
@@ -183,36 +111,75 @@ public:
             raise(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "there are no data tables", "",
                   "Make them with kombo.create_tables, as in SELECT kombo.create_tables('HRIS', owner => "
                   "'kombo_owner').");
-        for (const Integration &integration : integrations)
-            if (may_sync(integration, integration_id.has_value())) sync_one(integration, role);
+        // What is known before the first request is found out for all before anything is asked.
+        const auto jobs = integration_id ? prepare_named(integrations.front(), role) : prepare_all(integrations, role);
+        for (const auto &job : jobs) sync(*job);
         prune_runs();
     }
 
 private:
-    static bool may_sync(const Integration &integration, bool named) {
-        if (integration.paused && named)
+    /// What one integration's sync needs.
+    struct Job {
+        Integration integration;
+        syncer::Connection connection;
+        const syncer::Catalogue &catalogue;
+    };
+    using Jobs = std::vector<std::unique_ptr<Job>>;
+
+    Jobs prepare_named(const Integration &integration, Oid role) {
+        if (integration.paused)
             raise(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "integration \"" + integration.id + "\" is paused",
                   integration.pause_reason.empty() ? "" : "Reason given: " + integration.pause_reason + ".",
                   "SELECT kombo.resume('" + integration.id + "') ends the pause.");
-        return named || (!integration.paused && !integration.restored);
+        Jobs jobs;
+        jobs.push_back(prepare(integration, role));
+        return jobs;
     }
 
-    void sync_one(const Integration &integration, Oid role) {
+    /// All that are enabled. One that cannot be synced (its server is gone, say) does not stop the others.
+    Jobs prepare_all(const std::vector<Integration> &integrations, Oid role) {
+        Jobs jobs;
+        std::optional<syncer::UnknownName> unknown;
+        for (const Integration &integration : integrations) {
+            if (integration.paused || integration.restored) continue;
+            try {
+                jobs.push_back(prepare(integration, role));
+            } catch (const syncer::UnknownName &error) {
+                unknown = error; // of another category, if some integration knows the name
+            } catch (const syncer::InvalidRequest &error) {
+                Reporter(result_, integration.id).not_begun(wish_.kind, error);
+            }
+        }
+        if (jobs.empty() && unknown) throw syncer::UnknownName(*unknown);
+        return jobs;
+    }
+
+    std::unique_ptr<Job> prepare(const Integration &integration, Oid role) {
+        auto catalogue = catalogues_.find(integration.category);
+        if (catalogue == catalogues_.end())
+            catalogue = catalogues_.emplace(integration.category, load_catalogue(integration.category, role)).first;
+        if (wish_.what) make_plan(integration, catalogue->second, load_states(catalogue->second, integration.id));
         const Server server = load_server(integration.server, caller_);
-        syncer::Connection connection = connect_to(server);
-        const syncer::Catalogue catalogue = load_catalogue(integration.category, role);
-        const auto busy = lock(integration.id);
-        const syncer::States states = load_states(catalogue, integration.id);
-        const syncer::Plan plan =
-            syncer::plan(catalogue, integration.category, states, wish_, kombo::current_timestamp(),
-                         std::chrono::seconds(settings::min_full_interval_seconds));
+        return std::make_unique<Job>(Job{integration, connect_to(server), catalogue->second});
+    }
+
+    syncer::Plan make_plan(const Integration &integration, const syncer::Catalogue &catalogue,
+                           const syncer::States &states) const {
+        return syncer::plan(catalogue, integration.category, states, wish_, kombo::current_timestamp(),
+                            std::chrono::seconds(settings::min_full_interval_seconds));
+    }
+
+    void sync(Job &job) {
+        const auto busy = lock(job.integration.id);
+        const syncer::States states = load_states(job.catalogue, job.integration.id);
+        const syncer::Plan plan = make_plan(job.integration, job.catalogue, states);
         for (const std::string &model : plan.ignored) notice_ignored(model);
-        Reporter reporter(result_, integration.id);
+        Reporter reporter(result_, job.integration.id);
         if (busy) return report_skipped(plan, *busy, reporter);
 
-        SqlStore store(catalogue, integration.id);
+        SqlStore store(job.catalogue, job.integration.id);
         LatchWaiter waiter;
-        syncer::Runner runner(catalogue, states, integration.id, connection, waiter, store, reporter,
+        syncer::Runner runner(job.catalogue, states, job.integration.id, job.connection, waiter, store, reporter,
                               {std::chrono::seconds(settings::overlap_seconds), settings::max_sweep_fraction});
         runner.run(plan.tasks);
     }
@@ -239,6 +206,7 @@ private:
     syncer::Wish wish_;
     ReturnSetInfo *result_;
     Oid caller_;
+    std::map<std::string, syncer::Catalogue> catalogues_; ///< by category
 };
 
 std::vector<std::string> names_of(ArrayType *array) {

@@ -44,7 +44,8 @@ ErrorData *detail::describe(std::exception_ptr caught) {
     } catch (const Error &e) {
         // Copied by the error stack itself: the exception's own copy goes with it.
         ErrorData *copy = make_error(e.data()->sqlerrcode, e.message(), e.detail(), e.hint());
-        if (e.data()->context) copy->context = pstrdup(e.data()->context);
+        // The context of a cancel would be pages of our own SQL.
+        if (e.data()->context && !e.is_intervention()) copy->context = pstrdup(e.data()->context);
         if (e.data()->schema_name) copy->schema_name = pstrdup(e.data()->schema_name);
         if (e.data()->table_name) copy->table_name = pstrdup(e.data()->table_name);
         if (e.data()->column_name) copy->column_name = pstrdup(e.data()->column_name);

@@ -50,11 +50,15 @@ PG_ENTRY(check_connection, {
     const pg::Server server = pg::load_server(pg::text_argument(fcinfo, 0, "server"), GetUserId());
     const syncer::Connection connection = pg::connect_to(server);
     const std::string data = pg::ask(connection, connection.api.check_api_key());
-    const Datum environment = pg::guard([&] {
-        const Datum json = DirectFunctionCall1(jsonb_in, CStringGetDatum(data.c_str()));
-        return CallerFInfoFunctionCall2(jsonb_object_field_text, fcinfo->flinfo, InvalidOid, json,
-                                        PointerGetDatum(cstring_to_text("environment_id")));
+    const Datum environment = pg::guard([&]() -> Datum {
+        const Jsonb *json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(data.c_str())));
+        JsonbValue found;
+        auto *root = const_cast<JsonbContainer *>(&json->root);
+        if (!getKeyJsonValueFromContainer(root, "environment_id", 14, &found) || found.type != jbvString) return 0;
+        return PointerGetDatum(cstring_to_text_with_len(found.val.string.val, found.val.string.len));
     });
+    if (environment == 0)
+        throw kombo::ApiError(kombo::ErrorClass::MalformedBody, 200, "it names no environment_id");
     return environment;
 })
 
@@ -64,5 +68,3 @@ PG_ENTRY(integration_info, {
     const syncer::Connection connection = pg::connect_to(server);
     return pg::jsonb_datum(pg::ask(connection, connection.api.integration(integration_id)));
 })
-
-PG_ENTRY(worker_state, { return pg::text_datum("not preloaded"); })

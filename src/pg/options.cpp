@@ -96,7 +96,7 @@ bool one_of_kombos_hosts(const std::string &base_url) {
 
 /// Checks one option; `allow_http` is what the same list says of it.
 void check(const OptionRule &rule, const std::string &value, bool allow_http) {
-    if (rule.superuser && !superuser())
+    if (rule.superuser && !guard([] { return superuser(); }))
         superuser_only(rule, "Only a superuser may change where the credentials of a server are sent.");
     switch (rule.form) {
     case Form::Url:
@@ -104,7 +104,7 @@ void check(const OptionRule &rule, const std::string &value, bool allow_http) {
             bad_value(rule, value,
                       "The URL " + *problem +
                           "; Kombo's are https://api.kombo.dev/v1 and https://api.us.kombo.dev/v1.");
-        if (!one_of_kombos_hosts(value) && !superuser())
+        if (!one_of_kombos_hosts(value) && !guard([] { return superuser(); }))
             superuser_only(rule, (may_show(rule, value) ? "\"" + value + "\"" : "The URL") +
                                      " is not one of Kombo's two hosts.");
         break;
@@ -131,7 +131,8 @@ void check(const OptionRule &rule, const std::string &value, bool allow_http) {
         break;
     case Form::Path:
         if (value.empty() || value.front() != '/') bad_value(rule, value, "Give the absolute path of a file.");
-        if (rule.catalog == UserMappingRelationId && !has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+        if (rule.catalog == UserMappingRelationId &&
+            !guard([] { return has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES); }))
             raise(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied to set option \"" + std::string(rule.name) + "\"",
                   "Only superusers and members of the role pg_read_server_files may name a file on the server.",
                   "Use api_key and webhook_secret, or ask for that role.");

@@ -9,8 +9,10 @@ SyncRole::SyncRole(Oid role) {
     settings_level_ = NewGUCNestLevel();
     SetUserIdAndSecContext(role, security_context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
     guard([] {
-        const char *pinned[][2] = {
-            {"search_path", "pg_catalog, pg_temp"}, {"row_security", "off"}, {"plan_cache_mode", "auto"}};
+        const char *pinned[][2] = {{"search_path", "pg_catalog, pg_temp"},
+                                   {"row_security", "off"},
+                                   {"plan_cache_mode", "auto"},
+                                   {"quote_all_identifiers", "off"}};
         for (const auto &setting : pinned)
             set_config_option(setting[0], setting[1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
     });

@@ -17,6 +17,9 @@ std::string quoted(const std::string &identifier) {
     return guard([&] { return quote_identifier(identifier.c_str()); });
 }
 
+/// What the index of rejected_records surely holds (an entry has at most 2704 bytes); a longer id is in the record.
+constexpr size_t longest_parked_id = 1000;
+
 bool is_top_level(const syncer::Nested &nested) {
     return nested.json_path.find('.') == std::string::npos;
 }
@@ -148,6 +151,7 @@ void SqlStore::purge(const syncer::Endpoint &endpoint, kombo::Timestamp before, 
 void SqlStore::park(const syncer::Endpoint &endpoint, std::optional<std::string_view> id, const std::string &record,
                     const std::string &sqlstate, const std::string &error) {
     const MemoryScope scope;
+    if (id && id->size() > longest_parked_id) id.reset();
     if (id) unpark(endpoint, {*id});
     Params params = key();
     params.text(endpoint.path)
@@ -184,7 +188,8 @@ void SqlStore::unpark_before(const syncer::Endpoint &endpoint, kombo::Timestamp 
 void SqlStore::succeeded(const syncer::Task &task, const syncer::States &states, const syncer::RunResult &result,
                          kombo::Timestamp watermark) {
     const bool full = task.kind == syncer::Kind::Full;
-    const auto old = states.at(task.endpoint->path).watermark;
+    const syncer::EndpointState &before = states.at(task.endpoint->path);
+    const auto old = before.watermark;
     Params params = key();
     params.text(task.endpoint->path)
         .instant(syncer::advance(old, watermark))
@@ -192,7 +197,8 @@ void SqlStore::succeeded(const syncer::Task &task, const syncer::States &states,
         .instant(result.finished_at)
         .boolean(full)
         .maybe_text(result.error.empty() ? std::nullopt : std::optional(result.error))
-        .instant(result.started_at);
+        .instant(result.started_at)
+        .boolean(full && before.accept_sweep); // given while this run was under way, it is the next one's
     execute(R"(
         INSERT INTO kombo.sync_state AS s
             (integration_id, endpoint, watermark, last_status, last_success_at, last_full_at, last_error)
@@ -202,7 +208,7 @@ void SqlStore::succeeded(const syncer::Task &task, const syncer::States &states,
             last_success_at = excluded.last_success_at,
             last_full_at = coalesce(excluded.last_full_at, s.last_full_at),
             failures = 0, next_attempt_at = NULL, last_error = excluded.last_error,
-            accept_sweep = s.accept_sweep AND NOT $6)",
+            accept_sweep = s.accept_sweep AND NOT $9)",
             params);
     for (const syncer::Endpoint *implied : task.implied) {
         const auto state = states.find(implied->path);
@@ -271,7 +277,12 @@ std::string SqlStore::rows_by_table(const syncer::TableCounts &counts) const {
 void prune_runs() {
     Params params;
     params.instant(kombo::current_timestamp() - std::chrono::minutes(settings::retention_minutes));
-    execute("DELETE FROM kombo.sync_runs r WHERE r.finished_at < $1", params);
+    // Another caller's transaction may have pruned the same rows and stay open: nobody waits for it, and a snapshot
+    // from before it does not fail over it.
+    if (IsolationUsesXactSnapshot()) return;
+    execute("DELETE FROM kombo.sync_runs r WHERE r.id IN (SELECT o.id FROM kombo.sync_runs o WHERE o.finished_at < $1 "
+            "FOR UPDATE SKIP LOCKED)",
+            params);
 }
 
 } // namespace pg

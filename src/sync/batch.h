@@ -73,10 +73,10 @@ private:
 struct Batch {
     std::vector<RowSet> sets; ///< the endpoint's own table first
     std::vector<ListSet> lists;
-    std::vector<std::string_view> ids; ///< of the records themselves, tombstones past purge included
-    std::vector<size_t> without_id;    ///< positions of records that cannot be stored: no id, not an object
-    size_t past_purge = 0;             ///< tombstones that are older than purge_after and are therefore not stored
-    size_t repeated = 0;               ///< records that another record of the same id in the batch replaced
+    std::vector<std::string_view> ids;        ///< of the records themselves, tombstones past purge included
+    std::vector<size_t> without_id;           ///< positions of records that cannot be stored: no id, not an object
+    std::vector<std::string_view> past_purge; ///< of tombstones that are older than purge_after, and so not stored
+    size_t repeated = 0;                      ///< records that another record of the same id in the batch replaced
     Oddities oddities;
 };
 

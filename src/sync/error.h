@@ -39,4 +39,9 @@ public:
     std::string sqlstate;
 };
 
+/// A name that is neither an endpoint nor a model of the integration's category.
+class UnknownName : public InvalidRequest {
+    using InvalidRequest::InvalidRequest;
+};
+
 } // namespace syncer

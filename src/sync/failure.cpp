@@ -66,7 +66,8 @@ Failure explain(const kombo::ApiError &error) {
                        "Check that base_url is that of Kombo's API, as in https://api.kombo.dev/v1.");
     case kombo::ErrorClass::NotFound:
         return failure(Status::Failed, remote_error, "Kombo did not find it: " + said, error,
-                       "Check that the integration exists and belongs to the region and environment of the API key.");
+                       "Check that the integration exists and belongs to the region and environment of the API key.",
+                       error.code == "PLATFORM.INTEGRATION_NOT_FOUND");
     case kombo::ErrorClass::InvalidInput:
         return failure(Status::Failed, remote_error, "Kombo refused the request: " + said, error, "");
     case kombo::ErrorClass::Transient:

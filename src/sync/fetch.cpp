@@ -26,7 +26,14 @@ Fetch::Fetch(const Catalogue &catalogue, const States &states, const Task &task,
       unfolder_(catalogue, *task.endpoint,
                 compile_shape(catalogue, *task.endpoint,
                               [&](size_t table) { return own_endpoint_subscribed(catalogue, states, table); }),
-                purge_before_) {}
+                purge_before_) {
+    for (const Endpoint &endpoint : catalogue.endpoints) {
+        const auto state = states.find(endpoint.path);
+        if (state == states.end() || !state->second.subscription.enabled) continue;
+        if (const auto after = state->second.subscription.purge_after_micros)
+            purge_nested_.emplace(endpoint.table, kombo::current_timestamp() - std::chrono::microseconds(*after));
+    }
+}
 
 void Fetch::take(const PageStream::Arrived &arrived) {
     result_.received += static_cast<int64_t>(arrived.page.records().size());
@@ -35,7 +42,7 @@ void Fetch::take(const PageStream::Arrived &arrived) {
 
 void Fetch::store(const PageStream::Arrived &arrived, std::unordered_set<std::string> *returned) {
     std::vector<std::string_view> records = arrived.page.records();
-    const Batch batch = unfolder_.unfold(records, arena_);
+    const Batch batch = unfold(records);
     result_.oddities.merge(batch.oddities);
     if (task_.kind == Kind::Full)
         for (const std::string_view id : batch.ids) seen_.push_back(store_.hash(id));
@@ -46,11 +53,29 @@ void Fetch::store(const PageStream::Arrived &arrived, std::unordered_set<std::st
         records.erase(records.begin() + static_cast<std::ptrdiff_t>(*position));
     }
     settle(records, batch, arrived.requested_at);
+    remove_past_purge(batch);
     arena_.clear();
 }
 
+/// A tombstone that is past purge in its own list is not taken from another, either.
+Batch Fetch::unfold(const std::vector<std::string_view> &records) {
+    Batch batch = unfolder_.unfold(records, arena_);
+    for (size_t i = 1; i < batch.sets.size(); ++i) {
+        RowSet &set = batch.sets[i];
+        const auto limit = purge_nested_.find(set.table);
+        const auto field = catalogue_.tables[set.table].find("remote_deleted_at");
+        if (limit == purge_nested_.end() || !field) continue;
+        const auto past_purge = [&](const Row &row) {
+            const Cell &deleted_at = row.cells[*field];
+            return !deleted_at.null && deleted_at.number < limit->second.micros;
+        };
+        set.rows.erase(std::remove_if(set.rows.begin(), set.rows.end(), past_purge), set.rows.end());
+    }
+    return batch;
+}
+
 void Fetch::write(const std::vector<std::string_view> &records, kombo::Timestamp requested_at) {
-    settle(records, unfolder_.unfold(records, arena_), requested_at);
+    settle(records, unfold(records), requested_at);
 }
 
 void Fetch::settle(const std::vector<std::string_view> &records, const Batch &batch, kombo::Timestamp requested_at) {
@@ -58,7 +83,7 @@ void Fetch::settle(const std::vector<std::string_view> &records, const Batch &ba
     try {
         store_.in_subtransaction([&] { store_.write(*task_.endpoint, batch, requested_at, counts); });
     } catch (const DatabaseError &error) {
-        if (!error.is_records_fault()) throw;
+        if (!error.is_records_fault() || records.empty()) throw;
         if (records.size() == 1) {
             const auto id = batch.ids.empty() ? std::nullopt : std::optional(batch.ids.front());
             return park(records.front(), id, error.sqlstate(), error.message());
@@ -68,6 +93,23 @@ void Fetch::settle(const std::vector<std::string_view> &records, const Batch &ba
         write({middle, records.end()}, requested_at);
         return;
     }
+    add(counts);
+    store_.unpark(*task_.endpoint, batch.ids);
+}
+
+/// Where the deletion was not seen before it was past purge, the row is still here, and alive.
+void Fetch::remove_past_purge(const Batch &batch) {
+    std::vector<std::string> ids;
+    for (const std::string_view id : batch.past_purge)
+        if (batch.sets[0].by_key.count(id) == 0) ids.emplace_back(id);
+    if (ids.empty()) return;
+    TableCounts counts;
+    store_.remove(*task_.endpoint, ids, OnMissing::Delete, counts);
+    counts.erase(task_.endpoint->table); // `deleted` of the run's own table is the sweep's alone
+    add(counts);
+}
+
+void Fetch::add(const TableCounts &counts) {
     for (const auto &[table, rows] : counts) {
         RowCounts &total = result_.counts[table];
         total.inserted += rows.inserted;
@@ -75,7 +117,6 @@ void Fetch::settle(const std::vector<std::string_view> &records, const Batch &ba
         total.unchanged += rows.unchanged;
         total.deleted += rows.deleted;
     }
-    store_.unpark(*task_.endpoint, batch.ids);
 }
 
 void Fetch::park(std::string_view record, std::optional<std::string_view> id, const std::string &sqlstate,

@@ -32,8 +32,11 @@ public:
 
 private:
     void store(const PageStream::Arrived &arrived, std::unordered_set<std::string> *returned = nullptr);
+    Batch unfold(const std::vector<std::string_view> &records);
     void write(const std::vector<std::string_view> &records, kombo::Timestamp requested_at);
     void settle(const std::vector<std::string_view> &records, const Batch &batch, kombo::Timestamp requested_at);
+    void remove_past_purge(const Batch &batch);
+    void add(const TableCounts &counts);
     void park(std::string_view record, std::optional<std::string_view> id, const std::string &sqlstate,
               const std::string &error);
     std::vector<std::string>
@@ -48,6 +51,7 @@ private:
     Settings settings_;
     RunResult &result_;
     std::optional<kombo::Timestamp> purge_before_;
+    std::map<size_t, kombo::Timestamp> purge_nested_; ///< per table whose own list has purge_after
     Unfolder unfolder_;
     kombo::Arena arena_;
     std::vector<uint64_t> seen_;

@@ -52,7 +52,6 @@ private:
                 models.push_back(given);
             }
         }
-        // Endpoints of choice first: what these imply needs no request of its own.
         std::vector<std::pair<std::string, const Endpoint *>> own;
         std::vector<std::string> without_own;
         for (const std::string &model : models) {
@@ -61,11 +60,16 @@ private:
             else
                 without_own.push_back(model);
         }
-        std::set<const Endpoint *> candidates = asked_;
-        for (const auto &[model, endpoint] : own) candidates.insert(endpoint);
-        for (const auto &[model, endpoint] : own)
-            if (!implied_by_another(candidates, model, endpoint)) asked_.insert(endpoint);
         for (const std::string &model : without_own) ask_carriers(model);
+        // What an endpoint that is asked for anyway implies needs no request of its own.
+        std::set<const Endpoint *> needed = asked_;
+        for (const auto &[model, endpoint] : own) asked_.insert(endpoint);
+        for (const auto &[model, endpoint] : own) {
+            const Endpoint *other = implied_by_another(model, endpoint);
+            needed.insert(other ? other : endpoint);
+        }
+        for (const auto &[model, endpoint] : own)
+            if (needed.count(endpoint) == 0) asked_.erase(endpoint);
     }
 
     bool is_model(const std::string &given) const {
@@ -85,8 +89,8 @@ private:
         std::string valid;
         for (const auto *names : {&paths, &models})
             for (const std::string &valid_name : *names) valid += (valid.empty() ? "" : ", ") + valid_name;
-        throw InvalidRequest("\"" + given + "\" is neither an endpoint nor a model of category \"" + category_ + "\"",
-                             "", "Valid names are: " + valid + ".");
+        throw UnknownName("\"" + given + "\" is neither an endpoint nor a model of category \"" + category_ + "\"", "",
+                          "Valid names are: " + valid + ".");
     }
 
     static const EndpointModel *role(const Endpoint &endpoint, const std::string &model) {
@@ -106,12 +110,13 @@ private:
         return found;
     }
 
-    static bool implied_by_another(const std::set<const Endpoint *> &candidates, const std::string &model,
-                                   const Endpoint *own) {
-        return std::any_of(candidates.begin(), candidates.end(), [&](const Endpoint *other) {
+    /// The endpoint that is asked for and implies the model, other than its own; null if there is none.
+    const Endpoint *implied_by_another(const std::string &model, const Endpoint *own) const {
+        for (const Endpoint *other : asked_) {
             const EndpointModel *entry = role(*other, model);
-            return other != own && entry && entry->role == Role::Implied;
-        });
+            if (other != own && entry && entry->role == Role::Implied) return other;
+        }
+        return nullptr;
     }
 
     /// traps.md 3 and 4: a carrier's delta shows the change of some models only; for the others it is read in full.
@@ -138,18 +143,24 @@ private:
 
     /// A delta of everything leaves out what another delta brings complete and can vouch for.
     void leave_out_implied() {
-        for (const Endpoint &endpoint : catalogue_.endpoints)
-            if (asked_.count(&endpoint) > 0 && state(endpoint).watermark && vouched_for(endpoint))
+        std::set<const Endpoint *> needed;
+        for (const Endpoint &endpoint : catalogue_.endpoints) {
+            if (asked_.count(&endpoint) == 0 || needed.count(&endpoint) > 0 || !state(endpoint).watermark) continue;
+            if (const Endpoint *other = vouched_for(endpoint)) {
+                needed.insert(other);
                 asked_.erase(&endpoint);
+            }
+        }
     }
 
-    bool vouched_for(const Endpoint &endpoint) const {
+    /// The endpoint that is asked for and whose delta shows all that `endpoint`'s own would; null if there is none.
+    const Endpoint *vouched_for(const Endpoint &endpoint) const {
         for (const Endpoint *other : asked_) {
             const auto from = task_kind(*other) == Kind::Delta ? state(*other).watermark : std::nullopt;
             if (other != &endpoint && implies(*other, endpoint) && (!from || *state(endpoint).watermark >= *from))
-                return true;
+                return other;
         }
-        return false;
+        return nullptr;
     }
 
     /// Whether `endpoint`'s own table arrives complete through `other`.

@@ -3,6 +3,7 @@
 #include "sync/error.h"
 #include "sync/failure.h"
 #include "sync/fetch.h"
+#include "sync/watermark.h"
 
 namespace syncer {
 
@@ -77,6 +78,7 @@ void Runner::run(const std::vector<Task> &tasks) {
         const Task &task = tasks[i];
         if (stopped_by_ || !task.endpoint->missing_table.empty()) {
             RunResult result = like(stopped_by_ ? *stopped_by_ : without_table(task), task);
+            result.follows_another = stopped_by_.has_value();
             report(task, result);
             stream.reset();
             continue;
@@ -127,7 +129,11 @@ RunResult Runner::run_task(const Task &task, PageStream &stream) {
         if (task.kind == Kind::Full) store_.unpark_before(*task.endpoint, result.started_at);
         take_statistics(result, stream);
         result.finished_at = kombo::current_timestamp();
-        store_.succeeded(task, states_, result, *stream.started(settings_.overlap));
+        // Kombo's clock shows whole seconds, so that this fetch may seem to have begun before an earlier one of the run,
+        // though it began after it: then what that one implies would not be left out of the next delta.
+        const kombo::Timestamp watermark = advance(latest_watermark_, *stream.started(settings_.overlap));
+        store_.succeeded(task, states_, result, watermark);
+        latest_watermark_ = watermark;
     };
     try {
         store_.in_subtransaction(attempt);

@@ -20,6 +20,7 @@ struct RunResult {
     Status status = Status::Ok;
     Kind kind = Kind::Delta;
     std::string trigger = "sql";
+    bool follows_another = false; ///< failed without a request, as an endpoint before it had shown that it would
     int pages = 0;
     int64_t received = 0;
     TableCounts counts;
@@ -77,6 +78,7 @@ private:
     Settings settings_;
     std::optional<RunResult> stopped_by_;
     std::function<void()> prefetch_;
+    std::optional<kombo::Timestamp> latest_watermark_;
 };
 
 } // namespace syncer

@@ -47,8 +47,13 @@ private:
     }
 
     static void drop_excluded(Shape &shape, const Table &table) {
-        for (const std::string &key : table.excluded_keys)
-            if (key.find('.') == std::string::npos) shape.members[key].dropped = true;
+        for (const std::string &key : table.excluded_keys) {
+            const size_t dot = key.find('.');
+            if (dot == std::string::npos)
+                shape.members[key].dropped = true;
+            else
+                shape.members[key.substr(0, dot)].id_excluded = true;
+        }
     }
 
     void finish(Shape &shape, const std::string &path) {
@@ -68,9 +73,10 @@ private:
             for (const Shape::Target &target : member.nested->targets)
                 if (target.parent_field) shape.parent_of_lists = true;
         }
-        for (const auto &[key, member] : shape.members) {
+        for (auto &[key, member] : shape.members) {
             shape.index.emplace(key, &member);
             if (member.nested) continue;
+            if (member.id_excluded && member.columns.empty()) member.dropped = true;
             // The id of a nested object that this endpoint does not carry is another endpoint's to say.
             for (const Shape::Column &column : member.id_columns)
                 shape.targets[column.target].columns.reset(column.field);

@@ -33,7 +33,8 @@ struct Shape {
         std::vector<Column> columns;
         std::vector<Column> id_columns; ///< fields that take the id of the nested object under this key
         std::unique_ptr<Shape> nested;
-        bool dropped = false; ///< known and not stored here: excluded, or a copy of what has a row elsewhere
+        bool dropped = false;     ///< known and not stored here: excluded, or a copy of what has a row elsewhere
+        bool id_excluded = false; ///< the nested object's id is wanted nowhere: nothing but a row of its own is kept
     };
 
     std::string label; ///< table name for messages

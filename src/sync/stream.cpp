@@ -40,7 +40,7 @@ std::optional<PageStream::Arrived> PageStream::next() {
     kombo::Page page = std::move(**parsed_);
     parsed_->reset();
     ++pages_;
-    bytes_ += page.bytes();
+    bytes_ += response.wire_bytes;
     const kombo::Timestamp requested_at = response.sent_at;
     if (!first_) first_ = std::move(response);
 

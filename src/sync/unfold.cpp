@@ -81,18 +81,18 @@ bool Unfolder::unfold_all(const std::vector<std::string_view> &records, std::vec
         }
         batch.ids.push_back(found->id);
         if (purge_before_ && found->deleted_at && *found->deleted_at < *purge_before_) {
-            ++batch.past_purge;
+            batch.past_purge.push_back(found->id);
             continue;
         }
         RowSet &own = batch.sets[0];
         const auto before = own.by_key.find(found->id);
-        const std::optional<int64_t> old =
-            before == own.by_key.end() ? std::nullopt : own.rows[before->second].changed_at;
+        const Cell *earlier = before == own.by_key.end() ? nullptr : own.rows[before->second].cells;
         const auto [entry, fresh] = position.emplace(found->id, i);
         unfold_object(shape_, object, {});
         if (fresh) continue;
-        const std::optional<int64_t> now = batch.sets[0].rows[batch.sets[0].by_key.at(found->id)].changed_at;
-        const bool earlier_stays = old && now && *old > *now;
+        const auto after = batch.sets[0].by_key.find(found->id);
+        const bool earlier_stays =
+            after != batch.sets[0].by_key.end() && batch.sets[0].rows[after->second].cells == earlier;
         skip[earlier_stays ? i : entry->second] = true;
         if (!earlier_stays) entry->second = i;
         complete = false;
@@ -169,6 +169,8 @@ void Unfolder::take_scalar(const Shape &shape, const Shape::Member *member, std:
     }
     bool kept = false;
     for (const Shape::Column &column : member->columns) {
+        // Of a key that comes twice the first counts, as it does where the id is looked up.
+        if (rows.present[column.target].test(column.field)) continue;
         const Field &field = catalogue_.tables[shape.targets[column.target].table].fields[column.field];
         bool inexact = false;
         kombo::Repairs repairs;
@@ -197,7 +199,7 @@ void Unfolder::take_nested(const Shape::Member &member, std::string_view key, od
         const Outcome outcome = take_element(shape, checked(value.get_object()), parent_id, unstored);
         for (const Shape::Column &column : member.id_columns)
             if (!outcome.id.empty()) rows.cells[column.target][column.field] = {outcome.id, 0, false};
-        if (!unstored.empty()) append_member(rows.leftovers, key, unstored);
+        if (!unstored.empty() && !member.id_excluded) append_member(rows.leftovers, key, unstored);
     } else if (type == od::json_type::array) {
         if (!parent_id.empty()) note_list(shape, parent_id);
         for (auto element : checked(value.get_array())) {
@@ -206,14 +208,16 @@ void Unfolder::take_nested(const Shape::Member &member, std::string_view key, od
             if (checked(item.type()) == od::json_type::object) {
                 take_element(shape, checked(item.get_object()), parent_id, unstored);
             } else {
+                batch_->oddities.add(Oddities::Kind::Misfit, shape.label, key);
                 unstored += redact(nullptr, kombo::raw_text(item));
             }
         }
         while (!unstored.empty() && (unstored.back() == ' ' || unstored.back() == ',')) unstored.pop_back();
-        if (!unstored.empty()) append_member(rows.leftovers, key, "[" + unstored + "]");
+        if (!unstored.empty() && !member.id_excluded) append_member(rows.leftovers, key, "[" + unstored + "]");
     } else {
         batch_->oddities.add(Oddities::Kind::Misfit, shape.label, key);
-        keep_leftover(rows.leftovers, key, kombo::raw_text(value), shape);
+        const std::string_view raw = kombo::raw_text(value);
+        if (!member.id_excluded) keep_leftover(rows.leftovers, key, raw, shape);
     }
 }
 
@@ -344,7 +348,7 @@ std::string Unfolder::redact(const Shape *shape, std::string_view raw) {
         const auto found = shape->index.find(key);
         const Shape::Member *member = found == shape->index.end() ? nullptr : found->second;
         const std::string_view text = kombo::raw_text(value);
-        if (member && member->dropped) return;
+        if (member && (member->dropped || member->id_excluded)) return;
         append_member(members, key, redact(member ? member->nested.get() : nullptr, text));
     });
     return "{" + members + "}";

@@ -3,6 +3,7 @@
 import datetime
 import threading
 import time
+import types
 
 from sandbox import parse_json
 
@@ -72,10 +73,13 @@ def status_of(db, endpoint):
 
 
 def notices_of(connection):
-    """A list that the connection's notices and warnings come to from now on, with sqlstate, message_primary,
-    message_detail and message_hint."""
+    """A list that the connection's notices and warnings come to from now on, with severity, sqlstate,
+    message_primary, message_detail, message_hint and context."""
     heard = []
-    connection.add_notice_handler(heard.append)
+    names = ("severity", "sqlstate", "message_primary", "message_detail", "message_hint", "context")
+    # What psycopg hands over is empty once the statement has ended.
+    connection.add_notice_handler(
+        lambda notice: heard.append(types.SimpleNamespace(**{name: getattr(notice, name) for name in names})))
     return heard
 
 

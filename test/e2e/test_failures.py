@@ -147,56 +147,56 @@ def test_a_model_that_the_tool_lacks_is_unavailable_and_the_rest_goes_on(small, 
 
 # --- retries -----------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 503}, {"status": 408}, {"close": True}, {"html": True},
-                                   {"html": True, "status": 200}, {"other_json": True}, {"truncate": 300},
-                                   {"truncate": 300, "no_length": True}, {"body": ""},
-                                   {"status": 500, "code": "PLATFORM.TASK_TIMED_OUT"},
-                                   {"status": 400, "code": "REMOTE.SERVICE_UNAVAILABLE"},
-                                   {"status": 599, "code": "NEVER.HEARD_OF"}], ids=str)
-def test_what_may_pass_is_tried_again(small, sandbox, fault):
+PASSING = [{"status": 500}, {"status": 503}, {"status": 408}, {"close": True}, {"html": True}, {"other_json": True},
+           {"html": True, "status": 200}, {"truncate": 300}, {"truncate": 300, "no_length": True}, {"body": ""},
+           {"status": 500, "code": "PLATFORM.TASK_TIMED_OUT"}, {"status": 400, "code": "REMOTE.SERVICE_UNAVAILABLE"},
+           {"status": 599, "code": "NEVER.HEARD_OF"}]
+LASTING = [{"status": 400, "code": "PLATFORM.INPUT_INVALID"}, {"status": 403}, {"status": 418, "code": "NEVER.HEARD_OF"},
+           {"status": 404, "code": "PLATFORM.INTEGRATION_NOT_FOUND"}, {"status": 503, "code": "PLATFORM.IP_NOT_WHITELISTED"},
+           {"status": 302, "headers": {"Location": "/v1/hris/groups"}}]
+
+
+def test_what_may_pass_is_tried_again(small, sandbox):
     small.execute("SET kombo_sync.max_retries = 2")
-    sandbox.faults({"path": GROUPS, **fault})
-    sandbox.clear_requests()
-    result = assert_ok(sync_full(small, what=GROUPS))[0]
-    assert len(sandbox.requests(GROUPS)) == 2
-    run = last_run(small, GROUPS)
-    assert (run["retries"], run["pages"]) == (1, 1) and result["received"] == len(sandbox.dump("hris_teams"))
+    count = len(sandbox.dump("hris_teams"))
+    for fault in PASSING:
+        sandbox.faults({"path": GROUPS, **fault})
+        sandbox.clear_requests()
+        result = assert_ok(sync_full(small, what=GROUPS))[0]
+        assert (len(sandbox.requests(GROUPS)), result["received"], result["pages"]) == (2, count, 1), fault
+        # A connection that is lost before it was used is libcurl's to make anew.
+        assert last_run(small, GROUPS)["retries"] == 1 or "close" in fault, fault
 
 
-@pytest.mark.parametrize("fault", [{"status": 400, "code": "PLATFORM.INPUT_INVALID"}, {"status": 403},
-                                   {"status": 404, "code": "PLATFORM.INTEGRATION_NOT_FOUND"},
-                                   {"status": 503, "code": "PLATFORM.IP_NOT_WHITELISTED"},
-                                   {"status": 302, "headers": {"Location": "/v1/hris/groups"}},
-                                   {"status": 418, "code": "NEVER.HEARD_OF"}], ids=str)
-def test_what_does_not_pass_is_not_tried_again(small, sandbox, fault):
+def test_what_does_not_pass_is_not_tried_again(small, sandbox):
     small.execute("SET kombo_sync.max_retries = 5")
-    sandbox.faults({"path": GROUPS, **fault})
-    sandbox.clear_requests()
-    assert outcome(sync_full(small, what=GROUPS)) == {GROUPS: "failed"}
-    assert len(sandbox.requests()) == 1
+    for fault in LASTING:
+        sandbox.faults({"path": GROUPS, **fault})
+        sandbox.clear_requests()
+        assert outcome(sync_full(small, what=GROUPS)) == {GROUPS: "failed"}, fault
+        assert len(sandbox.requests()) == 1, fault
 
 
-@pytest.mark.parametrize("headers", [{"Retry-After": "1"}, {"ratelimit-reset": "1"}, {"retry-after-ms": "1000"}], ids=str)
-def test_a_rate_limit_is_waited_for_as_long_as_kombo_says(small, sandbox, headers):
+def test_a_rate_limit_is_waited_for_as_long_as_kombo_says(small, sandbox):
     small.execute("SET kombo_sync.max_retries = 1")
-    sandbox.faults({"path": GROUPS, "status": 429, "code": "PLATFORM.RATE_LIMIT_EXCEEDED", "headers": headers})
-    result = assert_ok(sync_full(small, what=GROUPS))[0]
-    took = (result["finished_at"] - result["started_at"]).total_seconds()
-    assert 0.99 <= took < 5, f"{took} s"
-    assert last_run(small, GROUPS)["retries"] == 1
+    for headers in ({"Retry-After": "1"}, {"ratelimit-reset": "1"}, {"retry-after-ms": "1000"}):
+        sandbox.faults({"path": GROUPS, "status": 429, "code": "PLATFORM.RATE_LIMIT_EXCEEDED", "headers": headers})
+        result = assert_ok(sync_full(small, what=GROUPS))[0]
+        took = (result["finished_at"] - result["started_at"]).total_seconds()
+        assert 0.99 <= took < 5, f"{headers}: {took} s"
+        assert last_run(small, GROUPS)["retries"] == 1
 
 
-@pytest.mark.parametrize("headers", [{"Retry-After": "61"}, {"ratelimit-reset": "3600"},
-                                     {"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}], ids=str)
-def test_a_wait_of_more_than_a_minute_fails_at_once(small, sandbox, headers):
+def test_a_wait_of_more_than_a_minute_fails_at_once(small, sandbox):
     small.execute("SET kombo_sync.max_retries = 5")
-    sandbox.faults({"path": GROUPS, "status": 429, "code": "PLATFORM.RATE_LIMIT_EXCEEDED", "headers": headers})
-    sandbox.clear_requests()
-    heard = notices_of(small.connection)
-    result = sync_full(small, what=GROUPS)[0]
-    assert result["status"] == "failed" and (result["finished_at"] - result["started_at"]).total_seconds() < 5
-    assert len(sandbox.requests()) == 1
-    assert warning_about(heard, GROUPS).sqlstate == "53400"
+    for headers in ({"Retry-After": "61"}, {"ratelimit-reset": "3600"}, {"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}):
+        sandbox.faults({"path": GROUPS, "status": 429, "code": "PLATFORM.RATE_LIMIT_EXCEEDED", "headers": headers})
+        sandbox.clear_requests()
+        heard = notices_of(small.connection)
+        result = sync_full(small, what=GROUPS)[0]
+        assert result["status"] == "failed" and (result["finished_at"] - result["started_at"]).total_seconds() < 5
+        assert len(sandbox.requests()) == 1, headers
+        assert warning_about(heard, GROUPS).sqlstate == "53400"
 
 
 def test_retries_end_after_max_retries(small, sandbox):
@@ -210,17 +210,16 @@ def test_retries_end_after_max_retries(small, sandbox):
 
 # --- answers that are not Kombo's --------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("fault", [{"html": True, "status": 200}, {"other_json": True}, {"body": "null"},
-                                   {"body": '{"status":"success","data":{"results":{},"next":null}}'},
-                                   {"body": '{"status":"success","data":[]}'},
-                                   {"body": '{"status":"success","data":{"results":[],"next":7}}'},
-                                   {"body": '{"status":"success","data":{"results":[],"next":null}} and more'}], ids=str)
-def test_an_answer_of_another_shape_says_so(small, sandbox, fault):
-    sandbox.faults({"path": GROUPS, **fault})
-    heard = notices_of(small.connection)
-    assert outcome(sync_full(small, what=GROUPS)) == {GROUPS: "failed"}
-    warning = warning_about(heard, GROUPS)
-    assert warning.sqlstate == "08P01" and "base_url" in warning.message_hint, warning.message_primary
+def test_an_answer_of_another_shape_says_so(small, sandbox):
+    bodies = ["null", '{"status":"success","data":{"results":{},"next":null}}', '{"status":"success","data":[]}',
+              '{"status":"success","data":{"results":[],"next":7}}', '{"status":"success"}', "[]", "hello",
+              '{"status":"success","data":{"results":[],"next":null}} and more', '{"data":{"results":[],"next":null}}']
+    for fault in [{"html": True, "status": 200}, {"other_json": True}, *({"body": body} for body in bodies)]:
+        sandbox.faults({"path": GROUPS, **fault})
+        heard = notices_of(small.connection)
+        assert outcome(sync_full(small, what=GROUPS)) == {GROUPS: "failed"}, fault
+        warning = warning_about(heard, GROUPS)
+        assert warning.sqlstate == "08P01" and "base_url" in warning.message_hint, warning
     assert rows(small, "hris_teams") == []
 
 
@@ -230,14 +229,15 @@ def test_an_error_envelope_with_status_200_is_an_error(small, sandbox):
     assert result["status"] == "failed" and "oops" in result["error"]
 
 
-@pytest.mark.parametrize("fault", [{"repeat_cursor": True}, {"loop_cursors": 1}, {"loop_cursors": 3}], ids=str)
-def test_cursors_that_repeat_or_loop_are_an_error_and_not_an_endless_list(small, sandbox, fault):
-    sandbox.faults({"path": EMPLOYEES, "times": -1, **fault})
-    heard = notices_of(small.connection)
-    assert outcome(sync_full(small, what=EMPLOYEES)) == {EMPLOYEES: "failed"}
-    assert "cursor" in warning_about(heard, EMPLOYEES).message_primary
-    assert rows(small, "hris_employees") == []
-    assert len(sandbox.requests(EMPLOYEES)) < 8
+def test_cursors_that_repeat_or_loop_are_an_error_and_not_an_endless_list(small, sandbox):
+    for fault in ({"repeat_cursor": True}, {"loop_cursors": 1}, {"loop_cursors": 3}):
+        sandbox.faults({"path": EMPLOYEES, "times": -1, **fault})
+        sandbox.clear_requests()
+        heard = notices_of(small.connection)
+        assert outcome(sync_full(small, what=EMPLOYEES)) == {EMPLOYEES: "failed"}, fault
+        assert "cursor" in warning_about(heard, EMPLOYEES).message_primary
+        assert rows(small, "hris_employees") == [] and len(sandbox.requests(EMPLOYEES)) < 8
+        sandbox.faults()
 
 
 def test_an_answer_beyond_max_response_size_fails_at_once_and_names_the_option(small, sandbox):

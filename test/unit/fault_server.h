@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <mutex>
 #include <netinet/in.h>
 #include <poll.h>
@@ -31,10 +32,18 @@ inline Answer answer(int status, const std::string &body, const std::string &hea
             true};
 }
 
-/// A raw-socket HTTP server on 127.0.0.1 that gives its answers in order, the last one again and again.
+/// A raw-socket HTTP server on 127.0.0.1 that gives its answers in order, the last one again and again, or what a
+/// function makes of each request.
 class FaultServer {
 public:
-    explicit FaultServer(std::vector<Answer> answers) : answers_(std::move(answers)) {
+    using Judge = std::function<Answer(const std::string &request, size_t index)>;
+
+    explicit FaultServer(std::vector<Answer> answers)
+        : FaultServer([answers = std::move(answers)](const std::string &, size_t index) {
+              return answers[std::min(index, answers.size() - 1)];
+          }) {}
+
+    explicit FaultServer(Judge judge) : judge_(std::move(judge)) {
         listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         sockaddr_in address{};
         address.sin_family = AF_INET;
@@ -108,9 +117,8 @@ private:
 
     Answer take_answer(std::string request) {
         const std::lock_guard lock(mutex_);
-        const size_t index = std::min(requests_.size(), answers_.size() - 1);
         requests_.push_back(std::move(request));
-        return answers_[index];
+        return judge_(requests_.back(), requests_.size() - 1);
     }
 
     bool give(int fd, const Answer &next) const {
@@ -134,7 +142,7 @@ private:
         return next.keep;
     }
 
-    std::vector<Answer> answers_;
+    Judge judge_;
     int listener_ = -1;
     int port_ = 0;
     std::atomic<bool> stopping_{false};

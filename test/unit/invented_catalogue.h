@@ -24,8 +24,14 @@ struct Invented {
         const Field changed{"changed_at", Type::Timestamptz, "changed_at"};
         const Field deleted{"remote_deleted_at", Type::Timestamptz, "remote_deleted_at"};
         const Field person{"person_id", Type::Text, "", true};
-        add("people", {id, changed, deleted, name, {"born", Type::Date, "born"}, {"active", Type::Boolean, "active"},
-                       {"pay", Type::Numeric, "pay"}, {"tags", Type::Jsonb, "tags"},
+        add("people", {id,
+                       changed,
+                       deleted,
+                       name,
+                       {"born", Type::Date, "born"},
+                       {"active", Type::Boolean, "active"},
+                       {"pay", Type::Numeric, "pay"},
+                       {"tags", Type::Jsonb, "tags"},
                        {"mentor_id", Type::Text, "mentor.id"}});
         add("jobs", {id, changed, deleted, {"person_id", Type::Text, "person_id"}, {"title", Type::Text, "title"}});
         add("places", {id, changed, deleted, name, {"city", Type::Text, "city"}});
@@ -81,8 +87,8 @@ inline kombo::Page page_of(const std::vector<std::string> &records) {
     return kombo::Page::parse(R"({"status":"success","data":{"results":[)" + list + R"(],"next":null}})");
 }
 
-/// A batch in words, a line a row: "people id=p1 name=Ann extra={"x": 1}". The mode follows the table's name: "+" inserts
-/// what is missing, "~" updates what is carried (NULLs included, as "city=-"). Lists: "jobs of p1: j1 j2".
+/// A batch in words, a line a row: "people id=p1 name=Ann extra={"x": 1}". The mode follows the table's name: "+"
+/// inserts what is missing, "~" updates what is carried (NULLs included, as "city=-"). Lists: "jobs of p1: j1 j2".
 inline std::string told(const Catalogue &catalogue, const Endpoint &endpoint, const Batch &batch) {
     std::string text;
     for (const RowSet &set : batch.sets) {
@@ -95,7 +101,9 @@ inline std::string told(const Catalogue &catalogue, const Endpoint &endpoint, co
                 const bool is_text = type == Type::Text || type == Type::Numeric || type == Type::Jsonb;
                 if (!set.columns.test(f) || (cell.null && set.mode == Mode::Replace)) continue;
                 text += " " + table.fields[f].column + "=" +
-                        (cell.null ? "-" : is_text ? std::string(cell.text) : std::to_string(cell.number));
+                        (cell.null ? "-"
+                         : is_text ? std::string(cell.text)
+                                   : std::to_string(cell.number));
             }
             if (!row.extra.empty()) text += " extra=" + std::string(row.extra);
             text += "\n";

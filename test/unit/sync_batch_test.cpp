@@ -43,8 +43,8 @@ TEST(Oddities, beyond_a_hundred_are_summed_up_by_table) {
     oddities.add(Oddities::Kind::UnknownKey, "people", "key7", 5);
     EXPECT_EQ(entries(oddities), 101U);
     const std::string json = oddities.json();
-    EXPECT_NE(json.find(R"("key": "(others)", "count": 900})"), std::string::npos) << json;
-    EXPECT_NE(json.find(R"("key": "key7", "count": 6})"), std::string::npos) << json;
+    EXPECT_NE(json.find("\"key\": \"(others)\", \"count\": 900}"), std::string::npos) << json;
+    EXPECT_NE(json.find(R"("key": "key7", "count": 6)"), std::string::npos) << json;
 }
 
 TEST(Oddities, of_pages_are_added_up) {

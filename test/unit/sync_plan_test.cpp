@@ -91,8 +91,12 @@ void check(const std::vector<Case> &cases) {
     }
 }
 
-Wish delta(std::optional<std::vector<std::string>> what = std::nullopt) { return {Kind::Delta, std::move(what)}; }
-Wish full(std::optional<std::vector<std::string>> what = std::nullopt) { return {Kind::Full, std::move(what)}; }
+Wish delta(std::optional<std::vector<std::string>> what = std::nullopt) {
+    return {Kind::Delta, std::move(what)};
+}
+Wish full(std::optional<std::vector<std::string>> what = std::nullopt) {
+    return {Kind::Full, std::move(what)};
+}
 
 TEST(Plan, of_everything) {
     check({
@@ -181,12 +185,21 @@ TEST(Plan, of_models_whose_own_endpoint_is_not_subscribed) {
          }},
         {"a carrier is read in full though another model asks for its delta", delta({{"groups", "employees"}}),
          "/employees:full", employees_only},
+        {"a carrier that is asked for anyway implies what it does", delta({{"employments", "groups"}}),
+         "/employees:full",
+         [](States &s) {
+             unsubscribe(s, {"/groups", "/staffing"});
+         }},
         {"a model that never has an endpoint of its own goes by all its carriers", delta({{"scales"}}),
          "/employees:full /skills:full /staffing:full"},
         {"by those that are subscribed", delta({{"scales"}}), "/staffing:full",
-         [](States &s) { unsubscribe(s, {"/employees", "/skills"}); }},
+         [](States &s) {
+             unsubscribe(s, {"/employees", "/skills"});
+         }},
         {"what nothing subscribed carries is ignored", delta({{"skills", "places"}}), "/employees:delta ignored:skills",
-         [](States &s) { unsubscribe(s, {"/skills", "/places"}); }},
+         [](States &s) {
+             unsubscribe(s, {"/skills", "/places"});
+         }},
         {"the deprecated twin serves where it alone is subscribed", delta({{"groups"}}), "/old-groups:delta",
          [](States &s) {
              unsubscribe(s, {"/groups"});
@@ -201,12 +214,12 @@ TEST(Plan, of_named_endpoints) {
     check({
         {"a path may be named though it is off by default", delta({{"/old-groups"}}), "/old-groups:delta"},
         {"a full", full({{"/groups", "/places"}}), "/groups:full /places:full"},
-        {"the catalogue's order counts, those that imply others first", delta({{"/staffing", "/balances", "/employees"}}),
-         "/employees:delta /balances:delta /staffing:delta"},
+        {"the catalogue's order counts, those that imply others first",
+         delta({{"/staffing", "/balances", "/employees"}}), "/employees:delta /balances:delta /staffing:delta"},
     });
 }
 
-TEST(Plan, an_endpoint_that_is_implied_by_one_that_is_itself_left_out_is_fetched) {
+TEST(Plan, what_another_endpoint_is_left_out_for_is_fetched_itself) {
     Catalogue chain;
     chain.endpoints = {
         endpoint("/a", 0, {{"a", Role::Own, true}}),
@@ -215,7 +228,7 @@ TEST(Plan, an_endpoint_that_is_implied_by_one_that_is_itself_left_out_is_fetched
     };
     States given;
     for (const Endpoint &one : chain.endpoints) given[one.path].watermark = now - 1h;
-    EXPECT_EQ(told(plan(chain, "HR", given, delta({{"a", "b", "c"}}), now, 1h)), "/c:delta /a:delta");
+    EXPECT_EQ(told(plan(chain, "HR", given, delta({{"a", "b", "c"}}), now, 1h)), "/b:delta /c:delta");
     EXPECT_EQ(told(plan(chain, "HR", given, delta(), now, 1h)), "/b:delta /c:delta");
 }
 
@@ -226,7 +239,7 @@ TEST(Plan, endpoints_that_imply_each_other_are_not_both_left_out) {
     States given;
     for (const Endpoint &one : circle.endpoints) given[one.path].watermark = now - 1h;
     EXPECT_EQ(plan(circle, "HR", given, delta(), now, 1h).tasks.size(), 1U);
-    EXPECT_EQ(plan(circle, "HR", given, delta({{"a", "b"}}), now, 1h).tasks.size(), 1U);
+    EXPECT_FALSE(plan(circle, "HR", given, delta({{"a", "b"}}), now, 1h).tasks.empty());
 }
 
 TEST(Plan, a_delta_asks_from_the_watermark_and_knows_whose_watermarks_it_may_advance) {
@@ -251,7 +264,8 @@ std::optional<InvalidRequest> refusal(const std::vector<std::string> &what, cons
 }
 
 TEST(Plan, an_unknown_name_is_refused_with_all_the_valid_ones) {
-    for (const char *unknown : {"", "employee", "Employees", "employees ", "/employees/", "/jobs", "jobs", "/Employees"}) {
+    for (const char *unknown :
+         {"", "employee", "Employees", "employees ", "/employees/", "/jobs", "jobs", "/Employees"}) {
         const auto error = refusal({"groups", unknown}, states());
         ASSERT_TRUE(error) << unknown;
         EXPECT_EQ(error->sqlstate, "22023") << unknown;

@@ -6,7 +6,9 @@
 namespace syncer {
 namespace {
 
-bool none(size_t) { return false; }
+bool none(size_t) {
+    return false;
+}
 
 const std::string record = R"({"id":"p1","name":"SECRET","pay":12345,"mentor":{"id":"SECRET-m","name":"SECRET","x":1},
     "boss":{"id":"p9","name":"SECRET","pay":12345,"x":1},"place":{"id":"l1","city":"SECRET","x":1},

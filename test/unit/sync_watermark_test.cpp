@@ -45,10 +45,10 @@ TEST(FetchStart, is_the_earlier_of_both_clocks_less_the_time_of_the_request_and_
 }
 
 TEST(Advance, never_goes_back) {
-    EXPECT_EQ(advance(std::nullopt, noon), noon);
-    EXPECT_EQ(advance(noon - 1h, noon), noon);
-    EXPECT_EQ(advance(noon, noon), noon);
-    EXPECT_EQ(advance(noon + 1us, noon), noon + 1us);
+    EXPECT_EQ(syncer::advance(std::nullopt, noon), noon);
+    EXPECT_EQ(syncer::advance(noon - 1h, noon), noon);
+    EXPECT_EQ(syncer::advance(noon, noon), noon);
+    EXPECT_EQ(syncer::advance(noon + 1us, noon), noon + 1us);
 }
 
 TEST(ServesDelta, for_thirteen_days_and_no_longer) {

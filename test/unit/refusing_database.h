@@ -1,0 +1,130 @@
+#pragma once
+
+#include "sync/error.h"
+#include "sync/run.h"
+#include "sync/store.h"
+
+#include <functional>
+#include <gtest/gtest.h>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace syncer {
+
+/// An error as the database raises it.
+class Refusal : public DatabaseError {
+public:
+    explicit Refusal(std::string sqlstate, std::string message = "refused", std::string detail = "",
+                     std::string hint = "")
+        : sqlstate_(std::move(sqlstate)), message_(std::move(message)), detail_(std::move(detail)),
+          hint_(std::move(hint)) {}
+    std::string sqlstate() const override { return sqlstate_; }
+    std::string message() const override { return message_; }
+    std::string detail() const override { return detail_; }
+    std::string hint() const override { return hint_; }
+    const char *what() const noexcept override { return message_.c_str(); }
+
+private:
+    std::string sqlstate_;
+    std::string message_;
+    std::string detail_;
+    std::string hint_;
+};
+
+using Ids = std::vector<std::string>;
+
+/// A database that remembers what it was told, and refuses batches that hold certain ids.
+class FakeStore : public Store {
+public:
+    std::set<std::string> bad;
+    std::string sqlstate = "23514";
+    int64_t live = 0;
+    Ids gone;
+
+    Ids stored;
+    std::vector<size_t> attempts; ///< rows of each write
+    Ids parked;                   ///< "id sqlstate record"
+    Ids unparked;
+    std::vector<uint64_t> seen;
+    std::optional<kombo::Timestamp> since;
+    Ids removed;
+    std::optional<OnMissing> how;
+    int orphan_sweeps = 0;
+    std::set<size_t> own_endpoints; ///< as the sweep of orphans saw them
+    std::optional<kombo::Timestamp> purged_before;
+    std::vector<kombo::Timestamp> succeeded_with; ///< the watermarks
+    Ids failures;                                 ///< paths
+    Ids runs;                                     ///< "path status"
+    std::function<void()> on_write = [] {};
+
+    void in_subtransaction(const std::function<void()> &body) override {
+        const Ids before = stored;
+        try {
+            body();
+        } catch (const std::exception &) {
+            stored = before;
+            throw;
+        }
+    }
+
+    void write(const Endpoint &, const Batch &batch, kombo::Timestamp, TableCounts &counts) override {
+        on_write();
+        attempts.push_back(batch.sets.at(0).rows.size());
+        for (const RowSet &set : batch.sets)
+            for (const Row &row : set.rows) {
+                const std::string id(row.cells[0].text);
+                if (set.table == batch.sets[0].table) stored.push_back(id);
+                ++counts[set.table].inserted;
+                if (bad.count(id) > 0) throw Refusal(sqlstate, "\"" + id + "\" is refused");
+            }
+        if (bad.count("everything") > 0) throw Refusal(sqlstate, "everything is refused");
+    }
+
+    uint64_t hash(std::string_view id) override { return std::hash<std::string_view>()(id); }
+    int64_t live_rows(const Endpoint &) override { return live; }
+
+    Ids missing(const Endpoint &, const std::vector<uint64_t> &hashes, kombo::Timestamp asked_since) override {
+        seen = hashes;
+        since = asked_since;
+        return gone;
+    }
+
+    void remove(const Endpoint &endpoint, const Ids &ids, OnMissing asked_how, TableCounts &counts) override {
+        if (ids.empty()) return;
+        removed.insert(removed.end(), ids.begin(), ids.end());
+        how = asked_how;
+        counts[endpoint.table].deleted += static_cast<int64_t>(ids.size());
+    }
+
+    void remove_orphans(const Endpoint &, const std::function<bool(size_t)> &own, TableCounts &) override {
+        own_endpoints.clear();
+        for (size_t table = 0; table < 3; ++table)
+            if (own(table)) own_endpoints.insert(table);
+        ++orphan_sweeps;
+    }
+
+    void purge(const Endpoint &, kombo::Timestamp before, TableCounts &) override { purged_before = before; }
+
+    void park(const Endpoint &, std::optional<std::string_view> id, const std::string &record, const std::string &state,
+              const std::string &error) override {
+        EXPECT_FALSE(error.empty());
+        parked.push_back(std::string(id.value_or("-")) + " " + state + " " + record);
+    }
+
+    void unpark(const Endpoint &, const std::vector<std::string_view> &ids) override {
+        unparked.insert(unparked.end(), ids.begin(), ids.end());
+    }
+
+    void unpark_before(const Endpoint &, kombo::Timestamp) override {}
+    void succeeded(const Task &, const States &, const RunResult &, kombo::Timestamp watermark) override {
+        succeeded_with.push_back(watermark);
+    }
+    void failed(const Task &task, const RunResult &) override { failures.push_back(task.endpoint->path); }
+    void record_run(const Task &task, const RunResult &result) override {
+        runs.push_back(task.endpoint->path + " " + name(result.status));
+    }
+};
+
+} // namespace syncer

@@ -1,0 +1,428 @@
+#include "invented_catalogue.h"
+#include "paged_list.h"
+#include "refusing_database.h"
+#include "sync/fetch.h"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <set>
+
+namespace syncer {
+namespace {
+
+using namespace std::chrono_literals;
+
+const kombo::Timestamp noon = *kombo::parse_timestamp("2026-03-01T12:00:00Z");
+
+/// A fetch of /people into a FakeStore.
+struct Fetching {
+    explicit Fetching(Kind kind = Kind::Full) {
+        task.endpoint = &invented.people();
+        task.kind = kind;
+        states["/people"];
+    }
+
+    Fetch &fetch() {
+        if (!fetch_) fetch_ = std::make_unique<Fetch>(invented.catalogue, states, task, store, settings, result);
+        return *fetch_;
+    }
+
+    void take(const std::vector<std::string> &records) { fetch().take({page_of(records), noon}); }
+
+    EndpointState &state() { return states["/people"]; }
+
+    Invented invented;
+    States states;
+    Task task;
+    FakeStore store;
+    Settings settings{60s, 0.5};
+    RunResult result;
+
+private:
+    std::unique_ptr<Fetch> fetch_;
+};
+
+std::string person(size_t n) {
+    return R"({"id":"p)" + std::to_string(n) + "\"}";
+}
+
+std::vector<std::string> people(size_t from, size_t to) {
+    std::vector<std::string> records;
+    for (size_t n = from; n < to; ++n) records.push_back(person(n));
+    return records;
+}
+
+TEST(FetchTake, halves_a_refused_page_down_to_the_records_at_fault) {
+    struct Case {
+        const char *name;
+        size_t records;
+        std::set<std::string> bad;
+        size_t most_attempts;
+    };
+    const Case cases[] = {
+        {"a single record", 1, {"p0"}, 1},
+        {"all", 8, {"p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"}, 15},
+        {"the first of many", 250, {"p0"}, 19},
+        {"the last", 250, {"p249"}, 19},
+        {"an odd number", 7, {"p3"}, 7},
+        {"two neighbours across the middle", 10, {"p4", "p5"}, 17},
+        {"none", 250, {}, 1},
+    };
+    for (const Case &c : cases) {
+        Fetching run;
+        run.store.bad = c.bad;
+        run.take(people(0, c.records));
+        std::set<std::string> parked;
+        for (const std::string &entry : run.store.parked) {
+            const std::string id = entry.substr(0, entry.find(' '));
+            EXPECT_EQ(entry, id + " 23514 {\"id\": \"" + id + "\"}") << c.name;
+            parked.insert(id);
+        }
+        EXPECT_EQ(parked, c.bad) << c.name;
+        EXPECT_EQ(run.store.parked.size(), c.bad.size()) << c.name << ": each once";
+        Ids good;
+        for (size_t n = 0; n < c.records; ++n)
+            if (const std::string id = "p" + std::to_string(n); c.bad.count(id) == 0) good.push_back(id);
+        EXPECT_EQ(run.store.stored, good) << c.name << ": the rest goes on, in order";
+        EXPECT_EQ(run.store.unparked, good) << c.name << ": what is stored is no longer parked";
+        EXPECT_LE(run.store.attempts.size(), c.most_attempts) << c.name;
+        EXPECT_EQ(run.result.counts[Invented::People].inserted, static_cast<int64_t>(good.size())) << c.name;
+        EXPECT_EQ(run.result.received, static_cast<int64_t>(c.records)) << c.name;
+        EXPECT_EQ(run.result.parked, static_cast<int64_t>(c.bad.size())) << c.name;
+    }
+}
+
+TEST(FetchTake, parks_what_a_record_is_to_blame_for_and_lets_everything_else_through) {
+    for (const char *state : {"22003", "23505", "44000", "54000", "P0001"}) {
+        Fetching run;
+        run.store.bad = {"p1"};
+        run.store.sqlstate = state;
+        run.take(people(0, 3));
+        EXPECT_EQ(run.store.parked, Ids{"p1 " + std::string(state) + " {\"id\": \"p1\"}"});
+    }
+    for (const char *state : {"57014", "40P01", "42501", "53100", "55P03", "XX000"}) {
+        Fetching run;
+        run.store.bad = {"p1"};
+        run.store.sqlstate = state;
+        EXPECT_THROW(run.take(people(0, 3)), DatabaseError) << state;
+        EXPECT_TRUE(run.store.parked.empty()) << state;
+        EXPECT_EQ(run.store.attempts.size(), 1U) << state;
+    }
+}
+
+TEST(FetchTake, parks_a_record_whose_nested_row_is_refused) {
+    Fetching run;
+    run.store.bad = {"j1"};
+    run.take({R"({"id":"p0","jobs":[{"id":"j0"}]})", R"({"id":"p1","jobs":[{"id":"j1","title":"x"}]})"});
+    EXPECT_EQ(run.store.parked, Ids{R"(p1 23514 {"id": "p1", "jobs": [{"id": "j1", "title": "x"}]})"});
+    EXPECT_EQ(run.store.stored, Ids{"p0"});
+    EXPECT_EQ(run.result.counts[Invented::Jobs].inserted, 1);
+}
+
+TEST(FetchTake, parks_records_without_id_and_nothing_that_is_excluded) {
+    Fetching run;
+    run.invented.exclude(Invented::People, "name");
+    run.store.bad = {"p2"};
+    run.take({"null", person(0), R"({"name":"SECRET","pay":1})", person(1), R"({"id":"p2","name":"SECRET"})", "[7]"});
+    Ids parked = run.store.parked;
+    std::sort(parked.begin(), parked.end());
+    EXPECT_EQ(parked, (Ids{"- 23502 [7]", "- 23502 null", "- 23502 {\"pay\": 1}", "p2 23514 {\"id\": \"p2\"}"}));
+    EXPECT_EQ(run.store.stored, (Ids{"p0", "p1"}));
+    EXPECT_EQ(run.result.received, 6);
+    EXPECT_EQ(run.result.parked, 4);
+}
+
+TEST(FetchTake, a_thousand_records_may_be_parked_and_no_more) {
+    Fetching run;
+    for (size_t n = 0; n < 1001; ++n) run.store.bad.insert("p" + std::to_string(n));
+    for (size_t page = 0; page < 4; ++page) run.take(people(page * 250, page * 250 + 250));
+    EXPECT_EQ(run.store.parked.size(), 1000U);
+    run.take(people(2000, 2250));
+    try {
+        run.take(people(1000, 1001));
+        FAIL() << "no error";
+    } catch (const TooManyParked &error) {
+        EXPECT_NE(std::string(error.what()).find("\"p1000\" is refused"), std::string::npos) << error.what();
+    }
+    EXPECT_EQ(run.store.parked.size(), 1000U);
+
+    Fetching without_ids;
+    without_ids.take(std::vector<std::string>(1000, "{}"));
+    EXPECT_THROW(without_ids.take({"{}"}), TooManyParked);
+}
+
+TEST(FetchTake, an_empty_page_is_nothing) {
+    Fetching run;
+    run.take({});
+    EXPECT_TRUE(run.store.stored.empty());
+    EXPECT_EQ(run.result.received, 0);
+    EXPECT_EQ(run.result.parked, 0);
+}
+
+TEST(FetchTake, a_refusal_that_no_record_explains_fails_the_endpoint) {
+    Fetching run;
+    run.store.bad = {"everything"};
+    EXPECT_THROW(run.take({}), DatabaseError);
+    EXPECT_THROW(run.take({"{}"}), DatabaseError) << "a page of nothing but a record without id";
+}
+
+TEST(FetchTake, counts_repeats_as_received_and_stores_them_once) {
+    Fetching run;
+    run.take({person(0), person(1), person(0)});
+    EXPECT_EQ(run.result.received, 3);
+    EXPECT_EQ(run.result.counts[Invented::People].inserted, 2);
+}
+
+TEST(FetchTake, sums_up_what_was_odd_once_however_often_a_page_is_halved) {
+    Fetching run;
+    run.store.bad = {"p7"};
+    std::vector<std::string> records = people(0, 8);
+    records[3] = R"({"id":"p3","shoe":43})";
+    run.take(records);
+    run.take({R"({"id":"p9","shoe":43})"});
+    EXPECT_EQ(run.result.oddities.json(), R"([{"kind": "unknown key", "table": "people", "key": "shoe", "count": 2}])");
+}
+
+TEST(FetchTake, what_is_no_json_inside_is_told) {
+    Fetching run;
+    EXPECT_THROW(run.take({person(0), R"({"id":"p1","name":nul})"}), kombo::MalformedJson);
+    EXPECT_TRUE(run.store.stored.empty());
+}
+
+TEST(FetchPurge, deletes_tombstones_that_are_older_than_the_subscription_keeps) {
+    Fetching keeps;
+    keeps.fetch().purge();
+    EXPECT_FALSE(keeps.store.purged_before);
+
+    Fetching run;
+    run.state().subscription.purge_after_micros = std::chrono::microseconds(24h).count();
+    run.fetch().purge();
+    ASSERT_TRUE(run.store.purged_before);
+    EXPECT_LE(*run.store.purged_before, kombo::current_timestamp() - 24h);
+    EXPECT_GT(*run.store.purged_before, kombo::current_timestamp() - 24h - 1min);
+}
+
+TEST(FetchPurge, a_tombstone_that_old_is_not_stored_and_removes_the_row_that_is_here) {
+    for (const Kind kind : {Kind::Delta, Kind::Full}) {
+        Fetching run(kind);
+        run.state().subscription.purge_after_micros = std::chrono::microseconds(24h).count();
+        run.take({person(0), R"({"id":"p1","remote_deleted_at":"2020-01-01T00:00:00Z"})"});
+        EXPECT_EQ(run.store.stored, Ids{"p0"});
+        EXPECT_EQ(run.store.removed, Ids{"p1"}) << "it is live here if the deletion was never seen";
+        EXPECT_EQ(run.store.how, OnMissing::Delete);
+        EXPECT_EQ(run.result.counts[Invented::People].deleted, 0) << "which is the sweep's count";
+    }
+}
+
+/// Kombo, as far as ids=… goes.
+struct Kombo {
+    std::set<std::string> knows;
+    int refusal = 0; ///< status of the answer to a request that has an unknown id; 0: it is just left out
+    std::vector<size_t> asked;
+    std::vector<std::string> requests;
+
+    kombo::Answer operator()(const std::string &request) {
+        requests.push_back(request);
+        const size_t begin = request.find("ids=") + 4;
+        std::string list = request.substr(begin, request.find_first_of("& ", begin) - begin);
+        std::string records;
+        bool unknown = false;
+        size_t count = 0;
+        for (size_t from = 0; from <= list.size(); ++count) {
+            const size_t comma = std::min(list.find("%2C", from), list.size());
+            const std::string id = list.substr(from, comma - from);
+            from = comma + 3;
+            unknown |= knows.count(id) == 0;
+            if (knows.count(id) > 0) records += (records.empty() ? "" : ",") + (R"({"id":")" + id + "\"}");
+        }
+        asked.push_back(count);
+        if (unknown && refusal != 0) return error_answer(refusal, "PLATFORM.SAID_NO");
+        return page_answer(records);
+    }
+};
+
+struct Sweep {
+    bool went_through = false;
+    Kombo kombo;
+};
+
+Sweep sweep(Fetching &run, Kombo kombo) {
+    Sweep done;
+    done.kombo = std::move(kombo);
+    const kombo::FaultServer server([&](const std::string &request, size_t) { return done.kombo(request); });
+    Client client(server);
+    const auto confirm = [&](const Ids &ids) {
+        kombo::Query query;
+        query.add_flag("include_deleted", true).add_list("ids", ids);
+        return std::make_unique<PageStream>(client.list("/people", query));
+    };
+    done.went_through = run.fetch().sweep(noon, confirm);
+    return done;
+}
+
+Ids missing_ids(size_t count) {
+    Ids ids;
+    for (size_t n = 0; n < count; ++n) ids.push_back("p" + std::to_string(n));
+    return ids;
+}
+
+TEST(FetchSweep, the_fuse) {
+    struct Case {
+        int64_t live;
+        size_t gone;
+        bool passes;
+        double fraction = 0.5;
+        bool accepted = false;
+    };
+    const Case cases[] = {
+        {11, 11, false},
+        {20, 20, false},
+        {21, 11, false},
+        {21, 21, false},
+        {100, 51, false},
+        {100, 100, false},
+        {100, 100, false, 1.0},
+        {21, 1, false, 0.0},
+        {10, 10, true},
+        {1, 1, true},
+        {11, 10, true},
+        {20, 19, true},
+        {21, 10, true},
+        {100, 50, true},
+        {100, 99, true, 1.0},
+        {20, 1, true, 0.0},
+        {0, 0, true},
+        {100, 0, true, 0.0},
+        {11, 11, true, 0.5, true},
+        {100, 100, true, 0.5, true},
+        {1000, 300, true},
+    };
+    for (const Case &c : cases) {
+        Fetching run;
+        run.store.live = c.live;
+        run.store.gone = missing_ids(c.gone);
+        run.settings.max_sweep_fraction = c.fraction;
+        run.state().accept_sweep = c.accepted;
+        const Sweep done = sweep(run, {});
+        const std::string name = std::to_string(c.gone) + " of " + std::to_string(c.live) + ", fraction " +
+                                 std::to_string(c.fraction) + (c.accepted ? ", accepted" : "");
+        EXPECT_EQ(done.went_through, c.passes) << name;
+        EXPECT_EQ(run.store.removed.size(), c.passes ? c.gone : 0) << name;
+        EXPECT_EQ(run.store.orphan_sweeps, c.passes ? 1 : 0) << name;
+        if (c.passes) EXPECT_EQ(run.store.own_endpoints, std::set<size_t>{Invented::People}) << name;
+        EXPECT_EQ(run.result.error.empty(), c.passes) << name << ": " << run.result.error;
+        if (!c.passes) {
+            EXPECT_TRUE(done.kombo.asked.empty()) << name;
+            EXPECT_NE(run.result.error.find(std::to_string(c.gone) + " of " + std::to_string(c.live)),
+                      std::string::npos)
+                << run.result.error;
+        }
+    }
+}
+
+TEST(FetchSweep, asks_once_more_and_believes_the_answer) {
+    for (const int refusal : {0, 400, 404}) {
+        struct Case {
+            const char *name;
+            size_t missing;
+            std::set<std::string> known;
+        };
+        const Case cases[] = {
+            {"one that is gone", 1, {}},
+            {"one that is there", 1, {"p0"}},
+            {"all there", 7, {"p0", "p1", "p2", "p3", "p4", "p5", "p6"}},
+            {"some, more than fit a request", 230, {"p0", "p99", "p100", "p101", "p229"}},
+            {"none of more than fit a request", 101, {}},
+        };
+        for (const Case &c : cases) {
+            Fetching run;
+            run.store.live = 1000;
+            run.store.gone = missing_ids(c.missing);
+            Kombo kombo;
+            kombo.knows = c.known;
+            kombo.refusal = refusal;
+            const Sweep done = sweep(run, kombo);
+            EXPECT_TRUE(done.went_through);
+            Ids gone;
+            for (const std::string &id : missing_ids(c.missing))
+                if (c.known.count(id) == 0) gone.push_back(id);
+            EXPECT_EQ(run.store.removed, gone) << c.name << ", refusal " << refusal;
+            std::sort(run.store.stored.begin(), run.store.stored.end());
+            EXPECT_EQ(run.store.stored, Ids(c.known.begin(), c.known.end())) << c.name << ": what came is written";
+            EXPECT_EQ(run.result.received, 0) << c.name << ": only the endpoint's own list counts";
+            for (const size_t ids : done.kombo.asked) EXPECT_LE(ids, 100U) << c.name;
+            for (const std::string &request : done.kombo.requests)
+                EXPECT_NE(request.find("include_deleted=true"), std::string::npos) << request;
+            EXPECT_LE(done.kombo.asked.size(), refusal == 0 ? (c.missing + 99) / 100 : 2 * c.missing) << c.name;
+        }
+    }
+}
+
+TEST(FetchSweep, any_other_refusal_fails_the_endpoint_and_removes_nothing) {
+    for (const int refusal : {401, 403, 409, 422, 429, 500}) {
+        Fetching run;
+        run.store.live = 100;
+        run.store.gone = missing_ids(3);
+        Kombo kombo;
+        kombo.refusal = refusal;
+        EXPECT_THROW(sweep(run, kombo), kombo::ApiError) << refusal;
+        EXPECT_TRUE(run.store.removed.empty()) << refusal;
+    }
+}
+
+TEST(FetchSweep, a_record_that_comes_back_and_is_refused_is_not_missing) {
+    Fetching run;
+    run.store.live = 100;
+    run.store.gone = missing_ids(2);
+    run.store.bad = {"p1"};
+    Kombo kombo;
+    kombo.knows = {"p1"};
+    sweep(run, kombo);
+    EXPECT_EQ(run.store.removed, Ids{"p0"});
+    EXPECT_EQ(run.store.parked.size(), 1U);
+}
+
+TEST(FetchSweep, keep_judges_and_removes_nothing) {
+    Fetching run;
+    run.state().subscription.on_missing = OnMissing::Keep;
+    run.store.live = 11;
+    run.store.gone = missing_ids(11);
+    const Sweep done = sweep(run, {});
+    EXPECT_TRUE(done.went_through);
+    EXPECT_TRUE(done.kombo.asked.empty());
+    EXPECT_TRUE(run.store.removed.empty());
+}
+
+TEST(FetchSweep, removes_as_the_subscription_says) {
+    for (const OnMissing how : {OnMissing::Mark, OnMissing::Delete}) {
+        Fetching run;
+        run.state().subscription.on_missing = how;
+        run.store.live = 100;
+        run.store.gone = {"p0"};
+        sweep(run, {});
+        EXPECT_EQ(run.store.how, how);
+        EXPECT_EQ(run.result.counts[Invented::People].deleted, 1);
+    }
+}
+
+TEST(FetchSweep, knows_every_id_that_came_stored_or_not) {
+    Fetching run;
+    run.state().subscription.purge_after_micros = std::chrono::microseconds(24h).count();
+    run.store.bad = {"p1"};
+    run.take({person(0), person(1)});
+    run.take({"{}", R"({"id":"p2","remote_deleted_at":"2020-01-01T00:00:00Z"})", person(0)});
+    sweep(run, {});
+    const std::set<uint64_t> seen(run.store.seen.begin(), run.store.seen.end());
+    EXPECT_EQ(seen, (std::set<uint64_t>{run.store.hash("p0"), run.store.hash("p1"), run.store.hash("p2")}));
+    EXPECT_EQ(run.store.since, noon);
+}
+
+TEST(FetchSweep, a_delta_keeps_no_ids) {
+    Fetching run(Kind::Delta);
+    run.take({person(0)});
+    sweep(run, {});
+    EXPECT_TRUE(run.store.seen.empty());
+}
+
+} // namespace
+} // namespace syncer
