@@ -31,6 +31,7 @@ char *write_utf8(uint32_t code_point, char *out) {
 Repairs &Repairs::operator+=(const Repairs &other) {
     nul += other.nul;
     surrogate += other.surrogate;
+    depth += other.depth;
     number += other.number;
     return *this;
 }

@@ -16,8 +16,9 @@ struct Repairs {
     uint32_t nul = 0;       ///< U+0000, now U+FFFD
     uint32_t surrogate = 0; ///< half of a surrogate pair, now U+FFFD
     uint32_t number = 0;    ///< a number beyond `numeric`, now its text
+    uint32_t depth = 0;     ///< a value that nests deeper than 1024 levels, now its text
 
-    bool any() const { return nul != 0 || surrogate != 0 || number != 0; }
+    bool any() const { return nul != 0 || surrogate != 0 || number != 0 || depth != 0; }
     Repairs &operator+=(const Repairs &other);
 };
 
@@ -41,7 +42,7 @@ private:
     std::pmr::monotonic_buffer_resource memory_;
 };
 
-/// A text that is not JSON, or JSON that nests or extends beyond what jsonb takes.
+/// A text that is not JSON, or JSON that extends beyond what jsonb takes.
 struct MalformedJson : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
@@ -61,9 +62,9 @@ bool is_json_number(std::string_view token);
 
 /// JSON text of any value, scalar or nested, that PostgreSQL's jsonb is certain to accept: numbers keep their digits,
 /// strings and keys are repaired as by string_value(), a number beyond `numeric` becomes a JSON string of its text.
-/// The whole text is checked against the JSON grammar. Where nothing needs repair the result is a view into the page,
-/// else it lives in the arena. Throws MalformedJson for what is not JSON, nests deeper than 1024 levels, or holds a
-/// string longer than jsonb's limit of 268435455 bytes.
+/// A value that nests deeper than 1024 levels becomes a JSON string of its text. The whole text is checked against the
+/// JSON grammar. Where nothing needs repair the result is a view into the page, else it lives in the arena. Throws
+/// MalformedJson for what is not JSON, or holds a string longer than jsonb's limit of 268435455 bytes.
 std::string_view jsonb_text(simdjson::ondemand::value value, Arena &arena, Repairs &repairs);
 
 /// The same for raw JSON text, such as one of Page::records().

@@ -13,6 +13,10 @@ constexpr size_t longest_jsonb_string = 268'435'455; // JENTRY_OFFLENMASK of Pos
 constexpr size_t deepest_nesting = 1024;
 constexpr std::string_view replacement_escape = "\\ufffd";
 
+struct NestedTooDeeply : MalformedJson {
+    using MalformedJson::MalformedJson;
+};
+
 // Checks a JSON text against the grammar and notes what jsonb would refuse.
 class Checker {
 public:
@@ -82,7 +86,7 @@ private:
 
     bool open(bool object, char closing) {
         if (depth_ == deepest_nesting) {
-            throw MalformedJson("nested too deeply");
+            throw NestedTooDeeply("nested too deeply");
         }
         ++position_;
         skip_space();
@@ -203,13 +207,33 @@ std::string_view apply(const std::vector<Checker::Edit> &edits, std::string_view
     return {begin, static_cast<size_t>(out - begin)};
 }
 
+// The text as a JSON string. White space between tokens may be control characters.
+std::string_view as_string(std::string_view raw, Arena &arena) {
+    char *const begin = arena.allocate(2 * raw.size() + 2);
+    char *out = begin;
+    *out++ = '"';
+    for (const char c : raw) {
+        if (c == '"' || c == '\\') {
+            *out++ = '\\';
+        }
+        *out++ = is_json_space(c) ? ' ' : c;
+    }
+    *out++ = '"';
+    return {begin, static_cast<size_t>(out - begin)};
+}
+
 } // namespace
 
 std::string_view jsonb_text(std::string_view raw, Arena &arena, Repairs &repairs) {
     raw = trimmed_json(raw);
     Repairs found;
     Checker checker(raw, found);
-    checker.check();
+    try {
+        checker.check();
+    } catch (const NestedTooDeeply &) {
+        ++repairs.depth;
+        return as_string(raw, arena);
+    }
     repairs += found;
     return checker.edits().empty() ? raw : apply(checker.edits(), raw, arena);
 }

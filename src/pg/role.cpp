@@ -1,5 +1,6 @@
 #include "pg/role.h"
 
+#include "pg/entry_points.h"
 #include "pg/spi.h"
 
 namespace pg {
@@ -31,3 +32,18 @@ Oid find_sync_role() {
 }
 
 } // namespace pg
+
+PG_ENTRY(execute_as_sync_role, {
+    const char *statement = pg::guard([&] { return text_to_cstring(PG_GETARG_TEXT_PP(0)); });
+    const pg::Spi spi;
+    const Oid role = pg::find_sync_role();
+    if (!OidIsValid(role) || !pg::guard([&] { return has_privs_of_role(GetUserId(), role); }))
+        pg::raise(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied to act as the owner of the data tables", "",
+                  "Members of that role and superusers may.");
+    const pg::SyncRole as(role);
+    pg::guard([&] {
+        const int code = SPI_execute(statement, false, 0);
+        if (code < 0) elog(ERROR, "could not run a statement: %s", SPI_result_code_string(code));
+    });
+    return Int64GetDatum(static_cast<int64>(SPI_processed));
+})

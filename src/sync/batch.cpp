@@ -7,9 +7,12 @@ namespace syncer {
 
 namespace {
 constexpr size_t most_told_apart = 100;
-constexpr std::array<const char *, 5> kind_names = {
-    "unknown key", "value does not fit its column", "U+0000 replaced by U+FFFD",
-    "unpaired surrogate replaced by U+FFFD", "number beyond numeric kept as text"};
+constexpr std::array<const char *, 6> kind_names = {"unknown key",
+                                                    "value does not fit its column",
+                                                    "U+0000 replaced by U+FFFD",
+                                                    "unpaired surrogate replaced by U+FFFD",
+                                                    "number beyond numeric kept as text",
+                                                    "nested too deeply, kept as text"};
 } // namespace
 
 void Oddities::add(Kind kind, std::string_view table, std::string_view key, uint64_t count) {
@@ -25,6 +28,7 @@ void Oddities::add(const kombo::Repairs &repairs, std::string_view table, std::s
     if (repairs.nul > 0) add(Kind::Nul, table, key, repairs.nul);
     if (repairs.surrogate > 0) add(Kind::Surrogate, table, key, repairs.surrogate);
     if (repairs.number > 0) add(Kind::Number, table, key, repairs.number);
+    if (repairs.depth > 0) add(Kind::Depth, table, key, repairs.depth);
 }
 
 void Oddities::merge(const Oddities &other) {

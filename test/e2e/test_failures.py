@@ -96,9 +96,9 @@ def test_a_refused_key_fails_the_rest_without_requests(small, sandbox):
     results = sync_full(small)
     assert set(outcome(results).values()) == {"failed"} and len(results) == 3
     assert len(sandbox.requests()) <= 2, sandbox.paths()  # the next endpoint's may be under way
-    assert {one.sqlstate for one in heard} == {"28000"} and len(heard) == 3
+    assert [one.sqlstate for one in heard] == ["28000"]  # said once, as it concerns them all
     assert "api_key" in heard[0].message_hint and "base_url" in heard[0].message_hint
-    assert [small.value("SELECT count(*) FROM kombo.sync_runs WHERE status = 'failed'")] == [3]
+    assert small.value("SELECT count(*) FROM kombo.sync_runs WHERE status = 'failed'") == 3
 
 
 @pytest.mark.parametrize("url, said", [("http://127.0.0.1:{closed}/v1", "could not connect"),
@@ -310,7 +310,7 @@ def test_of_two_sessions_one_syncs_and_the_other_says_who_does(small, sandbox):
         assert all(f"pid {first.pid}" in row["error"] for row in results), results[0]["error"]
         assert all(row["pages"] == 0 for row in results)
     assert sandbox.requests() == []
-    assert len(heard) == 6 and {one.sqlstate for one in heard} == {"55P03"}
+    assert heard and {one.sqlstate for one in heard} == {"55P03"}
     sandbox.faults()
     assert_ok(first.result())
     assert_ok(sync_full(small))

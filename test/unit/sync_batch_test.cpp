@@ -30,11 +30,12 @@ TEST(Oddities, of_repairs_name_each_kind) {
     Oddities oddities;
     oddities.add(kombo::Repairs{}, "people", "name");
     EXPECT_TRUE(oddities.empty());
-    oddities.add(kombo::Repairs{1, 2, 3}, "people", "name");
+    oddities.add(kombo::Repairs{1, 2, 3, 4}, "people", "name");
     EXPECT_EQ(oddities.json(),
               R"([{"kind": "U+0000 replaced by U+FFFD", "table": "people", "key": "name", "count": 1}, )"
               R"({"kind": "unpaired surrogate replaced by U+FFFD", "table": "people", "key": "name", "count": 2}, )"
-              R"({"kind": "number beyond numeric kept as text", "table": "people", "key": "name", "count": 3}])");
+              R"({"kind": "number beyond numeric kept as text", "table": "people", "key": "name", "count": 3}, )"
+              R"({"kind": "nested too deeply, kept as text", "table": "people", "key": "name", "count": 4}])");
 }
 
 TEST(Oddities, beyond_a_hundred_are_summed_up_by_table) {
