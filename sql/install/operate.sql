@@ -156,13 +156,13 @@ BEGIN
     END IF;
     IF purge THEN
         FOR tab IN SELECT d.relation, d.owner FROM kombo.data_tables d ORDER BY d.table_name LOOP
-            IF NOT has_table_privilege(tab.relation, 'DELETE') OR NOT has_table_privilege(tab.relation, 'SELECT') THEN
+            IF NOT pg_has_role(tab.owner, 'USAGE') THEN
                 RAISE EXCEPTION 'permission denied for table %', tab.relation USING ERRCODE = 'insufficient_privilege',
                     HINT = format('Rows are deleted by a member of role %s, which owns the tables, or by a superuser; '
                                   'without purge the integration can be removed all the same.', tab.owner);
             END IF;
-            EXECUTE format('DELETE FROM %s WHERE integration_id = $1', tab.relation) USING old_id;
-            GET DIAGNOSTICS purged = ROW_COUNT;
+            purged := kombo.execute_as_sync_role(format('DELETE FROM %s WHERE integration_id = %L', tab.relation,
+                                                        old_id));
             total := total + purged;
         END LOOP;
         DELETE FROM kombo.sync_runs r WHERE r.integration_id = old_id;

@@ -106,7 +106,7 @@ BEGIN
                    'kombo.pause(text, text), kombo.resume(text), kombo.accept_sweep(text, text), '
                    -- and what these and the view call
                    'kombo.check_integration(text), kombo.provide_tables(text), kombo.warn_of_superuser(regrole), '
-                   'kombo.sync_role(), kombo.this_database(), kombo.interface_number() TO %s',
+                   'kombo.execute_as_sync_role(text), kombo.sync_role(), kombo.this_database(), kombo.interface_number() TO %s',
                    role);
     RAISE NOTICE 'role % needs USAGE on the servers whose integrations it is to run', role USING
         HINT = format('The owner of a server gives it: GRANT USAGE ON FOREIGN SERVER ... TO %s.', role);

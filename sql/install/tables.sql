@@ -199,10 +199,10 @@ BEGIN
             FROM unnest(keys) k);
     END IF;
     IF cardinality(assignments) > 0 THEN
-        EXECUTE format('UPDATE kombo.%I SET %s%s WHERE %s', table_name, array_to_string(assignments, ', '),
-                       CASE WHEN 'synced_at' = ANY (columns) THEN ', synced_at = now()' END,
-                       array_to_string(conditions, ' OR '));
-        GET DIAGNOSTICS erased = ROW_COUNT;
+        erased := kombo.execute_as_sync_role(
+            format('UPDATE kombo.%I SET %s%s WHERE %s', table_name, array_to_string(assignments, ', '),
+                   CASE WHEN 'synced_at' = ANY (columns) THEN ', synced_at = now()' END,
+                   array_to_string(conditions, ' OR ')));
     END IF;
     RETURN erased;
 END

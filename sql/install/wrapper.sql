@@ -44,6 +44,14 @@ COMMENT ON FUNCTION kombo.kombo_sync_full(text, text[]) IS
     'Fetches everything, repairs what differs, and marks or removes what Kombo no longer has. Parameters, rows and '
     'errors as kombo.kombo_sync_delta.';
 
+CREATE FUNCTION kombo.execute_as_sync_role(statement text) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'execute_as_sync_role' LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo.execute_as_sync_role(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.execute_as_sync_role(text) IS
+    'Runs a statement that changes data tables as their owner, in a security-restricted context, and returns the rows '
+    'changed: triggers on the tables do not get the rights of a superuser who calls. For members of that role.';
+
 CREATE FUNCTION kombo.check_connection(server text) RETURNS text
     AS 'MODULE_PATHNAME', 'check_connection' LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp;

@@ -122,7 +122,7 @@ private:
     struct Job {
         Integration integration;
         syncer::Connection connection;
-        const syncer::Catalogue &catalogue;
+        Oid role;
     };
     using Jobs = std::vector<std::unique_ptr<Job>>;
 
@@ -160,7 +160,7 @@ private:
             catalogue = catalogues_.emplace(integration.category, load_catalogue(integration.category, role)).first;
         if (wish_.what) make_plan(integration, catalogue->second, load_states(catalogue->second, integration.id));
         const Server server = load_server(integration.server, caller_);
-        return std::make_unique<Job>(Job{integration, connect_to(server), catalogue->second});
+        return std::make_unique<Job>(Job{integration, connect_to(server), role});
     }
 
     syncer::Plan make_plan(const Integration &integration, const syncer::Catalogue &catalogue,
@@ -171,15 +171,17 @@ private:
 
     void sync(Job &job) {
         const auto busy = lock(job.integration.id);
-        const syncer::States states = load_states(job.catalogue, job.integration.id);
-        const syncer::Plan plan = make_plan(job.integration, job.catalogue, states);
+        // Read again: kombo.exclude_field holds that lock while it changes the catalogue.
+        const syncer::Catalogue catalogue = load_catalogue(job.integration.category, job.role);
+        const syncer::States states = load_states(catalogue, job.integration.id);
+        const syncer::Plan plan = make_plan(job.integration, catalogue, states);
         for (const std::string &model : plan.ignored) notice_ignored(model);
         Reporter reporter(result_, job.integration.id);
         if (busy) return report_skipped(plan, *busy, reporter);
 
-        SqlStore store(job.catalogue, job.integration.id);
+        SqlStore store(catalogue, job.integration.id);
         LatchWaiter waiter;
-        syncer::Runner runner(job.catalogue, states, job.integration.id, job.connection, waiter, store, reporter,
+        syncer::Runner runner(catalogue, states, job.integration.id, job.connection, waiter, store, reporter,
                               {std::chrono::seconds(settings::overlap_seconds), settings::max_sweep_fraction});
         runner.run(plan.tasks);
     }

@@ -4,6 +4,7 @@
 #include "sync/unfold.h"
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>

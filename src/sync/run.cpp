@@ -129,8 +129,8 @@ RunResult Runner::run_task(const Task &task, PageStream &stream) {
         if (task.kind == Kind::Full) store_.unpark_before(*task.endpoint, result.started_at);
         take_statistics(result, stream);
         result.finished_at = kombo::current_timestamp();
-        // Kombo's clock shows whole seconds, so that this fetch may seem to have begun before an earlier one of the run,
-        // though it began after it: then what that one implies would not be left out of the next delta.
+        // Kombo's clock shows whole seconds: this fetch may seem to have begun before an earlier one of the run, though
+        // it began after it, and then what that one implies would not be left out of the next delta.
         const kombo::Timestamp watermark = advance(latest_watermark_, *stream.started(settings_.overlap));
         store_.succeeded(task, states_, result, watermark);
         latest_watermark_ = watermark;

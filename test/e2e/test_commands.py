@@ -82,18 +82,3 @@ def test_an_unknown_argument_is_refused_before_anything_is_done(folder, command,
     status, output = run(*command, folder=folder, timeout=20)
     assert status == 1 and said in output
     assert list(folder.iterdir()) == []
-
-
-def test_the_statements_of_the_readme_connect_and_sync(new_cluster, sandbox):
-    """Each ```sql block in turn, with the sandbox where the README says Kombo."""
-    blocks = re.findall(r"^```sql\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert blocks
-    cluster = new_cluster()
-    for block in blocks:
-        block = re.sub(r"base_url\s+'https://api\.kombo\.dev/v1'", f"base_url '{sandbox.base_url}', allow_http 'on'", block)
-        block = re.sub(r"api_key\s+'[^']*'", f"api_key '{sandbox.api_key}'", block)
-        script = cluster.folder / "block.sql"
-        script.write_text(block, encoding="utf-8")
-        cluster.program("psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-f", script)
-    with cluster.connect() as connection:
-        assert connection.execute("SELECT count(*) AS n FROM kombo.sync_runs WHERE status = 'ok'").fetchone()["n"] > 0

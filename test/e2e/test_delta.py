@@ -129,6 +129,15 @@ def test_a_delta_of_everything_leaves_out_what_employees_imply(synced, sandbox):
         assert watermark(synced, sandbox, implied) == watermark(synced, sandbox, EMPLOYEES)
 
 
+def test_an_implied_endpoint_is_left_out_though_the_clock_is_coarse(hris, sandbox):
+    """The Date header has whole seconds: what was fetched after the employees can seem to be older than they."""
+    earlier = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=5)
+    sandbox.faults({"path": "/hris/employments", "headers": {"Date": f"{earlier:%a, %d %b %Y %H:%M:%S GMT}"}})
+    assert_ok(sync_full(hris, sandbox.integration))
+    assert watermark(hris, sandbox, "/hris/employments") >= watermark(hris, sandbox, EMPLOYEES)
+    assert "/hris/employments" not in {row["endpoint"] for row in sync_delta(hris, sandbox.integration)}
+
+
 def test_an_implied_endpoint_without_a_watermark_is_fetched_in_full(synced, sandbox):
     synced.execute("UPDATE kombo.sync_state SET watermark = NULL WHERE endpoint = '/hris/employments'")
     results = {row["endpoint"]: row["kind"] for row in assert_ok(sync_delta(synced, sandbox.integration))}
@@ -157,6 +166,7 @@ def test_a_record_is_followed_from_its_creation_to_its_erasure(hris, sandbox):
     sync(sync_full)
     hris.execute("SET kombo_sync.overlap = 0")
     person = sandbox.record("create", "hris_employees", set={"first_name": "Ada", "ssn": "12 3456"})["id"]
+    sandbox.record("set_links", "hris_employees", person, list="groups", ids=[sandbox.dump("hris_teams")[0]["id"]])
     assert sync() == {"inserted": 1}
     assert (stored()["first_name"], stored()["remote_deleted_at"]) == ("Ada", None)
 

@@ -1,11 +1,14 @@
-"""What the network, Kombo or another session can do to a sync: one endpoint fails, the rest goes on, all of it is told."""
+"""What the network, Kombo or another session can do to a sync: one endpoint fails, the rest goes on, all is told."""
 
+import json
 import re
+import shutil
 import socket
 
 import psycopg
 import pytest
 
+from cluster import TEMPLATE, Database
 from syncing import (Background, assert_ok, last_run, notices_of, outcome, result_of, rows, same_as_sandbox, status_of,
                      sync_delta, sync_full, wait_until)
 
@@ -151,8 +154,9 @@ PASSING = [{"status": 500}, {"status": 503}, {"status": 408}, {"close": True}, {
            {"html": True, "status": 200}, {"truncate": 300}, {"truncate": 300, "no_length": True}, {"body": ""},
            {"status": 500, "code": "PLATFORM.TASK_TIMED_OUT"}, {"status": 400, "code": "REMOTE.SERVICE_UNAVAILABLE"},
            {"status": 599, "code": "NEVER.HEARD_OF"}]
-LASTING = [{"status": 400, "code": "PLATFORM.INPUT_INVALID"}, {"status": 403}, {"status": 418, "code": "NEVER.HEARD_OF"},
-           {"status": 404, "code": "PLATFORM.INTEGRATION_NOT_FOUND"}, {"status": 503, "code": "PLATFORM.IP_NOT_WHITELISTED"},
+LASTING = [{"status": 403}, {"status": 400, "code": "PLATFORM.INPUT_INVALID"},
+           {"status": 418, "code": "NEVER.HEARD_OF"}, {"status": 404, "code": "PLATFORM.INTEGRATION_NOT_FOUND"},
+           {"status": 503, "code": "PLATFORM.IP_NOT_WHITELISTED"},
            {"status": 302, "headers": {"Location": "/v1/hris/groups"}}]
 
 
@@ -189,7 +193,8 @@ def test_a_rate_limit_is_waited_for_as_long_as_kombo_says(small, sandbox):
 
 def test_a_wait_of_more_than_a_minute_fails_at_once(small, sandbox):
     small.execute("SET kombo_sync.max_retries = 5")
-    for headers in ({"Retry-After": "61"}, {"ratelimit-reset": "3600"}, {"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}):
+    for headers in ({"Retry-After": "61"}, {"ratelimit-reset": "3600"},
+                    {"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}):
         sandbox.faults({"path": GROUPS, "status": 429, "code": "PLATFORM.RATE_LIMIT_EXCEEDED", "headers": headers})
         sandbox.clear_requests()
         heard = notices_of(small.connection)
@@ -272,7 +277,8 @@ def test_the_key_is_nowhere_but_in_the_user_mapping(small, sandbox, cluster):
     faults = [{"status": 401, "message": f"The key {KEY} is wrong."}, {"status": 500, "message": f"Bearer {KEY}"},
               {"body": f"<html>Authorization: Bearer {KEY}</html>"}, {"close": True}, {"truncate": 40},
               {"status": 429, "headers": {"Retry-After": "100"}}, {"status": 403, "code": KEY},
-              {"status": 400, "body": f'{{"status":"error","error":{{"message":"m","title":"{KEY}","log_url":"{KEY}"}}}}'}]
+              {"status": 400, "body": json.dumps({"status": "error",
+                                                  "error": {"message": "m", "title": KEY, "log_url": KEY}})}]
     for fault in faults:
         sandbox.faults({"path": "*", "times": -1, **fault})
         said += [row["error"] for row in sync_full(small)]
@@ -351,17 +357,12 @@ def test_a_read_only_transaction_is_refused_before_any_request(small, sandbox, f
 
 
 def test_a_standby_says_that_it_cannot_sync(new_cluster, sandbox):
-    import shutil
-
     primary = new_cluster("wal_level = replica\nmax_wal_senders = 3\n")
     primary.prepare_template()
-    primary.run("ALTER DATABASE kombo_template RENAME TO synced")
-    with primary.connect("synced") as connection:
-        connection.execute(f"""CREATE SERVER kombo_eu FOREIGN DATA WRAPPER kombo_sync
-                               OPTIONS (base_url '{sandbox.base_url}', allow_http 'on')""")
-        connection.execute(f"CREATE USER MAPPING FOR CURRENT_USER SERVER kombo_eu OPTIONS (api_key '{sandbox.api_key}')")
-        connection.execute("SELECT kombo.add_integration(%s, server => 'kombo_eu')", [sandbox.integration])
-        connection.execute("SELECT * FROM kombo.kombo_sync_full()")
+    db = Database(primary, TEMPLATE)
+    db.create_server(sandbox)
+    db.add_integration(sandbox.integration)
+    assert_ok(sync_full(db))
     standby = new_cluster()
     standby.stop()
     shutil.rmtree(standby.data)
@@ -370,12 +371,12 @@ def test_a_standby_says_that_it_cannot_sync(new_cluster, sandbox):
         conf.write(f"unix_socket_directories = '{standby.folder}'\n")
     standby.start()
     sandbox.clear_requests()
-    with standby.connect("synced") as connection:
-        assert connection.execute("SELECT pg_is_in_recovery() AS yes").fetchone()["yes"]
-        for function in ("kombo_sync_full", "kombo_sync_delta"):
-            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction) as raised:
-                connection.execute(f"SELECT * FROM kombo.{function}()")
-            assert "recovery" in str(raised.value) and function in str(raised.value)
-        states = connection.execute("SELECT DISTINCT state FROM kombo.sync_status WHERE endpoint IS NOT NULL").fetchall()
-        assert [row["state"] for row in states] == ["fresh"]
+    copy = Database(standby, TEMPLATE)
+    assert copy.value("SELECT pg_is_in_recovery()")
+    for function in ("kombo_sync_full", "kombo_sync_delta"):
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction) as raised:
+            copy.execute(f"SELECT * FROM kombo.{function}()")
+        assert "recovery" in str(raised.value) and function in str(raised.value)
+    states = copy.execute("SELECT DISTINCT state FROM kombo.sync_status WHERE endpoint IS NOT NULL")
+    assert [row["state"] for row in states] == ["fresh"]
     assert sandbox.requests() == []

@@ -10,6 +10,7 @@ import time
 import psycopg
 import pytest
 
+from cluster import TEMPLATE, Database
 from syncing import Background, assert_ok, rows, same_as_sandbox, sync_full, wait_until
 
 GROUPS = "/hris/groups"
@@ -151,12 +152,9 @@ def test_other_calls_that_ask_kombo_can_be_cancelled(small, sandbox, statement):
 def test_the_server_stops_at_once_while_a_sync_hangs(new_cluster, sandbox):
     cluster = new_cluster()
     cluster.prepare_template()
-    db = Template(cluster)
-    with db.connect() as connection:
-        connection.execute(f"""CREATE SERVER kombo_eu FOREIGN DATA WRAPPER kombo_sync
-                               OPTIONS (base_url '{sandbox.base_url}', allow_http 'on')""")
-        connection.execute(f"CREATE USER MAPPING FOR CURRENT_USER SERVER kombo_eu OPTIONS (api_key '{sandbox.api_key}')")
-        connection.execute("SELECT kombo.add_integration(%s, server => 'kombo_eu')", [sandbox.integration])
+    db = Database(cluster, TEMPLATE)
+    db.create_server(sandbox)
+    db.add_integration(sandbox.integration)
     for mode in ("fast", "immediate"):
         sandbox.faults({"path": "*", "hang": True})
         sandbox.clear_requests()
@@ -169,16 +167,6 @@ def test_the_server_stops_at_once_while_a_sync_hangs(new_cluster, sandbox):
         assert isinstance(sync.error, psycopg.OperationalError), sync.error
         sandbox.faults()
         cluster.start()
-
-
-class Template:
-    """What Background needs of a Database."""
-
-    def __init__(self, cluster):
-        self.cluster = cluster
-
-    def connect(self):
-        return self.cluster.connect("kombo_template")
 
 
 # --- DNS ---------------------------------------------------------------------------------------------------------
@@ -215,28 +203,27 @@ def silent_dns(new_cluster):
     script = cluster.folder / "silent_dns.py"
     script.write_text(SILENT_DNS, encoding="utf-8")
     probe = subprocess.run(["unshare", "-Urnm", "sh", "-c", "mount --bind /etc/hosts /etc/hosts && ip link set lo up"],
-                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                           check=False)
     if probe.returncode != 0:
         pytest.skip(f"namespaces cannot be made here: {probe.stdout.strip()}")
     start = [cluster.bindir / "pg_ctl", "-D", cluster.data, "-l", cluster.log, "-w", "-s", "start"]
-    with subprocess.Popen(["unshare", "-Urnm", sys.executable, script, cluster.folder, str(os.getuid()), str(os.getgid()),
-                           *start], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    command = ["unshare", "-Urnm", sys.executable, script, cluster.folder, str(os.getuid()), str(os.getgid()), *start]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "started\n", "the cluster did not start in namespaces"
         yield cluster
         cluster.stop("immediate")
         process.terminate()
 
 
-def test_interrupts_act_within_a_second_while_dns_is_silent(silent_dns):
-    db = Template(silent_dns)
+def test_interrupts_act_within_a_second_while_dns_is_silent(silent_dns, sandbox):
     silent_dns.prepare_template()
+    db = Database(silent_dns, TEMPLATE)
+    db.create_server(sandbox, base_url="https://api.kombo.dev/v1", connect_timeout="60s")
+    db.add_integration("personio:x", category="HRIS")
     asked = silent_dns.folder / "asked"
     asked.touch()
     with db.connect() as connection:
-        connection.execute("CREATE SERVER kombo_eu FOREIGN DATA WRAPPER kombo_sync "
-                           "OPTIONS (base_url 'https://api.kombo.dev/v1', connect_timeout '60s')")
-        connection.execute("CREATE USER MAPPING FOR CURRENT_USER SERVER kombo_eu OPTIONS (api_key 'none')")
-        connection.execute("SELECT kombo.add_integration('personio:x', server => 'kombo_eu', category => 'HRIS')")
         for how in ("cancel", "terminate", "statement_timeout"):
             questions = asked.stat().st_size
             began = time.monotonic()
