@@ -11,6 +11,13 @@ BEGIN
                                              pg_catalog.current_database(), pg_catalog.getdatabaseencoding()),
                   HINT = 'Use a database made with CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0.';
     END IF;
+    -- Its owner could replace what is in it.
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner
+                   WHERE n.nspname = 'kombo' AND (r.rolsuper OR r.rolname = CURRENT_USER)) THEN
+        RAISE EXCEPTION 'schema "kombo" belongs to an ordinary role'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Rename or drop that schema, or give it to a superuser with ALTER SCHEMA kombo OWNER TO.';
+    END IF;
 END
 $$;
 

@@ -12,7 +12,7 @@ BEGIN
             DETAIL = (SELECT string_agg(format('%s owns %s.', o.owner, o.tables), ' ' ORDER BY o.owner::text)
                       FROM (SELECT d.owner, string_agg(d.table_name, ', ' ORDER BY d.table_name) AS tables
                             FROM kombo.data_tables d GROUP BY d.owner) o),
-            HINT = 'Give all of them to one role with ALTER TABLE ... OWNER TO.';
+            HINT = 'Give all of them to one role with ALTER TABLE ... OWNER TO, then run kombo.create_tables again.';
     END IF;
     RETURN owners[1];
 END
@@ -21,6 +21,16 @@ REVOKE ALL ON FUNCTION kombo.sync_role() FROM PUBLIC;
 COMMENT ON FUNCTION kombo.sync_role() IS
     'The role that all syncing runs as: the owner of the data tables; NULL while there are none. Raises where they '
     'have different owners.';
+
+CREATE FUNCTION kombo.lock_integrations() RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pg_advisory_xact_lock(hashtextextended('kombo_sync:' || i.integration_id, 0))
+    FROM (SELECT integration_id FROM kombo.integrations ORDER BY integration_id) i
+$$;
+REVOKE ALL ON FUNCTION kombo.lock_integrations() FROM PUBLIC;
+COMMENT ON FUNCTION kombo.lock_integrations() IS
+    'Waits for the running syncs of all integrations and keeps new ones out until the transaction ends.';
 
 CREATE FUNCTION kombo.create_tables(category text, owner regrole DEFAULT NULL) RETURNS integer
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -103,7 +113,11 @@ BEGIN
     END LOOP;
 
     PERFORM kombo.grant_sync_role(new_owner);
-    -- What is stored was fetched without the new columns: only a full fetch brings their values.
+    -- What is stored was fetched without the new columns: only a full fetch brings their values. A running sync does
+    -- not know of them, and would put its watermark back.
+    IF changed <> '{}' THEN
+        PERFORM kombo.lock_integrations();
+    END IF;
     UPDATE kombo.sync_state s SET watermark = NULL
     WHERE s.watermark IS NOT NULL AND s.endpoint IN (
         SELECT e.path FROM kombo.endpoints e WHERE e.table_name = ANY (changed)
@@ -229,8 +243,7 @@ DECLARE
 BEGIN
     PERFORM kombo.check_excludable(target, field);
     -- A running sync decided what to write before it could know of this.
-    PERFORM pg_advisory_xact_lock(hashtextextended('kombo_sync:' || i.integration_id, 0))
-    FROM (SELECT integration_id FROM kombo.integrations ORDER BY integration_id) i;
+    PERFORM kombo.lock_integrations();
 
     erased := kombo.erase_field(target, field, ARRAY[field_key]);
     INSERT INTO kombo.excluded_fields (table_name, column_name) VALUES (target, field) ON CONFLICT DO NOTHING;

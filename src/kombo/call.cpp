@@ -14,6 +14,33 @@ using std::chrono::milliseconds;
 // A 2xx answer this small may be an error envelope even where nobody checks its shape.
 constexpr size_t small_body = size_t{64} << 10;
 
+constexpr std::string_view bearer = "Authorization: Bearer ";
+constexpr size_t telling = 8; // so much of a key in a text is taken for the key, which may have been cut
+
+/// A server or proxy may repeat the key that it was sent.
+void mask(std::string &text, std::string_view secret) {
+    const std::string_view head = secret.substr(0, telling);
+    for (size_t at = text.find(head); at != std::string::npos; at = text.find(head, at)) {
+        size_t length = head.size();
+        while (length < secret.size() && at + length < text.size() && text[at + length] == secret[length]) {
+            ++length;
+        }
+        text.replace(at, length, "***");
+    }
+}
+
+void mask_key(ApiError &error, const Request &request) {
+    for (const std::string &header : request.headers) {
+        if (header.compare(0, bearer.size(), bearer) != 0) {
+            continue;
+        }
+        for (std::string *text : {&error.code, &error.title, &error.message, &error.log_url}) {
+            mask(*text, std::string_view(header).substr(bearer.size()));
+        }
+        error.compose();
+    }
+}
+
 } // namespace
 
 Call::Call(Transfers &transfers, Request request, HttpOptions options, RetryPolicy policy, Check check)
@@ -93,6 +120,7 @@ std::optional<ApiError> Call::judge(Response &response) const {
 }
 
 void Call::fail(ApiError error, Clock::time_point now) {
+    mask_key(error, request_);
     const bool too_long = error.retry_after && *error.retry_after > policy_.longest_wait;
     if (!retryable(error) || too_long || retries_ >= policy_.max_retries) {
         result_ = std::move(error);

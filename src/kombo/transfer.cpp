@@ -90,7 +90,7 @@ void set_request(Transfer &transfer, const Request &request) {
         if (longer == nullptr) {
             throw std::bad_alloc();
         }
-        transfer.request_headers.release(); // appending hands on the same list
+        static_cast<void>(transfer.request_headers.release()); // appending hands on the same list
         transfer.request_headers.reset(longer);
     }
     set(transfer, CURLOPT_HTTPHEADER, transfer.request_headers.get());

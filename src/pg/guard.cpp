@@ -38,7 +38,7 @@ ErrorData *detail::take_error(MemoryContext caller) {
     return error;
 }
 
-ErrorData *detail::describe(std::exception_ptr caught) {
+ErrorData *detail::describe(const std::exception_ptr &caught) {
     try {
         std::rethrow_exception(caught);
     } catch (const Error &e) {

@@ -27,7 +27,7 @@ namespace detail {
 /// Copies the current error out of PostgreSQL's error stack and clears that.
 ErrorData *take_error(MemoryContext caller);
 /// What `entry` reports for the exception in flight: palloc'd in the caller's memory context.
-ErrorData *describe(std::exception_ptr caught);
+ErrorData *describe(const std::exception_ptr &caught);
 } // namespace detail
 
 /// Runs `f`, which may call PostgreSQL functions that raise, and turns an `ereport(ERROR)` into `pg::Error`.

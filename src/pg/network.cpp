@@ -57,8 +57,7 @@ PG_ENTRY(check_connection, {
         if (!getKeyJsonValueFromContainer(root, "environment_id", 14, &found) || found.type != jbvString) return 0;
         return PointerGetDatum(cstring_to_text_with_len(found.val.string.val, found.val.string.len));
     });
-    if (environment == 0)
-        throw kombo::ApiError(kombo::ErrorClass::MalformedBody, 200, "it names no environment_id");
+    if (environment == 0) throw kombo::ApiError(kombo::ErrorClass::MalformedBody, 200, "it names no environment_id");
     return environment;
 })
 

@@ -8,9 +8,15 @@ namespace {
 
 constexpr int64_t epoch_difference = INT64CONST(946684800) * 1000000; // 1970 to 2000
 
+constexpr size_t most_statements = 500;
+
 /// The session's statements, by their text. Those that are planned by key get a generic plan at once.
 SPIPlanPtr prepared(const std::string &sql, const std::vector<Oid> &types, Planning planning) {
     static std::unordered_map<std::string, SPIPlanPtr> statements;
+    if (statements.size() >= most_statements) { // linked records make one per combination of keys that they carry
+        for (const auto &[text, kept] : statements) SPI_freeplan(kept);
+        statements.clear();
+    }
     SPIPlanPtr &plan = statements[sql];
     if (plan) return plan;
     const int options = planning == Planning::ByKey ? CURSOR_OPT_GENERIC_PLAN : 0;

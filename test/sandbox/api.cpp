@@ -200,11 +200,9 @@ void send_slowly_or_cut(const Fault &fault, const Reply &reply, httplib::Respons
             [provide](std::size_t offset, std::size_t, httplib::DataSink &sink) { return provide(offset, sink); });
         return;
     }
-    response.set_content_provider(reply.content_type, [provide, cut](std::size_t offset, httplib::DataSink &sink) {
-        if (offset < cut) return provide(offset, sink);
-        sink.done();
-        return true;
-    });
+    // To fail at the end closes the connection, which is all that tells the client of it.
+    response.set_content_provider(
+        reply.content_type, [provide](std::size_t offset, httplib::DataSink &sink) { return provide(offset, sink); });
 }
 
 void do_actions(Sandbox &sandbox, const json_t *ops, const std::string &integration_id) {

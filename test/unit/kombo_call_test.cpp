@@ -50,10 +50,10 @@ struct Outcome {
     std::optional<ApiError> error;
 };
 
-Outcome outcome(std::vector<Answer> answers, RetryPolicy policy = quick()) {
+Outcome outcome(std::vector<Answer> answers, RetryPolicy policy = quick(), std::vector<std::string> headers = {}) {
     FaultServer server(std::move(answers));
     Transfers transfers;
-    Call call(transfers, {server.url(), {}}, options(), policy,
+    Call call(transfers, {server.url(), std::move(headers)}, options(), policy,
               [](Response &response) { Page::parse(std::move(response.body)); });
     run(transfers, call);
     Outcome result;
@@ -88,6 +88,18 @@ TEST(Call, what_passes_is_retried_until_it_succeeds) {
         const Outcome result = outcome(answers);
         EXPECT_EQ(result.status, 200) << first << (result.error ? result.error->what() : "");
         EXPECT_EQ(result.retries, failures) << first;
+    }
+}
+
+TEST(Call, a_key_that_the_answer_repeats_is_masked) {
+    const std::string key = "sk-0123456789abcdef0123456789abcdef0123456789";
+    for (const Answer &telling :
+         {answer(400, R"({"status":"error","error":{"code":"X","message":"no )" + key + R"( here"}})"),
+          answer(200, "<html>you sent Bearer " + key), answer(502, key)}) {
+        const Outcome result = outcome(std::vector<Answer>(4, telling), quick(), {"Authorization: Bearer " + key});
+        ASSERT_TRUE(result.error);
+        const std::string said = std::string(result.error->what()) + result.error->message + result.error->title;
+        EXPECT_EQ(said.find(key.substr(0, 8)), std::string::npos) << said;
     }
 }
 
