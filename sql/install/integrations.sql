@@ -110,6 +110,7 @@ CREATE TABLE kombo.sync_state (
     failures        integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz,
     last_error      text,
+    held            text,
     accept_sweep    boolean NOT NULL DEFAULT false,
     PRIMARY KEY (integration_id, endpoint)
 );
@@ -121,6 +122,8 @@ COMMENT ON COLUMN kombo.sync_state.watermark IS
 COMMENT ON COLUMN kombo.sync_state.last_status IS 'status of the last run: ok, failed, held, waiting or unavailable';
 COMMENT ON COLUMN kombo.sync_state.last_success_at IS 'when the last successful fetch finished';
 COMMENT ON COLUMN kombo.sync_state.last_full_at IS 'when the last successful full fetch finished';
+COMMENT ON COLUMN kombo.sync_state.held IS
+    'the sweep that the fuse held back in the last full fetch, in words; NULL: none';
 COMMENT ON COLUMN kombo.sync_state.failures IS 'failed runs since the last success';
 COMMENT ON COLUMN kombo.sync_state.next_attempt_at IS
     'before this time no attempt is made by itself; NULL: no back-off';

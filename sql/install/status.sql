@@ -14,6 +14,7 @@ CREATE VIEW kombo.sync_status AS
                          WHEN 'fresh' THEN it.fresh_at
                          WHEN 'behind' THEN it.fresh_at + it.allowed
                          WHEN 'never synced' THEN it.added_at
+                         WHEN 'held' THEN it.last_full_at
                          ELSE coalesce((SELECT min(r.started_at) FROM kombo.sync_runs r
                                         WHERE r.integration_id = it.integration_id AND r.endpoint = it.endpoint
                                           AND r.status = it.state
@@ -26,8 +27,7 @@ CREATE VIEW kombo.sync_status AS
                          WHEN 'waiting' THEN coalesce(it.last_error, 'Kombo has not finished its own first sync of the '
                                                                      'integration')
                          WHEN 'unavailable' THEN coalesce(it.last_error, 'the tool or its settings lack this model')
-                         WHEN 'held' THEN coalesce(it.last_error, 'the last full fetch would have removed more rows '
-                                                                  'than kombo_sync.max_sweep_fraction allows')
+                         WHEN 'held' THEN it.held
                          WHEN 'never synced' THEN 'no fetch has succeeded yet'
                          WHEN 'behind' THEN format('the last success is older than %s', it.expected) END,
            CASE it.state WHEN 'restored'
@@ -56,13 +56,14 @@ CREATE VIEW kombo.sync_status AS
                       OR s.database_oid IS DISTINCT FROM here.database_oid THEN 'restored'
                     WHEN s.paused_at IS NOT NULL THEN 'paused'
                     WHEN NOT s.server_exists THEN 'failed'
-                    WHEN s.last_status IN ('failed', 'waiting', 'unavailable', 'held') THEN s.last_status
+                    WHEN s.last_status IN ('failed', 'waiting', 'unavailable') THEN s.last_status
+                    WHEN s.held IS NOT NULL THEN 'held'
                     WHEN s.fresh_at IS NULL THEN 'never synced'
                     WHEN s.fresh_at + s.allowed < now() THEN 'behind'
                     ELSE 'fresh' END AS state
         FROM (
             SELECT i.*, e.path AS endpoint, st.watermark, st.last_status, st.last_success_at, st.last_full_at,
-                   st.last_error, coalesce(st.failures, 0) AS failures,
+                   st.last_error, st.held, coalesce(st.failures, 0) AS failures,
                    -- An endpoint that another implies has its watermark moved without a run of its own.
                    greatest(st.last_success_at, st.watermark) AS fresh_at,
                    wanted.expected, wanted.expected * 1.1 AS allowed,

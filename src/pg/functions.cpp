@@ -136,10 +136,12 @@ private:
         return jobs;
     }
 
-    /// All that are enabled. One that cannot be synced (its server is gone, say) does not stop the others.
+    /// All that are enabled. One that cannot be synced (its server is gone, say) does not stop the others; where none
+    /// can, that is an error like that of one which is named.
     Jobs prepare_all(const std::vector<Integration> &integrations, Oid role) {
         Jobs jobs;
-        std::optional<syncer::UnknownName> unknown;
+        std::vector<std::pair<std::string, syncer::InvalidRequest>> errors;
+        std::optional<syncer::InvalidRequest> unknown;
         for (const Integration &integration : integrations) {
             if (integration.paused || integration.restored) continue;
             try {
@@ -147,10 +149,12 @@ private:
             } catch (const syncer::UnknownName &error) {
                 unknown = error; // of another category, if some integration knows the name
             } catch (const syncer::InvalidRequest &error) {
-                Reporter(result_, integration.id).not_begun(wish_.kind, error);
+                errors.emplace_back(integration.id, error);
             }
         }
-        if (jobs.empty() && unknown) throw syncer::UnknownName(*unknown);
+        if (jobs.empty() && !errors.empty()) throw syncer::InvalidRequest(errors.front().second);
+        if (jobs.empty() && unknown) throw syncer::InvalidRequest(*unknown);
+        for (const auto &[id, error] : errors) Reporter(result_, id).not_begun(wish_.kind, error);
         return jobs;
     }
 

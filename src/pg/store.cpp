@@ -198,17 +198,18 @@ void SqlStore::succeeded(const syncer::Task &task, const syncer::States &states,
         .boolean(full)
         .maybe_text(result.error.empty() ? std::nullopt : std::optional(result.error))
         .instant(result.started_at)
-        .boolean(full && before.accept_sweep); // given while this run was under way, it is the next one's
+        .boolean(full && before.accept_sweep) // given while this run was under way, it is the next one's
+        .boolean(result.status == syncer::Status::Held);
     execute(R"(
         INSERT INTO kombo.sync_state AS s
-            (integration_id, endpoint, watermark, last_status, last_success_at, last_full_at, last_error)
-        VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN $8 END, $7)
+            (integration_id, endpoint, watermark, last_status, last_success_at, last_full_at, last_error, held)
+        VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN $8 END, $7, CASE WHEN $10 THEN $7 END)
         ON CONFLICT (integration_id, endpoint) DO UPDATE SET
             watermark = excluded.watermark, last_status = excluded.last_status,
             last_success_at = excluded.last_success_at,
             last_full_at = coalesce(excluded.last_full_at, s.last_full_at),
             failures = 0, next_attempt_at = NULL, last_error = excluded.last_error,
-            accept_sweep = s.accept_sweep AND NOT $9)",
+            held = CASE WHEN $6 THEN excluded.held ELSE s.held END, accept_sweep = s.accept_sweep AND NOT $9)",
             params);
     for (const syncer::Endpoint *implied : task.implied) {
         const auto state = states.find(implied->path);

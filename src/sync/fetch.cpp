@@ -49,7 +49,8 @@ void Fetch::store(const PageStream::Arrived &arrived, std::unordered_set<std::st
     if (returned)
         for (const std::string_view id : batch.ids) returned->emplace(id);
     for (auto position = batch.without_id.rbegin(); position != batch.without_id.rend(); ++position) {
-        park(records[*position], std::nullopt, "23502", "the record has no id");
+        // What is asked for again, by ids, was parked when its page came.
+        if (!returned) park(records[*position], std::nullopt, "23502", "the record has no id");
         records.erase(records.begin() + static_cast<std::ptrdiff_t>(*position));
     }
     settle(records, batch, arrived.requested_at);

@@ -102,6 +102,7 @@ def test_what_is_held_commits_rows_and_watermark(synced, sandbox):
     assert len(warning) == 1 and "accept_sweep" in warning[0].message_hint, [one.message_primary for one in heard]
     # Nothing is fetched in full for it, before somebody asks for a full.
     assert result_of(sync_delta(db), EMPLOYEES)["kind"] == "delta"
+    assert status_of(db, EMPLOYEES)["state"] == "held", "a delta does not make a held sweep forgotten"
 
 
 def test_a_sweep_that_is_held_asks_for_no_ids(synced, sandbox):
