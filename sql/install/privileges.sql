@@ -83,11 +83,13 @@ BEGIN
     PERFORM kombo.check_role(role);
     EXECUTE format('GRANT USAGE ON SCHEMA kombo TO %s', role);
     EXECUTE format('GRANT INSERT (body, signature), SELECT (id) ON kombo.webhook_inbox TO %s', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.verify_webhook(text, text) TO %s', role);
 END
 $$;
 REVOKE ALL ON FUNCTION kombo.grant_webhook_writer(regrole) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.grant_webhook_writer(regrole) IS
-    'Lets the front end that receives webhooks insert them (body, signature) and learn their id, and nothing else.';
+    'Lets the front end that receives webhooks verify them, insert them (body, signature) and learn their id, and '
+    'nothing else.';
 
 CREATE FUNCTION kombo.grant_operator(role regrole) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

@@ -1,5 +1,5 @@
 -- What the library provides: the foreign data wrapper that holds address and key, the two sync functions,
--- and the calls that ask Kombo something.
+-- the calls that ask Kombo something, and the check of what Kombo sends by itself.
 
 CREATE FUNCTION kombo.interface_number() RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -67,3 +67,12 @@ REVOKE ALL ON FUNCTION kombo.integration_info(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.integration_info(text, text) IS
     'What Kombo says about an integration (tool, category, state). Needs USAGE on the server; raises on every network '
     'or API error.';
+
+CREATE FUNCTION kombo.verify_webhook(body text, signature text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'verify_webhook' LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo.verify_webhook(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.verify_webhook(text, text) IS
+    'Whether the signature (header X-Kombo-Signature) of a webhook''s raw body is by a webhook secret of any server, for '
+    'front ends that answer 401 themselves; false where either is NULL. Raises only where there is not one secret to '
+    'verify with; one that cannot be read is a WARNING.';

@@ -16,8 +16,10 @@
 extern "C" {
 #include <postgres.h>
 
+#include <access/genam.h>
 #include <access/htup_details.h>
 #include <access/reloptions.h>
+#include <access/table.h>
 #include <access/xact.h>
 #include <catalog/pg_authid.h>
 #include <catalog/pg_foreign_data_wrapper.h>

@@ -208,10 +208,48 @@ std::string read_secret_file(const std::string &path) {
     return secret;
 }
 
-/// Oid of the user mapping of `user` on the server (InvalidOid is PUBLIC), if there is one.
-bool has_mapping(Oid user, Oid server) {
-    return guard(
-        [&] { return SearchSysCacheExists2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(user), ObjectIdGetDatum(server)); });
+/// The options of the user mapping of `user` (InvalidOid is PUBLIC), if there is one.
+std::optional<Options> find_mapping(Oid user, Oid server) {
+    const std::optional<List *> list = guard([&]() -> std::optional<List *> {
+        HeapTuple mapping = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(user), ObjectIdGetDatum(server));
+        if (!HeapTupleIsValid(mapping)) return std::nullopt;
+        bool is_null = false;
+        const Datum options = SysCacheGetAttr(USERMAPPINGUSERSERVER, mapping, Anum_pg_user_mapping_umoptions, &is_null);
+        List *copy = is_null ? NIL : untransformRelOptions(options);
+        ReleaseSysCache(mapping);
+        return copy;
+    });
+    if (!list) return std::nullopt;
+    return read_options(*list);
+}
+
+/// The credentials belong to the server: whoever asks, the mapping of its owner counts, else PUBLIC's.
+std::optional<Options> credentials(const Server &server) {
+    if (auto owners = find_mapping(server.owner, server.oid)) return owners;
+    return find_mapping(InvalidOid, server.oid);
+}
+
+Server read_server(const ForeignServer *found) {
+    const Options options = read_options(found->options);
+    Server server;
+    server.oid = found->serverid;
+    server.name = found->servername;
+    server.owner = found->owner;
+    server.base_url = find(options, "base_url").value_or("");
+    server.http.ca_file = find(options, "ca_file").value_or("");
+    server.http.proxy = find(options, "proxy").value_or("");
+    server.http.allow_http = is_on(options, "allow_http");
+    const auto number = [&](const char *option, int unit, int otherwise) {
+        int value = otherwise;
+        const char *ignored = nullptr;
+        if (const auto text = find(options, option)) parse_int(text->c_str(), &value, unit, &ignored);
+        return value;
+    };
+    server.http.connect_timeout = std::chrono::milliseconds(number("connect_timeout", GUC_UNIT_MS, 10'000));
+    server.http.request_timeout = std::chrono::milliseconds(number("request_timeout", GUC_UNIT_MS, 60'000));
+    server.http.max_response_size = static_cast<size_t>(number("max_response_size", GUC_UNIT_KB, 64 * 1024)) * 1024;
+    server.page_size = number("page_size", 0, 250);
+    return server;
 }
 
 } // namespace
@@ -234,43 +272,62 @@ Server load_server(const std::string &name, Oid user) {
         raise(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied for foreign server " + name, "",
               "Ask the owner of the server to GRANT USAGE ON FOREIGN SERVER.");
 
-    const Options options = read_options(found->options);
-    Server server;
-    server.oid = found->serverid;
-    server.name = name;
-    server.owner = found->owner;
-    server.base_url = find(options, "base_url").value_or("");
-    server.http.ca_file = find(options, "ca_file").value_or("");
-    server.http.proxy = find(options, "proxy").value_or("");
-    server.http.allow_http = is_on(options, "allow_http");
-    const auto number = [&](const char *option, int unit, int otherwise) {
-        int value = otherwise;
-        const char *ignored = nullptr;
-        if (const auto text = find(options, option)) parse_int(text->c_str(), &value, unit, &ignored);
-        return value;
-    };
-    server.http.connect_timeout = std::chrono::milliseconds(number("connect_timeout", GUC_UNIT_MS, 10'000));
-    server.http.request_timeout = std::chrono::milliseconds(number("request_timeout", GUC_UNIT_MS, 60'000));
-    server.http.max_response_size = static_cast<size_t>(number("max_response_size", GUC_UNIT_KB, 64 * 1024)) * 1024;
-    server.page_size = number("page_size", 0, 250);
-    return server;
+    return read_server(found);
+}
+
+std::vector<Server> all_servers() {
+    List *oids = guard([] {
+        List *found = NIL;
+        const Oid wrapper = get_foreign_data_wrapper_oid(wrapper_name, true);
+        Relation catalog = table_open(ForeignServerRelationId, AccessShareLock);
+        SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, nullptr, 0, nullptr);
+        for (HeapTuple row = systable_getnext(scan); HeapTupleIsValid(row); row = systable_getnext(scan)) {
+            auto *server = reinterpret_cast<Form_pg_foreign_server>(GETSTRUCT(row));
+            if (server->srvfdw == wrapper) found = lappend_oid(found, server->oid);
+        }
+        systable_endscan(scan);
+        table_close(catalog, AccessShareLock);
+        return found;
+    });
+    std::vector<Server> servers;
+    ListCell *cell = nullptr;
+    foreach (cell, oids) {
+        // Dropped meanwhile, it is no server any more.
+        const ForeignServer *found = guard([&] { return GetForeignServerExtended(lfirst_oid(cell), FSV_MISSING_OK); });
+        if (found) servers.push_back(read_server(found));
+    }
+    return servers;
 }
 
 std::string api_key(const Server &server) {
-    // The credentials belong to the server: whoever syncs, the mapping of its owner counts, else PUBLIC's.
-    const std::string owner = guard([&] { return GetUserNameFromId(server.owner, true); }) ?: "?";
-    if (!has_mapping(server.owner, server.oid) && !has_mapping(InvalidOid, server.oid))
+    const auto options = credentials(server);
+    if (!options) {
+        const std::string owner = guard([&] { return GetUserNameFromId(server.owner, true); }) ?: "?";
         raise(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY,
               "server \"" + server.name + "\" has no user mapping to take the API key from",
               "The mapping of the server's owner \"" + owner + "\" is used, else that of PUBLIC.",
               "CREATE USER MAPPING FOR " + std::string(quote_identifier(owner.c_str())) + " SERVER " +
                   quote_identifier(server.name.c_str()) + " OPTIONS (api_key '...').");
-    UserMapping *mapping = guard([&] { return GetUserMapping(server.owner, server.oid); });
-    const Options options = read_options(mapping->options);
-    if (const auto key = find(options, "api_key")) return *key;
-    if (const auto file = find(options, "api_key_file")) return read_secret_file(*file);
+    }
+    if (const auto key = find(*options, "api_key")) return *key;
+    if (const auto file = find(*options, "api_key_file")) return read_secret_file(*file);
     raise(ERRCODE_FDW_OPTION_NAME_NOT_FOUND, "the user mapping of server \"" + server.name + "\" has no API key", "",
           "ALTER USER MAPPING ... OPTIONS (ADD api_key '...'), or api_key_file.");
+}
+
+WebhookSecrets webhook_secrets(const Server &server) {
+    WebhookSecrets secrets;
+    const Options options = credentials(server).value_or(Options());
+    if (const auto secret = find(options, "webhook_secret")) secrets.values.push_back(*secret);
+    if (const auto file = find(options, "webhook_secret_file")) {
+        try {
+            secrets.values.push_back(read_secret_file(*file));
+        } catch (const syncer::InvalidRequest &error) {
+            secrets.problem = error.what();
+        }
+    }
+    if (const auto secret = find(options, "webhook_secret_previous")) secrets.values.push_back(*secret);
+    return secrets;
 }
 
 } // namespace pg

@@ -4,7 +4,7 @@
 #include "pg/memory.h"
 #include "pg/settings.h"
 #include "pg/statements.h"
-#include "sync/run.h"
+#include "sync/result.h"
 #include "sync/watermark.h"
 
 namespace pg {

@@ -44,4 +44,9 @@ class UnknownName : public InvalidRequest {
     using InvalidRequest::InvalidRequest;
 };
 
+/// More records were refused than a user could look through: the endpoint fails and parks nothing.
+class TooManyParked : public std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 } // namespace syncer

@@ -3,7 +3,6 @@
 #include "kombo/json.h"
 #include "kombo/page.h"
 #include "sync/error.h"
-#include "sync/fetch.h"
 
 #include <new>
 

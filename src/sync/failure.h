@@ -1,7 +1,7 @@
 #pragma once
 
 #include "kombo/error.h"
-#include "sync/run.h"
+#include "sync/result.h"
 
 #include <exception>
 #include <string>

@@ -1,6 +1,8 @@
 #pragma once
 
-#include "sync/run.h"
+#include "sync/result.h"
+#include "sync/store.h"
+#include "sync/stream.h"
 #include "sync/unfold.h"
 
 #include <functional>
@@ -58,10 +60,7 @@ private:
     std::vector<uint64_t> seen_;
 };
 
-/// More records were refused than a user could look through: the endpoint fails and parks nothing.
-class TooManyParked : public std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
+/// Records that one run may park.
 constexpr int64_t most_parked = 1000;
 
 } // namespace syncer

@@ -49,24 +49,6 @@ RunResult without_table(const Task &task) {
 
 } // namespace
 
-const char *name(Status status) {
-    switch (status) {
-    case Status::Ok:
-        return "ok";
-    case Status::Failed:
-        return "failed";
-    case Status::Held:
-        return "held";
-    case Status::Skipped:
-        return "skipped";
-    case Status::Waiting:
-        return "waiting";
-    case Status::Unavailable:
-        return "unavailable";
-    }
-    return "failed";
-}
-
 Runner::Runner(const Catalogue &catalogue, States states, std::string integration_id, Connection &connection,
                Waiter &waiter, Store &store, Observer &observer, Settings settings)
     : catalogue_(catalogue), states_(std::move(states)), integration_id_(std::move(integration_id)),

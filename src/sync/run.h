@@ -1,46 +1,17 @@
 #pragma once
 
 #include "sync/plan.h"
+#include "sync/result.h"
 #include "sync/store.h"
 #include "sync/stream.h"
 
-#include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace syncer {
-
-enum class Status : uint8_t { Ok, Failed, Held, Skipped, Waiting, Unavailable };
-const char *name(Status status);
-
-/// What became of one endpoint.
-struct RunResult {
-    Status status = Status::Ok;
-    Kind kind = Kind::Delta;
-    std::string trigger = "sql";
-    bool follows_another = false; ///< failed without a request, as an endpoint before it had shown that it would
-    int pages = 0;
-    int64_t received = 0;
-    TableCounts counts;
-    kombo::Timestamp started_at;
-    kombo::Timestamp finished_at;
-    size_t bytes = 0;
-    int retries = 0;
-    int64_t parked = 0;
-    Oddities oddities;
-    /// Of what did not succeed: SQLSTATE and texts for a WARNING and for the run's record.
-    std::string sqlstate;
-    std::string error;
-    std::string detail;
-    std::string hint;
-};
-
-struct Settings {
-    std::chrono::microseconds overlap;
-    double max_sweep_fraction;
-};
 
 /// Is told how far a run has come, after each page.
 class Observer {

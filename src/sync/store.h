@@ -4,6 +4,7 @@
 #include "sync/batch.h"
 #include "sync/catalogue.h"
 #include "sync/plan.h"
+#include "sync/result.h"
 
 #include <cstdint>
 #include <functional>
@@ -14,17 +15,6 @@
 #include <vector>
 
 namespace syncer {
-
-struct RowCounts {
-    int64_t inserted = 0;
-    int64_t updated = 0;
-    int64_t unchanged = 0;
-    int64_t deleted = 0;
-};
-/// By position of the table in the catalogue.
-using TableCounts = std::map<size_t, RowCounts>;
-
-struct RunResult;
 
 /// The database, as the sync of one integration needs it; `pg` implements it. Every function may throw DatabaseError.
 class Store {

@@ -1,0 +1,53 @@
+#pragma once
+
+#include "kombo/time.h"
+#include "sync/batch.h"
+#include "sync/plan.h"
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace syncer {
+
+struct RowCounts {
+    int64_t inserted = 0;
+    int64_t updated = 0;
+    int64_t unchanged = 0;
+    int64_t deleted = 0;
+};
+/// By position of the table in the catalogue.
+using TableCounts = std::map<size_t, RowCounts>;
+
+enum class Status : uint8_t { Ok, Failed, Held, Skipped, Waiting, Unavailable };
+const char *name(Status status);
+
+/// What became of one endpoint.
+struct RunResult {
+    Status status = Status::Ok;
+    Kind kind = Kind::Delta;
+    std::string trigger = "sql";
+    bool follows_another = false; ///< failed without a request, as an endpoint before it had shown that it would
+    int pages = 0;
+    int64_t received = 0;
+    TableCounts counts;
+    kombo::Timestamp started_at;
+    kombo::Timestamp finished_at;
+    size_t bytes = 0;
+    int retries = 0;
+    int64_t parked = 0;
+    Oddities oddities;
+    /// Of what did not succeed: SQLSTATE and texts for a WARNING and for the run's record.
+    std::string sqlstate;
+    std::string error;
+    std::string detail;
+    std::string hint;
+};
+
+struct Settings {
+    std::chrono::microseconds overlap;
+    double max_sweep_fraction;
+};
+
+} // namespace syncer
