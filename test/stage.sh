@@ -104,7 +104,7 @@ as_owner() {
     for variable in $(compgen -e PG || true); do clean+=(-u "$variable"); done
     if ((EUID == 0)); then user=(setpriv "--reuid=$OWNER" "--regid=$(id -gn "$OWNER")" --init-groups); fi
     (cd "$SRC" && exec "${user[@]}" "${clean[@]}" HOME="$T/home" TMPDIR="$T/tmp" LC_ALL=C.UTF-8 \
-        PGHOST="$T/s" PGPORT=5432 PGUSER=postgres PGTZ=UTC PYTHONDONTWRITEBYTECODE=1 "$@")
+        PGHOST="$T/s" PGPORT=5432 PGUSER=postgres PYTHONDONTWRITEBYTECODE=1 "$@")
 }
 
 # in_group COMMAND…: waits for it, so that a signal to us is acted upon at once; what it started ends with it.

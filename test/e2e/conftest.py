@@ -136,3 +136,10 @@ def empty_db(cluster):
     made = Database(cluster, cluster.new_database())
     yield made
     made.drop()
+
+
+@pytest.fixture
+def small(hris, sandbox):
+    """`hris` with two endpoints only."""
+    hris.subscribe_only(sandbox.integration, "/hris/employees", "/hris/groups")
+    return hris

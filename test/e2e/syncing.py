@@ -246,3 +246,8 @@ def nested(record, path):
     for key in path.split("."):
         record = record.get(key) if isinstance(record, dict) else None
     return record
+
+
+def create_trigger(db, table, body, when="BEFORE INSERT OR UPDATE"):
+    db.execute(f"CREATE FUNCTION public.of_{table}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$")
+    db.execute(f"CREATE TRIGGER of_user {when} ON kombo.{table} FOR EACH ROW EXECUTE FUNCTION public.of_{table}()")

@@ -1,0 +1,130 @@
+#include "kombo/webhook.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace kombo {
+namespace {
+
+// The signatures were made with Python's hmac module.
+constexpr std::string_view secret = "whsec-4";
+constexpr std::string_view body =
+    R"({"id":"62vJ2VwBQdxPzTfWpPkSmQHe","type":"data-changed","data":{"integration_id":"personio:one"}})";
+constexpr std::string_view signature = "M_44kwtAfE__Yti1dYn5wlUfr-n4yOcHkCeFe_aC65g";
+
+TEST(Webhook, every_base64_of_the_right_bytes_is_accepted) {
+    for (const char *right :
+         {"M_44kwtAfE__Yti1dYn5wlUfr-n4yOcHkCeFe_aC65g", "M_44kwtAfE__Yti1dYn5wlUfr-n4yOcHkCeFe_aC65g=",
+          "M/44kwtAfE//Yti1dYn5wlUfr+n4yOcHkCeFe/aC65g", "M/44kwtAfE//Yti1dYn5wlUfr+n4yOcHkCeFe/aC65g="})
+        EXPECT_TRUE(signature_matches(body, right, secret)) << right;
+}
+
+TEST(Webhook, the_hmac_is_that_of_rfc_4231) {
+    EXPECT_TRUE(
+        signature_matches("what do ya want for nothing?", "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM", "Jefe"));
+}
+
+TEST(Webhook, a_signature_that_is_missing_or_of_the_wrong_length_is_refused) {
+    const std::string right(signature);
+    const std::string cases[] = {"",
+                                 "=",
+                                 "M",
+                                 right.substr(0, 42),
+                                 right.substr(0, 42) + "=",
+                                 right.substr(0, 40),
+                                 right + "A",
+                                 right + "==",
+                                 right + "A=",
+                                 "=" + right,
+                                 right + right,
+                                 std::string(43, '='),
+                                 std::string(1000000, 'A')};
+    for (const std::string &wrong : cases) EXPECT_FALSE(signature_matches(body, wrong, secret)) << wrong.substr(0, 100);
+}
+
+TEST(Webhook, white_space_and_other_strange_characters_are_refused) {
+    const std::string right(signature);
+    const std::string cases[] = {" " + right,
+                                 right + " ",
+                                 right + "\n",
+                                 right + "\r\n",
+                                 "\t" + right,
+                                 right.substr(0, 20) + "\n" + right.substr(20),
+                                 "\"" + right + "\"",
+                                 "sha256=" + right,
+                                 right.substr(0, 42) + " ",
+                                 right.substr(1) + " ",
+                                 right + '\0',
+                                 right.substr(0, 42) + '\0',
+                                 right.substr(0, 42) + "\xe9",
+                                 "." + right.substr(1)};
+    for (const std::string &wrong : cases) EXPECT_FALSE(signature_matches(body, wrong, secret)) << wrong;
+}
+
+TEST(Webhook, what_only_looks_like_the_right_bytes_is_refused) {
+    const char *const cases[] = {
+        "m_44kwtAfE__Yti1dYn5wlUfr-n4yOcHkCeFe_aC65g", // first byte
+        "M_44kwtAfE__Yti1dYn5wlUfr-n4yOcHkCeFe_aC65k", // last byte
+        "M_44kwtAfE__Yti1dYn5wlUfr-n4yOcHkCeFe_aC65h", // bits behind the last byte
+        "M_44kwtAfE//Yti1dYn5wlUfr-n4yOcHkCeFe_aC65g", // both alphabets
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "33fe38930b407c4fff62d8b57589f9c2551fafe9f8c8e7079027857bf682eb98", // hexadecimal
+        "33fe38930b407c4fff62d8b57589f9c2551fafe9f8c",                      // its first 43 digits
+    };
+    for (const char *wrong : cases) EXPECT_FALSE(signature_matches(body, wrong, secret)) << wrong;
+}
+
+TEST(Webhook, the_signature_of_another_secret_is_refused) {
+    constexpr std::string_view others = "ulPFLP_K_HT17NXB7Hi1Fq-xBWUoZxrGeJr-gJ2PtCY";
+    EXPECT_TRUE(signature_matches(body, others, "another"));
+    EXPECT_FALSE(signature_matches(body, others, secret));
+    EXPECT_FALSE(signature_matches(body, signature, "another"));
+    EXPECT_FALSE(signature_matches(body, signature, "whsec-4 "));
+    EXPECT_FALSE(signature_matches(body, signature, "WHSEC-4"));
+}
+
+TEST(Webhook, a_secret_is_its_text_in_utf_8) {
+    EXPECT_TRUE(signature_matches(body, "--ir8LSYH0cV_faYkMDPTu_YcQpVralv9pvcgytLud0", "Schl\xc3\xbcssel"));
+}
+
+TEST(Webhook, nothing_is_signed_with_an_empty_secret) {
+    // What anybody can compute: the HMAC of the body under an empty key.
+    EXPECT_FALSE(signature_matches(body, "teX4troGmP_KLYAljv7nuYcbnAUWaSyN8oOrKgI_chg", ""));
+    EXPECT_FALSE(signature_matches(body, "teX4troGmP_KLYAljv7nuYcbnAUWaSyN8oOrKgI_chg", {}));
+}
+
+TEST(Webhook, a_body_changed_by_a_byte_is_refused) {
+    const std::string original(body);
+    for (size_t i = 0; i < original.size(); ++i) {
+        std::string changed = original;
+        changed[i] = static_cast<char>(changed[i] ^ 1);
+        EXPECT_FALSE(signature_matches(changed, signature, secret)) << i;
+    }
+    EXPECT_FALSE(signature_matches(original + "\n", signature, secret));
+    EXPECT_FALSE(signature_matches(original + '\0', signature, secret));
+    EXPECT_FALSE(signature_matches(original.substr(1), signature, secret));
+    EXPECT_FALSE(signature_matches("", signature, secret));
+}
+
+TEST(Webhook, an_empty_body_has_a_signature_too) {
+    EXPECT_TRUE(signature_matches("", "lFyJ3KQtHAna6wyGfYvIBjY4DE-eKD8FZq51u_7HtKQ", secret));
+    EXPECT_TRUE(signature_matches({}, "lFyJ3KQtHAna6wyGfYvIBjY4DE-eKD8FZq51u_7HtKQ", secret));
+}
+
+TEST(Webhook, a_body_beyond_ascii_is_signed_by_its_bytes) {
+    constexpr std::string_view names = "GMwKG7IJcdKnIE440jXqUDVwaNOKj8atiVfoMprA9yI";
+    EXPECT_TRUE(signature_matches(R"({"name":"Zoë Grünwald 株式会社 🙂"})", names, secret));
+    // The same text with the first umlaut decomposed.
+    EXPECT_FALSE(signature_matches("{\"name\":\"Zoe\xcc\x88 Grünwald 株式会社 🙂\"}", names, secret));
+}
+
+TEST(Webhook, a_body_of_1_mb_is_judged_to_its_last_byte) {
+    std::string large(1024 * 1024, 'x');
+    EXPECT_TRUE(signature_matches(large, "B4rscO-v6vr9iR8D0Lyj-hkZn-57d-D1jfuVlQrjzQw", secret));
+    large.back() = 'y';
+    EXPECT_FALSE(signature_matches(large, "B4rscO-v6vr9iR8D0Lyj-hkZn-57d-D1jfuVlQrjzQw", secret));
+}
+
+} // namespace
+} // namespace kombo
