@@ -38,7 +38,8 @@ SELECT body, kombo.verify_webhook(body, :'by_current') AS verified
 FROM unnest(ARRAY[:'body', :'body' || ' ', replace(:'body', 'one', 'onf'), :'body'::jsonb::text, '', NULL])
      WITH ORDINALITY AS b (body, number)
 ORDER BY number;
-SELECT kombo.verify_webhook('{"name":"Zoë Grünwald 株式会社 🙂"}', 'GMwKG7IJcdKnIE440jXqUDVwaNOKj8atiVfoMprA9yI') AS beyond_ascii,
+SELECT kombo.verify_webhook('{"name":"Zoë Grünwald 株式会社 🙂"}',
+                            'GMwKG7IJcdKnIE440jXqUDVwaNOKj8atiVfoMprA9yI') AS beyond_ascii,
        kombo.verify_webhook(repeat('x', 1048576), 'B4rscO-v6vr9iR8D0Lyj-hkZn-57d-D1jfuVlQrjzQw') AS of_1_mb,
        kombo.verify_webhook(repeat('x', 1048575) || 'y', 'B4rscO-v6vr9iR8D0Lyj-hkZn-57d-D1jfuVlQrjzQw') AS changed;
 SELECT umoptions FROM pg_user_mapping;
@@ -78,7 +79,8 @@ COPY (SELECT 'whsec-file') TO :'file';
 CREATE USER MAPPING FOR regress_kombo_other SERVER kombo_us OPTIONS (webhook_secret_file :'file');
 SELECT kombo.verify_webhook(:'body', :'by_file');
 COPY (SELECT 'another') TO :'file';
-SELECT kombo.verify_webhook(:'body', :'by_file') AS by_what_it_was, kombo.verify_webhook(:'body', :'by_another') AS by_what_it_is;
+SELECT kombo.verify_webhook(:'body', :'by_file') AS by_what_it_was,
+       kombo.verify_webhook(:'body', :'by_another') AS by_what_it_is;
 -- One that cannot be read keeps no other secret from being tried. Its path is for the server's log.
 COPY (SELECT) TO PROGRAM :'remove';
 SET ROLE regress_kombo_writer;
