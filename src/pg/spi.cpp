@@ -90,23 +90,6 @@ Params &Params::texts(const std::vector<std::string> &values) {
     return texts(std::vector<std::string_view>(values.begin(), values.end()));
 }
 
-Params &Params::integers(const std::vector<uint64_t> &values) {
-    return add(INT8ARRAYOID, guard([&] {
-                   const size_t bytes = ARR_OVERHEAD_NONULLS(1) + values.size() * sizeof(int64);
-                   auto *array = static_cast<ArrayType *>(palloc0(bytes));
-                   SET_VARSIZE(array, bytes);
-                   array->ndim = 1;
-                   array->elemtype = INT8OID;
-                   ARR_DIMS(array)[0] = static_cast<int>(values.size());
-                   ARR_LBOUND(array)[0] = 1;
-                   if (values.empty())
-                       array->ndim = 0;
-                   else
-                       memcpy(ARR_DATA_PTR(array), values.data(), values.size() * sizeof(int64));
-                   return PointerGetDatum(array);
-               }));
-}
-
 Params &Params::datum(Oid type, Datum value) {
     return add(type, value);
 }

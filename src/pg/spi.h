@@ -28,7 +28,6 @@ public:
     Params &instant(std::optional<kombo::Timestamp> value); ///< timestamptz
     Params &texts(const std::vector<std::string_view> &values);
     Params &texts(const std::vector<std::string> &values);
-    Params &integers(const std::vector<uint64_t> &values); ///< bigint[], bit for bit
     Params &datum(Oid type, Datum value);
 
     const std::vector<Oid> &types() const { return types_; }

@@ -132,6 +132,7 @@ bool Fetch::sweep(kombo::Timestamp fetch_began,
                   const std::function<std::unique_ptr<PageStream>(const std::vector<std::string> &)> &confirm) {
     const EndpointState &state = states_.at(task_.endpoint->path);
     if (state.subscription.on_missing == OnMissing::Keep) return true;
+    std::sort(seen_.begin(), seen_.end());
     std::vector<std::string> gone = store_.missing(*task_.endpoint, seen_, fetch_began);
     if (!gone.empty()) {
         const int64_t live = store_.live_rows(*task_.endpoint);

@@ -35,7 +35,7 @@ public:
     /// Number of rows of the endpoint's own table that are not tombstones.
     virtual int64_t live_rows(const Endpoint &endpoint) = 0;
 
-    /// Ids of live rows that are not among the hashes and were not written since `since`.
+    /// Ids of live rows that are not among the hashes, which are sorted, and were not written since `since`.
     virtual std::vector<std::string> missing(const Endpoint &endpoint, const std::vector<uint64_t> &seen,
                                              kombo::Timestamp since) = 0;
 

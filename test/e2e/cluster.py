@@ -14,7 +14,8 @@ PORT = 5432  # of the unix socket only: its folder is private
 API_KEY = "sandbox-key"
 TEMPLATE = "kombo_template"
 
-# A zone with daylight saving, far from UTC: a date that is taken in the session's zone shows at once.
+# A zone with daylight saving, far from UTC: a date that is taken in the session's zone shows at once. No autovacuum:
+# tables stay without statistics, as they are during a first sync, and plans must be good all the same.
 SETTINGS = """
 listen_addresses = ''
 port = {port}
@@ -23,6 +24,7 @@ timezone = 'America/New_York'
 log_timezone = 'UTC'
 log_line_prefix = '%m [%p] %q%a %d '
 fsync = off
+autovacuum = off
 shared_buffers = 64MB
 max_connections = 50
 max_prepared_transactions = 2
