@@ -101,7 +101,8 @@ RunResult Runner::run_task(const Task &task, PageStream &stream) {
             return std::make_unique<PageStream>(connection_, waiter_, task.endpoint->path, integration_id_,
                                                 filters_of(asked, connection_.page_size).add_list("ids", ids));
         };
-        if (task.kind == Kind::Full && !fetch.sweep(result.started_at, confirm)) {
+        // The first page was asked for ahead, while the endpoint before was still being written.
+        if (task.kind == Kind::Full && !fetch.sweep(*stream.first_requested_at(), confirm)) {
             result.status = Status::Held;
             result.sqlstate = "55000";
             result.hint = "If Kombo is right, SELECT kombo.accept_sweep(integration_id, endpoint) lets the next full "

@@ -56,6 +56,11 @@ std::optional<PageStream::Arrived> PageStream::next() {
     return Arrived{std::move(page), requested_at};
 }
 
+std::optional<kombo::Timestamp> PageStream::first_requested_at() const {
+    if (!first_) return std::nullopt;
+    return first_->sent_at;
+}
+
 std::optional<kombo::Timestamp> PageStream::started(std::chrono::microseconds overlap) const {
     if (!first_) return std::nullopt;
     return fetch_start(*first_, overlap);

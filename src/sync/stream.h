@@ -52,6 +52,9 @@ public:
     /// True once the last page has arrived.
     bool ended() const { return ended_; }
 
+    /// When the first page was asked for, by our clock: known once it has arrived.
+    std::optional<kombo::Timestamp> first_requested_at() const;
+
     /// When the fetch began, as a watermark: known from the first page on.
     std::optional<kombo::Timestamp> started(std::chrono::microseconds overlap) const;
 
