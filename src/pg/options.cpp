@@ -113,7 +113,7 @@ void check(const OptionRule &rule, const std::string &value, bool allow_http) {
                      "Give a time above zero and of a day at most, as in \"30s\".");
         break;
     case Form::PageSize:
-        // protocol.md: 1 to 250 records a page
+        // Kombo API reference: 1 to 250 records a page
         whole_number(rule, value, 0, 1, 250, "Give a number from 1 to 250.");
         break;
     case Form::Bytes:

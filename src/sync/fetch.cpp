@@ -174,8 +174,8 @@ Fetch::still_missing(std::vector<std::string> ids,
             result_.bytes += stream->bytes();
             result_.retries += stream->retries();
         } catch (const kombo::ApiError &error) {
-            // protocol.md: an older page says that unknown ids are refused with 404, another that ids of another
-            // length are refused; the ids at fault are found by halving.
+            // An older page of the API reference says that unknown ids are refused with 404, another that ids of
+            // another length are refused; the ids at fault are found by halving.
             if (error.http_status != 400 && error.http_status != 404) throw;
             if (chunk.size() == 1) continue;
             const auto middle = chunk.begin() + static_cast<std::ptrdiff_t>(chunk.size() / 2);

@@ -119,7 +119,8 @@ private:
         return nullptr;
     }
 
-    /// traps.md 3 and 4: a carrier's delta shows the change of some models only; for the others it is read in full.
+    /// By Kombo's reference pages a carrier's delta shows the change of some models only; for the others it is read in
+    /// full.
     void ask_carriers(const std::string &model) {
         std::vector<const Endpoint *> carriers;
         bool by_delta = false;

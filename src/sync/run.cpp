@@ -13,7 +13,7 @@ namespace {
 kombo::Query filters_of(const Task &task, int page_size) {
     kombo::Query query;
     if (task.endpoint->paginated) query.add("page_size", std::to_string(page_size));
-    // protocol.md: without include_deleted the deletions are hidden, from deltas too.
+    // Kombo API reference: without include_deleted the deletions are hidden, from deltas too.
     if (task.endpoint->incremental) query.add_flag("include_deleted", true);
     if (task.updated_after) query.add("updated_after", kombo::format_timestamp(*task.updated_after));
     return query;

@@ -6,7 +6,7 @@ namespace syncer {
 
 kombo::Timestamp fetch_start(const kombo::Response &first_response, std::chrono::microseconds overlap) {
     kombo::Timestamp start = first_response.sent_at;
-    // protocol.md: Kombo's clock shows nowhere but in the Date header.
+    // Kombo's clock shows nowhere but in the Date header.
     if (const auto header = first_response.headers.find("date"))
         if (const auto date = kombo::parse_http_date(*header)) start = std::min(start, *date - first_response.elapsed);
     return start - overlap;
