@@ -85,7 +85,7 @@ std::string page_body(const Page &page) {
     return body;
 }
 
-// protocol.md, first sync and states: no data before the first sync, but an error.
+// Kombo, first sync and states: no data before the first sync, but an error.
 void check_state(const Integration &integration, const Endpoint &endpoint) {
     if (!integration.error_code.empty())
         throw ApiError(integration.error_status, integration.error_code, "The integration is in an error state.");

@@ -16,7 +16,7 @@ using Params = std::multimap<std::string, std::string>;
 bool is_field_filter(std::string_view path, std::string_view parameter);
 
 /// Whether the record (JSON text) passes all field filters of the request. Different filters are joined by AND,
-/// the values of one by OR (protocol.md, pagination).
+/// the values of one by OR (Kombo's operation docs).
 bool passes_field_filters(std::string_view path, const Params &params, const std::string &record);
 
 /// Whether the request has any field filter that the list knows.

@@ -122,7 +122,7 @@ void Query::read_cursor(const Params &params) {
     if (!text) return;
     const std::optional<Cursor> cursor = decode(*text);
     if (!cursor) invalid("cursor is not one that this list returned");
-    // protocol.md: filters must be repeated with every cursor
+    // Kombo: filters must be repeated with every cursor
     if (cursor->filters != filters_) invalid("cursor was made for another set of filters");
     start_ = cursor->position;
 }

@@ -23,7 +23,7 @@ struct Page {
     std::optional<std::string> next;
 };
 
-/// Reads a page of the list, by the rules of protocol.md. `page_limit` caps the page size silently.
+/// Reads a page of the list, by Kombo's rules. `page_limit` caps the page size silently.
 /// Throws ApiError PLATFORM.INPUT_INVALID for bad parameters and cursors.
 Page read_page(const Integration &integration, const Endpoint &endpoint, const Params &params, std::size_t page_limit);
 

@@ -106,7 +106,7 @@ void set_links(Records &records, Model model, Index index, const json_t *op, Mil
     }
     Overlay &changes = records.edit(model, index);
     changes.links[key] = std::move(links);
-    // protocol.md: changed_at is the last change of the record's own properties only
+    // Kombo: changed_at is the last change of the record's own properties only
     changes.relation_changed_at = at;
 }
 

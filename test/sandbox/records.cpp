@@ -140,7 +140,7 @@ bool Records::deleted(Model model, Index index) const {
 
 bool Records::wiped(Model model, Index index, Millis at) const {
     const Overlay *changes = overlay(model, index);
-    // protocol.md: 14 days after remote_deleted_at all fields are set to null
+    // Kombo: 14 days after remote_deleted_at all fields are set to null
     return changes && changes->deleted_at != 0 && (changes->wiped || changes->deleted_at + 14 * day_ms <= at);
 }
 

@@ -44,7 +44,7 @@ void render_absence(std::string &out, const View &view, Index index) {
     ObjectWriter a = record_writer(out, view, model, index);
     render_ids(a, view, model, index);
     render_reference(a, view, model, index, Reference::employee);
-    // protocol.md: absences alone have plain dates and times
+    // Kombo: absences alone have plain dates and times
     a.text("start_date", plain_date(iso_time(start)));
     a.text("end_date", plain_date(iso_time(start + (hours ? 0 : static_cast<Millis>(h % 10) * day_ms))));
     a.boolean("start_half_day", h % 7 == 0);

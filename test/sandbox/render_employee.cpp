@@ -154,7 +154,7 @@ void render_employee(std::string &out, const View &view, Index index) {
     render_reference(e, view, model, index, Reference::manager);
     if (e.open("home_address")) render_address(out, view, model, index);
     if (e.open("bank_accounts")) render_bank_accounts(out, h, p);
-    // protocol.md: a birthday is a date-time at midnight UTC
+    // Kombo: a birthday is a date-time at midnight UTC
     e.time("date_of_birth", static_cast<Millis>(h / 1024 % 14'000) * day_ms - 3000 * day_ms);
     e.time("start_date", p.start);
     e.time_or_null("termination_date", p.end);
