@@ -13,6 +13,7 @@ SyncRole::SyncRole(Oid role) {
         const char *pinned[][2] = {{"search_path", "pg_catalog, pg_temp"},
                                    {"row_security", "off"},
                                    {"plan_cache_mode", "auto"},
+                                   {"jit", "off"}, // the costs of key_planning.h are assumed: compiling would not pay
                                    {"quote_all_identifiers", "off"}};
         for (const auto &setting : pinned)
             set_config_option(setting[0], setting[1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
