@@ -4,8 +4,7 @@ namespace pg {
 
 namespace {
 
-constexpr int64_t epoch_days = 10957;                      // 1970-01-01 to 2000-01-01
-constexpr int64_t epoch_micros = epoch_days * 86400000000; // the same in microseconds
+constexpr int64_t epoch_days = 10957; // 1970-01-01 to 2000-01-01
 
 struct ElementType {
     Oid oid;
@@ -53,7 +52,7 @@ Datum make_datum(syncer::Type type, const syncer::Cell &cell, StringInfo buffer)
     case syncer::Type::Time:
         return TimeADTGetDatum(cell.number);
     case syncer::Type::Timestamptz:
-        return TimestampTzGetDatum(cell.number - epoch_micros);
+        return TimestampTzGetDatum(to_timestamptz({cell.number}));
     case syncer::Type::Jsonb:
         return by_input_function(jsonb_in, cell.text, buffer);
     case syncer::Type::Text:

@@ -23,10 +23,6 @@ ErrorData *make_error(int sqlstate, const std::string &message, const std::strin
     return error;
 }
 
-int sqlstate_code(const std::string &state) {
-    return MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
-}
-
 } // namespace
 
 ErrorData *detail::take_error(MemoryContext caller) {
@@ -63,6 +59,10 @@ ErrorData *detail::describe(const std::exception_ptr &caught) {
     } catch (...) {
         return make_error(ERRCODE_INTERNAL_ERROR, "unexpected C++ exception", "", "");
     }
+}
+
+int sqlstate_code(const std::string &state) {
+    return MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
 }
 
 void subtransaction(const std::function<void()> &body) {

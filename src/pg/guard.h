@@ -77,6 +77,9 @@ template <class F> auto entry(F &&f) -> decltype(f()) {
     pg_unreachable();
 }
 
+/// PostgreSQL's number for the five characters of a SQLSTATE.
+int sqlstate_code(const std::string &state);
+
 /// Runs `body` in a subtransaction: committed if it returns, rolled back if it throws (which goes on).
 void subtransaction(const std::function<void()> &body);
 

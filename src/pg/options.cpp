@@ -5,7 +5,6 @@
 
 #include <array>
 #include <fstream>
-#include <sstream>
 
 namespace pg {
 
@@ -171,13 +170,8 @@ bool is_on(const Options &options, const std::string &name) {
 
 void validate(const Options &options, Oid catalog) {
     for (const auto &[name, value] : options) {
-        const OptionRule &rule = find_rule(name, catalog);
-        if (rule.name == std::string_view("base_url")) {
-            // http:// is judged with allow_http, which may come after it.
-            check(rule, value, is_on(options, "allow_http"));
-        } else {
-            check(rule, value, false);
-        }
+        // A URL is judged with allow_http, which may come after it.
+        check(find_rule(name, catalog), value, is_on(options, "allow_http"));
     }
     if (catalog == ForeignServerRelationId && !find(options, "base_url"))
         raise(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED, "option \"base_url\" is required", "",

@@ -60,9 +60,7 @@ void Reporter::put(const std::string &endpoint, const syncer::RunResult &run, co
 }
 
 void Reporter::warn(const std::string &endpoint, const syncer::RunResult &run) {
-    const std::string &state = run.sqlstate;
-    const int code =
-        state.size() == 5 ? MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]) : ERRCODE_WARNING;
+    const int code = run.sqlstate.empty() ? ERRCODE_WARNING : sqlstate_code(run.sqlstate);
     const std::string what =
         endpoint.empty() ? "\"" + integration_id_ + "\"" : endpoint + " of \"" + integration_id_ + "\"";
     const std::string message = std::string(syncer::name(run.status)) + ": sync of " + what + ": " + run.error;

@@ -8,10 +8,6 @@ namespace pg::statements {
 
 namespace {
 
-std::string quoted(const std::string &identifier) {
-    return guard([&] { return quote_identifier(identifier.c_str()); });
-}
-
 std::string number(size_t n) {
     return std::to_string(n);
 }
@@ -114,6 +110,10 @@ std::string shrink(const syncer::Table &table, const std::string &parent_column)
         return gone + "DELETE FROM " + qualified(table) + " t USING gone g WHERE t.integration_id = $1 AND " + match;
     return gone + "UPDATE " + qualified(table) +
            " t SET remote_deleted_at = $3, synced_at = $3 FROM gone g WHERE t.integration_id = $1 AND " + match;
+}
+
+std::string quoted(const std::string &identifier) {
+    return guard([&] { return quote_identifier(identifier.c_str()); });
 }
 
 std::string qualified(const syncer::Table &table) {

@@ -18,6 +18,9 @@ std::string write(const syncer::Table &table, const syncer::RowSet &set);
 /// $2 when the page was requested, $3 now, $4 parents, then an array per key column of what the lists hold.
 std::string shrink(const syncer::Table &table, const std::string &parent_column);
 
+/// The identifier, quoted where it needs to be.
+std::string quoted(const std::string &identifier);
+
 /// The name of a data table, qualified and quoted.
 std::string qualified(const syncer::Table &table);
 

@@ -14,10 +14,7 @@ namespace pg {
 namespace {
 
 using statements::qualified;
-
-std::string quoted(const std::string &identifier) {
-    return guard([&] { return quote_identifier(identifier.c_str()); });
-}
+using statements::quoted;
 
 /// What the index of rejected_records surely holds (an entry has at most 2704 bytes); a longer id is in the record.
 constexpr size_t longest_parked_id = 1000;

@@ -11,10 +11,10 @@ namespace {
 /// Ids per confirming request: 24 characters each and a comma of three keep the URL below 3 kB.
 constexpr size_t ids_per_request = 100;
 
-std::optional<kombo::Timestamp> purge_limit(const States &states, const Task &task) {
-    const auto after = states.at(task.endpoint->path).subscription.purge_after_micros;
-    if (!after) return std::nullopt;
-    return kombo::current_timestamp() - std::chrono::microseconds(*after);
+/// Tombstones that are older are not kept; nullopt: all are.
+std::optional<kombo::Timestamp> purge_limit(const Subscription &subscription) {
+    if (!subscription.purge_after_micros) return std::nullopt;
+    return kombo::current_timestamp() - std::chrono::microseconds(*subscription.purge_after_micros);
 }
 
 } // namespace
@@ -22,7 +22,7 @@ std::optional<kombo::Timestamp> purge_limit(const States &states, const Task &ta
 Fetch::Fetch(const Catalogue &catalogue, const States &states, const Task &task, Store &store, Settings settings,
              RunResult &result)
     : catalogue_(catalogue), states_(states), task_(task), store_(store), settings_(settings), result_(result),
-      purge_before_(purge_limit(states, task)),
+      purge_before_(purge_limit(states.at(task.endpoint->path).subscription)),
       unfolder_(catalogue, *task.endpoint,
                 compile_shape(catalogue, *task.endpoint,
                               [&](size_t table) { return own_endpoint_subscribed(catalogue, states, table); }),
@@ -30,8 +30,7 @@ Fetch::Fetch(const Catalogue &catalogue, const States &states, const Task &task,
     for (const Endpoint &endpoint : catalogue.endpoints) {
         const auto state = states.find(endpoint.path);
         if (state == states.end() || !state->second.subscription.enabled) continue;
-        if (const auto after = state->second.subscription.purge_after_micros)
-            purge_nested_.emplace(endpoint.table, kombo::current_timestamp() - std::chrono::microseconds(*after));
+        if (const auto limit = purge_limit(state->second.subscription)) purge_nested_.emplace(endpoint.table, *limit);
     }
 }
 
