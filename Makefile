@@ -8,7 +8,7 @@ SOURCES = $(sort $(wildcard src/*.cpp src/*/*.cpp))
 OBJS = $(SOURCES:.cpp=.o)
 
 # The order matters: each part uses what the parts before it define.
-INSTALL_PARTS = catalogue hris integrations wrapper tables operate privileges status
+INSTALL_PARTS = catalogue hris integrations wrapper tables operate schedule worker privileges status
 # (INSTALL_SCRIPT would be the natural name, but it is a variable of PGXS: the install program.)
 FULL_SCRIPT = $(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(FULL_SCRIPT)

@@ -5,6 +5,9 @@ CREATE SERVER kombo_eu FOREIGN DATA WRAPPER kombo_sync OPTIONS (base_url 'https:
 
 -- Without shared_preload_libraries there is no worker, and that comes first.
 SELECT * FROM kombo.sync_status;
+SELECT * FROM kombo.sync_progress;
+-- Waking nobody is no error.
+SELECT kombo.wake(true);
 
 SELECT kombo.add_integration('personio:one', 'kombo_eu', 'HRIS');
 \x off
@@ -47,6 +50,29 @@ UPDATE kombo.subscriptions SET delta_interval = '4 hours 40 minutes' WHERE endpo
 SELECT state FROM kombo.sync_status WHERE endpoint = '/hris/absences';
 UPDATE kombo.subscriptions SET delta_interval = '4 hours' WHERE endpoint = '/hris/absences';
 SELECT state FROM kombo.sync_status WHERE endpoint = '/hris/absences';
+
+-- What is asked for, how far a full fetch has come, and what Kombo says of its own data.
+INSERT INTO kombo.sync_requests (integration_id, endpoint, kind, trigger, requested_at) VALUES
+    ('personio:one', '/hris/absences', 'delta', 'webhook', '2026-01-02 03:04:05+00'),
+    ('personio:one', '/hris/absences', 'full', 'sql', '2026-01-02 03:04:06.789+00'),
+    ('personio:one', NULL, 'integration', 'schedule', now());
+UPDATE kombo.sync_state SET full_started_at = '2026-01-02 03:04:05.678+00' WHERE endpoint = '/hris/employees';
+SET timezone = 'UTC';
+SELECT endpoint, state, reason, pending FROM kombo.sync_status
+WHERE endpoint IN ('/hris/absences', '/hris/employees') ORDER BY endpoint;
+UPDATE kombo.integrations SET data_expired_at = '2026-01-02 03:04:05.678+00';
+SELECT endpoint, state, reason FROM kombo.sync_status WHERE endpoint = '/hris/absence-types';
+UPDATE kombo.integrations SET data_expired_at = NULL;
+RESET timezone;
+INSERT INTO kombo.webhook_inbox (body, signature) VALUES ('{}', 'none');
+SELECT state, pending FROM kombo.sync_status WHERE integration_id IS NULL;
+DELETE FROM kombo.webhook_inbox;
+
+-- Without a worker nobody tries again by himself what kombo_sync has paused.
+UPDATE kombo.integrations SET paused_at = now(), paused_by = 'kombo_sync', pause_reason = 'the key was refused',
+    next_attempt_at = now();
+SELECT DISTINCT state, reason, next FROM kombo.sync_status WHERE integration_id IS NOT NULL;
+SELECT kombo.resume('personio:one');
 
 -- A pause and a restored copy come before all that; a server that is gone is said.
 SELECT kombo.pause('personio:one', 'moving house');

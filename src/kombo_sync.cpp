@@ -1,6 +1,7 @@
 #include "pg/headers.h"
 #include "pg/key_planning.h"
 #include "pg/settings.h"
+#include "pg/shared.h"
 
 // With -fvisibility=hidden PostgreSQL 15 would not find even the magic block.
 #pragma GCC visibility push(default)
@@ -11,6 +12,9 @@ void _PG_init(void);
 #pragma GCC visibility pop
 
 void _PG_init(void) {
-    pg::settings::define();
-    pg::install_key_planning();
+    pg::entry([] {
+        pg::settings::define();
+        pg::install_key_planning();
+        pg::shared::define();
+    });
 }

@@ -9,13 +9,14 @@ PG_MAJOR=15
 SYSTEM_PG=/usr/lib/postgresql/$PG_MAJOR
 JOBS=$(nproc)
 CREATECLUSTER_OVERRIDE=/etc/postgresql-common/createcluster.d/kombo_sync.conf
-SDK_PACKAGE=@kombo-api/sdk@1.1.3
+# Kombo's own client reads the sandbox, and examples/node needs pg.
+NODE_PACKAGES=(@kombo-api/sdk@1.1.3 pg@8.23.1)
 
 BUILD_PACKAGES=(g++ make cmake python3 curl ca-certificates "postgresql-$PG_MAJOR" "postgresql-client-$PG_MAJOR"
                 "postgresql-server-dev-$PG_MAJOR" libcurl4-openssl-dev libjansson-dev libsimdjson-dev libssl-dev
                 libcpp-httplib-dev)
 UNIT_PACKAGES=(libgtest-dev)
-E2E_PACKAGES=(python3-pytest python3-psycopg)
+E2E_PACKAGES=(python3-pytest python3-psycopg "postgresql-$PG_MAJOR-cron")
 LINT_PACKAGES=(clang-format clang-tidy shellcheck)
 
 T='' LOG='' SRC='' BUILD='' PGBIN='' OWNER='' CHILD='' SANDBOX_PID='' SANDBOX_URL='' MADE_OVERRIDE=''

@@ -1,4 +1,4 @@
--- Configuration and state: integrations, their subscriptions, watermarks, runs, parked records, inbox.
+-- Configuration and state: integrations, their subscriptions, watermarks, requests, runs, parked records, inbox.
 
 CREATE TABLE kombo.integrations (
     integration_id      text PRIMARY KEY,
@@ -9,6 +9,9 @@ CREATE TABLE kombo.integrations (
     paused_at           timestamptz,
     paused_by           text,
     pause_reason        text,
+    next_attempt_at     timestamptz,
+    data_expired_at     timestamptz,
+    checked_at          timestamptz,
     system_identifier   bigint,
     database_oid        oid,
     CONSTRAINT integrations_paused_at_with_paused_by CHECK ((paused_at IS NULL) = (paused_by IS NULL))
@@ -24,8 +27,14 @@ COMMENT ON COLUMN kombo.integrations.tool IS
     'the HR system behind the integration, such as personio; NULL where Kombo was not asked';
 COMMENT ON COLUMN kombo.integrations.added_at IS 'when it was added';
 COMMENT ON COLUMN kombo.integrations.paused_at IS 'since when it is paused; NULL: it is not';
-COMMENT ON COLUMN kombo.integrations.paused_by IS 'who paused it: operator (kombo.pause), which only kombo.resume ends';
+COMMENT ON COLUMN kombo.integrations.paused_by IS
+    'who paused it: operator (kombo.pause), which only kombo.resume ends; or kombo_sync, by itself, until an attempt '
+    'succeeds';
 COMMENT ON COLUMN kombo.integrations.pause_reason IS 'why it is paused';
+COMMENT ON COLUMN kombo.integrations.next_attempt_at IS 'when a pause by kombo_sync is put to the test again';
+COMMENT ON COLUMN kombo.integrations.data_expired_at IS
+    'since when Kombo calls its copy of the data out of date, as after a change of filters; NULL: it does not';
+COMMENT ON COLUMN kombo.integrations.checked_at IS 'when Kombo last told the state of the integration; NULL: never yet';
 COMMENT ON COLUMN kombo.integrations.system_identifier IS
     'system identifier of the cluster it was enabled in; in a restored copy it differs from the present one';
 COMMENT ON COLUMN kombo.integrations.database_oid IS
@@ -108,10 +117,17 @@ CREATE TABLE kombo.sync_state (
     last_success_at timestamptz,
     last_full_at    timestamptz,
     failures        integer NOT NULL DEFAULT 0,
+    attempts        integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz,
     last_error      text,
     held            text,
     accept_sweep    boolean NOT NULL DEFAULT false,
+    full_started_at timestamptz,
+    full_watermark  timestamptz,
+    full_query      text,
+    full_cursor     text,
+    full_cursor_at  timestamptz,
+    full_progress   jsonb,
     PRIMARY KEY (integration_id, endpoint)
 );
 COMMENT ON TABLE kombo.sync_state IS 'How far each endpoint of each integration has come';
@@ -125,11 +141,64 @@ COMMENT ON COLUMN kombo.sync_state.last_full_at IS 'when the last successful ful
 COMMENT ON COLUMN kombo.sync_state.held IS
     'the sweep that the fuse held back in the last full fetch, in words; NULL: none';
 COMMENT ON COLUMN kombo.sync_state.failures IS 'failed runs since the last success';
+COMMENT ON COLUMN kombo.sync_state.attempts IS
+    'runs since the last success, whatever kept them from one: the more, the longer until the next';
 COMMENT ON COLUMN kombo.sync_state.next_attempt_at IS
     'before this time no attempt is made by itself; NULL: no back-off';
 COMMENT ON COLUMN kombo.sync_state.last_error IS 'error of the last run that failed; NULL after a success';
 COMMENT ON COLUMN kombo.sync_state.accept_sweep IS
     'whether the next full may sweep more rows than the fuse allows, once; see kombo.accept_sweep';
+COMMENT ON COLUMN kombo.sync_state.full_started_at IS
+    'when the full fetch that is under way sent its first request; NULL: none is under way';
+COMMENT ON COLUMN kombo.sync_state.full_watermark IS
+    'what the watermark becomes when that full fetch is done; where there is none yet, deltas use it meanwhile';
+COMMENT ON COLUMN kombo.sync_state.full_query IS 'the filters of its requests: every page must repeat them';
+COMMENT ON COLUMN kombo.sync_state.full_cursor IS
+    'cursor of the page that it goes on with; empty: all pages are here and the sweep is left to do';
+COMMENT ON COLUMN kombo.sync_state.full_cursor_at IS 'when Kombo gave that cursor';
+COMMENT ON COLUMN kombo.sync_state.full_progress IS 'what it counted so far';
+
+CREATE TABLE kombo.sync_seen (
+    integration_id  text NOT NULL REFERENCES kombo.integrations ON DELETE CASCADE,
+    endpoint        text NOT NULL,
+    batch           integer NOT NULL,
+    hashes          bytea NOT NULL,
+    PRIMARY KEY (integration_id, endpoint, batch)
+) WITH (toast_tuple_target = 4080);
+COMMENT ON TABLE kombo.sync_seen IS
+    'Which records the full fetches that are under way have returned: their sweeps take the others';
+COMMENT ON COLUMN kombo.sync_seen.integration_id IS 'the integration';
+COMMENT ON COLUMN kombo.sync_seen.endpoint IS 'path of the endpoint';
+COMMENT ON COLUMN kombo.sync_seen.batch IS 'number of the batch that was written together';
+COMMENT ON COLUMN kombo.sync_seen.hashes IS 'hashes of the ids in that batch, 8 bytes each';
+
+-- No foreign key: an integration that is to be registered is not there yet.
+CREATE TABLE kombo.sync_requests (
+    id              bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    integration_id  text NOT NULL,
+    endpoint        text,
+    kind            text NOT NULL CHECK (kind IN ('delta', 'full', 'integration')),
+    trigger         text NOT NULL CHECK (trigger IN ('webhook', 'schedule', 'sql')),
+    requested_at    timestamptz NOT NULL DEFAULT now(),
+    server          text,
+    unknown_model   text,
+    CONSTRAINT sync_requests_fetch_names_an_endpoint CHECK ((endpoint IS NULL) = (kind = 'integration'))
+);
+COMMENT ON TABLE kombo.sync_requests IS
+    'What the background worker is asked to do: rows are appended, and a run that succeeds deletes those that it saw '
+    'when it began';
+COMMENT ON COLUMN kombo.sync_requests.id IS 'number of the request';
+COMMENT ON COLUMN kombo.sync_requests.integration_id IS 'the integration';
+COMMENT ON COLUMN kombo.sync_requests.endpoint IS 'path of the endpoint to fetch; NULL where kind is integration';
+COMMENT ON COLUMN kombo.sync_requests.kind IS
+    'delta, full, or integration: ask Kombo for the state of the integration';
+COMMENT ON COLUMN kombo.sync_requests.trigger IS
+    'what asked for it: webhook, schedule or sql (kombo.request_sync)';
+COMMENT ON COLUMN kombo.sync_requests.requested_at IS 'when it was asked for';
+COMMENT ON COLUMN kombo.sync_requests.server IS
+    'server to register the integration with, where it is not added yet (option auto_register)';
+COMMENT ON COLUMN kombo.sync_requests.unknown_model IS
+    'changed model that the catalogue does not know, on whose account every subscribed endpoint is asked for';
 
 CREATE TABLE kombo.sync_runs (
     id              bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
@@ -215,6 +284,8 @@ CREATE TABLE kombo.webhook_inbox (
     processed_at    timestamptz
 );
 CREATE INDEX webhook_inbox_new_idx ON kombo.webhook_inbox (id) WHERE status = 'new';
+CREATE INDEX webhook_inbox_done_idx ON kombo.webhook_inbox (webhook_id) WHERE status = 'done';
+CREATE INDEX webhook_inbox_judged_idx ON kombo.webhook_inbox (processed_at) WHERE status <> 'new';
 COMMENT ON TABLE kombo.webhook_inbox IS
     'Kombo''s webhooks as a front end received them: it inserts body and signature, nothing else';
 COMMENT ON COLUMN kombo.webhook_inbox.id IS 'number of the row';
@@ -226,12 +297,15 @@ COMMENT ON COLUMN kombo.webhook_inbox.status IS
 COMMENT ON COLUMN kombo.webhook_inbox.webhook_id IS 'Kombo''s id of the webhook';
 COMMENT ON COLUMN kombo.webhook_inbox.webhook_type IS 'Kombo''s type of the webhook, such as data-changed';
 COMMENT ON COLUMN kombo.webhook_inbox.integration_id IS 'the integration it is about';
-COMMENT ON COLUMN kombo.webhook_inbox.error IS 'why it was rejected';
+COMMENT ON COLUMN kombo.webhook_inbox.error IS 'why it was rejected or ignored';
 COMMENT ON COLUMN kombo.webhook_inbox.processed_at IS 'when it was judged';
 
 SELECT pg_catalog.pg_extension_config_dump('kombo.integrations', '');
 SELECT pg_catalog.pg_extension_config_dump('kombo.subscriptions', '');
 SELECT pg_catalog.pg_extension_config_dump('kombo.sync_state', '');
+SELECT pg_catalog.pg_extension_config_dump('kombo.sync_seen', '');
+SELECT pg_catalog.pg_extension_config_dump('kombo.sync_requests', '');
+SELECT pg_catalog.pg_extension_config_dump('kombo.sync_requests_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('kombo.sync_runs', '');
 SELECT pg_catalog.pg_extension_config_dump('kombo.sync_runs_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('kombo.rejected_records', '');

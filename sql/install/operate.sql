@@ -40,6 +40,7 @@ DECLARE
     its_category text := add_integration.category;
     its_tool text;
     info jsonb;
+    asked_at timestamptz;
     servers text := (SELECT string_agg(quote_ident(s.srvname), ', ' ORDER BY s.srvname) FROM pg_foreign_server s
                      JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE w.fdwname = 'kombo_sync');
     categories text := (SELECT string_agg(DISTINCT e.category, ', ') FROM kombo.endpoints e);
@@ -67,6 +68,7 @@ BEGIN
     END IF;
     IF its_category IS NULL THEN
         info := kombo.integration_info(its_server, new_id);
+        asked_at := now();
         its_category := info ->> 'category';
         its_tool := coalesce(info #>> '{tool,id}', info ->> 'tool');
     END IF;
@@ -76,16 +78,17 @@ BEGIN
     END IF;
 
     PERFORM kombo.provide_tables(its_category);
-    INSERT INTO kombo.integrations (integration_id, server, category, tool, system_identifier, database_oid)
-    SELECT new_id, its_server, its_category, its_tool, t.system_identifier, t.database_oid FROM kombo.this_database() t;
+    INSERT INTO kombo.integrations (integration_id, server, category, tool, checked_at, system_identifier, database_oid)
+    SELECT new_id, its_server, its_category, its_tool, asked_at, t.system_identifier, t.database_oid
+    FROM kombo.this_database() t;
 END
 $$;
 REVOKE ALL ON FUNCTION kombo.add_integration(text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.add_integration(text, text, text) IS
     'Begins to copy an integration. integration_id: Kombo''s id; server: a server of wrapper kombo_sync, USAGE on '
     'which is needed; category: NULL means that Kombo is asked. Makes the tables of the category where they are '
-    'missing. Raises on a bad or repeated id, an unknown server or category, and, where Kombo is asked, on every '
-    'network or API error.';
+    'missing. A background worker fetches it at once. Raises on a bad or repeated id, an unknown server or category, '
+    'and, where Kombo is asked, on every network or API error.';
 
 CREATE FUNCTION kombo.provide_tables(category text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -137,7 +140,7 @@ COMMENT ON FUNCTION kombo.check_integration(text) IS
     'Raises on an integration that is NULL or unknown, naming those that exist.';
 
 CREATE FUNCTION kombo.remove_integration(integration_id text, purge boolean DEFAULT false) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '10s'
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -150,10 +153,13 @@ BEGIN
     IF purge IS NULL THEN
         RAISE EXCEPTION 'purge must not be null' USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Use true to delete the rows of the integration, too, and false to keep them.';
-    ELSIF NOT pg_try_advisory_xact_lock(hashtextextended('kombo_sync:' || old_id, 0)) THEN
+    END IF;
+    BEGIN -- The background worker gives the lock up when somebody waits for it.
+        PERFORM pg_advisory_xact_lock(hashtextextended('kombo_sync:' || old_id, 0));
+    EXCEPTION WHEN lock_not_available THEN
         RAISE EXCEPTION 'integration "%" is being synced by another session', old_id USING ERRCODE = 'object_in_use',
             HINT = 'Call it again when that session is done, or cancel that session first.';
-    END IF;
+    END;
     IF purge THEN
         FOR tab IN SELECT d.relation, d.owner FROM kombo.data_tables d ORDER BY d.table_name LOOP
             IF NOT pg_has_role(tab.owner, 'USAGE') THEN
@@ -168,14 +174,15 @@ BEGIN
         DELETE FROM kombo.sync_runs r WHERE r.integration_id = old_id;
         RAISE NOTICE 'rows deleted: %', total;
     END IF;
+    DELETE FROM kombo.sync_requests r WHERE r.integration_id = old_id;
     DELETE FROM kombo.integrations i WHERE i.integration_id = old_id;
 END
 $$;
 REVOKE ALL ON FUNCTION kombo.remove_integration(text, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.remove_integration(text, boolean) IS
-    'Ends an integration: its subscriptions, state and parked records go; its rows stay unless purge is true, when its '
-    'run history goes, too. Raises on an unknown integration, while another session syncs it, and where the user may '
-    'not delete the rows.';
+    'Ends an integration: its subscriptions, state, requests and parked records go; its rows stay unless purge is true, '
+    'when its run history goes, too. Raises on an unknown integration, where another session goes on syncing it for 10 '
+    'seconds, and where the user may not delete the rows.';
 
 CREATE FUNCTION kombo.pause(integration_id text, reason text DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -183,7 +190,8 @@ AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM kombo.check_integration(pause.integration_id);
-    UPDATE kombo.integrations i SET paused_at = now(), paused_by = 'operator', pause_reason = reason
+    UPDATE kombo.integrations i
+    SET paused_at = now(), paused_by = 'operator', pause_reason = reason, next_attempt_at = NULL
     WHERE i.integration_id = pause.integration_id;
 END
 $$;
@@ -200,18 +208,18 @@ BEGIN
     IF resume.integration_id IS NOT NULL THEN
         PERFORM kombo.check_integration(resume.integration_id);
     END IF;
-    UPDATE kombo.integrations i SET paused_at = NULL, paused_by = NULL, pause_reason = NULL,
+    UPDATE kombo.integrations i SET paused_at = NULL, paused_by = NULL, pause_reason = NULL, next_attempt_at = NULL,
            system_identifier = t.system_identifier, database_oid = t.database_oid
     FROM kombo.this_database() t WHERE i.integration_id = coalesce(resume.integration_id, i.integration_id);
-    UPDATE kombo.sync_state s SET failures = 0, next_attempt_at = NULL
+    UPDATE kombo.sync_state s SET failures = 0, attempts = 0, next_attempt_at = NULL
     WHERE s.integration_id = coalesce(resume.integration_id, s.integration_id)
-      AND (s.failures > 0 OR s.next_attempt_at IS NOT NULL);
+      AND (s.failures > 0 OR s.attempts > 0 OR s.next_attempt_at IS NOT NULL);
 END
 $$;
 REVOKE ALL ON FUNCTION kombo.resume(text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.resume(text) IS
-    'Ends a pause, every back-off, and the state restored, after which this database fetches the integration. NULL: '
-    'all integrations. Raises on an unknown one.';
+    'Ends every pause, every back-off, and the state restored, after which this database fetches the integration. '
+    'NULL: all integrations. Raises on an unknown one.';
 
 CREATE FUNCTION kombo.accept_sweep(integration_id text, endpoint text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

@@ -35,23 +35,27 @@ AS $$
 BEGIN
     PERFORM kombo.check_role(role);
     -- An owner of the tables who adds a column cannot grant himself what he has already.
-    IF has_schema_privilege(role, 'kombo', 'USAGE') AND has_table_privilege(role, 'kombo.webhook_inbox', 'DELETE')
-       AND has_function_privilege(role, 'kombo.interface_number()', 'EXECUTE') THEN
+    IF has_schema_privilege(role, 'kombo', 'USAGE') AND has_table_privilege(role, 'kombo.sync_seen', 'DELETE')
+       AND has_function_privilege(role, 'kombo.request_due()', 'EXECUTE') THEN
         RETURN;
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA kombo TO %s', role);
     EXECUTE format('GRANT SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
                    'kombo.excluded_fields, kombo.data_tables, kombo.integrations, kombo.subscriptions TO %s', role);
-    EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON kombo.sync_state, kombo.sync_runs, kombo.rejected_records '
-                   'TO %s', role);
+    EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON kombo.sync_state, kombo.sync_seen, kombo.sync_runs, '
+                   'kombo.rejected_records TO %s', role);
+    EXECUTE format('GRANT UPDATE (tool, paused_at, paused_by, pause_reason, next_attempt_at, data_expired_at, '
+                   'checked_at) ON kombo.integrations TO %s', role);
+    EXECUTE format('GRANT SELECT, INSERT, DELETE ON kombo.sync_requests TO %s', role);
     EXECUTE format('GRANT SELECT, UPDATE, DELETE ON kombo.webhook_inbox TO %s', role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.sync_role(), kombo.this_database(), kombo.interface_number() TO %s',
-                   role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.sync_role(), kombo.this_database(), kombo.interface_number(), '
+                   'kombo.request_due(), kombo.wake(boolean) TO %s', role);
 END
 $$;
 REVOKE ALL ON FUNCTION kombo.grant_sync_role(regrole) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.grant_sync_role(regrole) IS
-    'Gives the owner of the data tables what syncing needs of catalogue, state and inbox; create_tables calls it.';
+    'Gives the owner of the data tables what syncing needs of catalogue, state, requests and inbox; create_tables calls '
+    'it.';
 
 CREATE FUNCTION kombo.grant_reader(role regrole) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -63,9 +67,10 @@ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA kombo TO %s', role);
     EXECUTE format('GRANT SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
                    'kombo.excluded_fields, kombo.data_tables, kombo.integrations, kombo.subscriptions, '
-                   'kombo.sync_state, kombo.sync_runs, kombo.rejected_records, kombo.sync_status TO %s', role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.sync_role(), kombo.this_database() TO %s',
-                   role);
+                   'kombo.sync_state, kombo.sync_requests, kombo.sync_runs, kombo.rejected_records, '
+                   'kombo.sync_status, kombo.sync_progress TO %s', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.sync_role(), kombo.this_database(), kombo.worker_state(), '
+                   'kombo.progress() TO %s', role);
     FOR relation IN SELECT d.relation FROM kombo.data_tables d LOOP
         EXECUTE format('GRANT SELECT ON %s TO %s', relation, role);
     END LOOP;
@@ -98,23 +103,25 @@ BEGIN
     PERFORM kombo.check_role(role);
     EXECUTE format('GRANT USAGE ON SCHEMA kombo TO %s', role);
     EXECUTE format('GRANT SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
-                   'kombo.excluded_fields, kombo.data_tables, kombo.sync_runs, kombo.sync_status TO %s', role);
+                   'kombo.excluded_fields, kombo.data_tables, kombo.sync_runs, kombo.sync_status, kombo.sync_progress '
+                   'TO %s', role);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON kombo.integrations, kombo.subscriptions TO %s', role);
     EXECUTE format('GRANT SELECT, UPDATE ON kombo.sync_state TO %s', role);
+    EXECUTE format('GRANT SELECT, DELETE ON kombo.sync_requests TO %s', role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION '
                    'kombo.kombo_sync_delta(text, text[]), kombo.kombo_sync_full(text, text[]), '
-                   'kombo.check_connection(text), kombo.integration_info(text, text), '
+                   'kombo.request_sync(text, text, text[]), kombo.check_connection(text), kombo.integration_info(text, text), '
                    'kombo.add_integration(text, text, text), kombo.remove_integration(text, boolean), '
                    'kombo.pause(text, text), kombo.resume(text), kombo.accept_sweep(text, text), '
                    -- and what these and the view call
                    'kombo.check_integration(text), kombo.provide_tables(text), kombo.warn_of_superuser(regrole), '
-                   'kombo.execute_as_sync_role(text), kombo.sync_role(), kombo.this_database(), kombo.interface_number() TO %s',
-                   role);
+                   'kombo.execute_as_sync_role(text), kombo.sync_role(), kombo.this_database(), '
+                   'kombo.interface_number(), kombo.worker_state(), kombo.progress(), kombo.wake(boolean) TO %s', role);
     RAISE NOTICE 'role % needs USAGE on the servers whose integrations it is to run', role USING
         HINT = format('The owner of a server gives it: GRANT USAGE ON FOREIGN SERVER ... TO %s.', role);
 END
 $$;
 REVOKE ALL ON FUNCTION kombo.grant_operator(regrole) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.grant_operator(regrole) IS
-    'Lets a role run syncs, add, pause, resume and remove integrations, change subscriptions and see the status, but '
+    'Lets a role run and request syncs, add, pause, resume and remove integrations, change subscriptions and see the status, but '
     'no data. USAGE on the servers is their owner''s to give.';

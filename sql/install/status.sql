@@ -1,12 +1,19 @@
 -- The view to look at first.
 
 CREATE VIEW kombo.sync_status AS
-    SELECT NULL::text AS integration_id, NULL::text AS endpoint, 'no worker' AS state, NULL::timestamptz AS since,
-           'no background worker runs: this version has none' AS reason,
-           'nothing syncs by itself: call kombo.kombo_sync_delta and kombo.kombo_sync_full, or have pg_cron call them'
-               AS next,
+    WITH worker AS MATERIALIZED (SELECT * FROM kombo.worker_state()),
+    -- A full fetch that gives way to a delta has a line of its own: the delta's is the one that moves.
+    progress AS MATERIALIZED (
+        SELECT DISTINCT ON (p.integration_id, p.endpoint) p.*
+        FROM kombo.sync_progress p ORDER BY p.integration_id, p.endpoint, p.phase = 'yielding', p.started_at),
+    requested AS MATERIALIZED (
+        SELECT r.integration_id, r.endpoint, count(*) AS pending, min(r.requested_at) AS since
+        FROM kombo.sync_requests r WHERE r.endpoint IS NOT NULL GROUP BY r.integration_id, r.endpoint)
+    SELECT NULL::text AS integration_id, NULL::text AS endpoint, w.state, w.since, w.reason, w.next,
            NULL::timestamptz AS watermark, NULL::timestamptz AS last_success_at, NULL::timestamptz AS last_full_at,
-           NULL::integer AS failures, NULL::bigint AS rejected
+           NULL::integer AS failures, NULL::bigint AS rejected,
+           (SELECT count(*) FROM kombo.webhook_inbox n WHERE n.status = 'new') AS pending
+    FROM worker w
     UNION ALL
     SELECT it.integration_id, it.endpoint, it.state,
            CASE it.state WHEN 'restored' THEN NULL
@@ -20,36 +27,57 @@ CREATE VIEW kombo.sync_status AS
                                           AND r.status = it.state
                                           AND r.started_at > coalesce(it.last_success_at, '-infinity')),
                                        it.last_success_at) END,
-           CASE it.state WHEN 'restored' THEN 'this database is a copy: the integration was enabled in another one'
-                         WHEN 'paused' THEN concat_ws(': ', 'paused by ' || it.paused_by, it.pause_reason)
-                         WHEN 'failed' THEN CASE WHEN it.server_exists THEN it.last_error
-                              ELSE format('server "%s" does not exist', it.server) END
-                         WHEN 'waiting' THEN coalesce(it.last_error, 'Kombo has not finished its own first sync of the '
-                                                                     'integration')
-                         WHEN 'unavailable' THEN coalesce(it.last_error, 'the tool or its settings lack this model')
-                         WHEN 'held' THEN it.held
-                         WHEN 'never synced' THEN 'no fetch has succeeded yet'
-                         WHEN 'behind' THEN format('the last success is older than %s', it.expected) END,
-           CASE it.state WHEN 'restored'
-                              THEN format('to let this copy call Kombo: SELECT kombo.resume(%L)', it.integration_id)
-                         WHEN 'paused' THEN format('SELECT kombo.resume(%L)', it.integration_id)
-                         WHEN 'failed' THEN CASE WHEN it.server_exists
-                              THEN format('once the cause is gone: SELECT * FROM kombo.kombo_sync_delta(%L, ARRAY[%L])',
-                                          it.integration_id, it.endpoint)
-                              ELSE format('make the server again, or SELECT kombo.remove_integration(%L)',
-                                          it.integration_id) END
-                         WHEN 'waiting' THEN format('later: SELECT * FROM kombo.kombo_sync_delta(%L)',
-                                               it.integration_id)
-                         WHEN 'unavailable' THEN 'enable the model at Kombo, or set enabled to false in '
-                                                 'kombo.subscriptions'
-                         WHEN 'held' THEN format('if so many rows are really gone: SELECT kombo.accept_sweep(%L, %L), '
-                                                 'then SELECT * FROM kombo.kombo_sync_full(%L, ARRAY[%L])',
-                                                 it.integration_id, it.endpoint, it.integration_id, it.endpoint)
-                         WHEN 'never synced' THEN format('SELECT * FROM kombo.kombo_sync_full(%L)', it.integration_id)
-                         WHEN 'behind' THEN format('SELECT * FROM kombo.kombo_sync_delta(%L)', it.integration_id) END,
+           nullif(concat_ws('; ',
+               CASE it.state WHEN 'restored' THEN 'this database is a copy: the integration was enabled in another one'
+                             WHEN 'paused' THEN concat_ws(': ', 'paused by ' || it.paused_by, it.pause_reason)
+                             WHEN 'failed' THEN CASE WHEN it.server_exists THEN it.last_error
+                                  ELSE format('server "%s" does not exist', it.server) END
+                             WHEN 'waiting' THEN coalesce(it.last_error, 'Kombo has not finished its own first sync of '
+                                                                         'the integration')
+                             WHEN 'unavailable' THEN coalesce(it.last_error, 'the tool or its settings lack this model')
+                             WHEN 'held' THEN it.held
+                             WHEN 'never synced' THEN 'no fetch has succeeded yet'
+                             WHEN 'behind' THEN format('the last success is older than %s', it.expected) END,
+               CASE WHEN it.state NOT IN ('restored', 'paused') THEN
+                    'Kombo calls its own copy out of date since ' || date_trunc('second', it.data_expired_at) END,
+               CASE WHEN it.blocked_by IS NOT NULL THEN format('waits for a lock that pid %s holds', it.blocked_by)
+                    WHEN it.state IN ('restored', 'paused', 'fresh') THEN NULL
+                    WHEN it.phase IS NOT NULL
+                         THEN format('a %s fetch is under way: page %s, %s records', it.kind, it.pages, it.records)
+                    WHEN it.full_started_at IS NOT NULL
+                         THEN format('a full fetch began at %s', date_trunc('second', it.full_started_at))
+                    WHEN it.pending > 0
+                         THEN format('asked for at %s', date_trunc('second', it.requested_since)) END), ''),
+           CASE WHEN it.state = 'restored'
+                     THEN format('to let this copy call Kombo: SELECT kombo.resume(%L)', it.integration_id)
+                WHEN it.state = 'paused' AND it.paused_by = 'operator' OR it.state = 'paused' AND NOT it.served
+                     THEN format('SELECT kombo.resume(%L)', it.integration_id)
+                WHEN it.state = 'paused'
+                     THEN format('%s; at once: SELECT kombo.resume(%L)', it.again, it.integration_id)
+                WHEN it.state = 'failed' AND NOT it.server_exists
+                     THEN format('make the server again, or SELECT kombo.remove_integration(%L)', it.integration_id)
+                WHEN it.blocked_by IS NOT NULL
+                     THEN format('it goes on once pid %s ends its transaction; to end it: SELECT '
+                                 'pg_terminate_backend(%s)', it.blocked_by, it.blocked_by)
+                WHEN it.state = 'held'
+                     THEN format('if so many rows are really gone: SELECT kombo.accept_sweep(%L, %L), then %s',
+                                 it.integration_id, it.endpoint, it.call_full)
+                WHEN it.state = 'unavailable'
+                     THEN concat_ws('; ', 'enable the model at Kombo, or set enabled to false in kombo.subscriptions',
+                                    it.again)
+                WHEN it.state IN ('failed', 'waiting') AND it.served
+                     THEN format('%s; at once: SELECT kombo.resume(%L)', it.again, it.integration_id)
+                WHEN it.state = 'failed' THEN format('once the cause is gone: %s', it.call_delta)
+                WHEN it.state = 'waiting' THEN format('later: %s', it.call_delta)
+                WHEN it.state IN ('never synced', 'behind') AND it.phase IS NOT NULL THEN 'nothing to do: it is at work'
+                WHEN it.state IN ('never synced', 'behind') AND it.served AND (it.pending > 0 OR it.scheduled)
+                     THEN 'nothing to do: the worker fetches it'
+                WHEN it.state = 'never synced' THEN it.call_full
+                WHEN it.state = 'behind' THEN it.call_delta END,
            it.watermark, it.last_success_at, it.last_full_at, it.failures,
            (SELECT count(*) FROM kombo.rejected_records j
-            WHERE j.integration_id = it.integration_id AND j.endpoint = it.endpoint)
+            WHERE j.integration_id = it.integration_id AND j.endpoint = it.endpoint),
+           it.pending
     FROM (
         SELECT s.*,
                CASE WHEN s.system_identifier IS DISTINCT FROM here.system_identifier
@@ -60,21 +88,47 @@ CREATE VIEW kombo.sync_status AS
                     WHEN s.held IS NOT NULL THEN 'held'
                     WHEN s.fresh_at IS NULL THEN 'never synced'
                     WHEN s.fresh_at + s.allowed < now() THEN 'behind'
-                    ELSE 'fresh' END AS state
+                    ELSE 'fresh' END AS state,
+               -- Of several things to wait for the last: an integration that is paused holds back all its endpoints.
+               CASE WHEN s.served THEN coalesce('tried again at ' || date_trunc('second', greatest(
+                    s.next_attempt_at, CASE WHEN s.paused_at IS NOT NULL THEN s.integration_next_attempt_at END)),
+                    'tried again soon') END AS again
         FROM (
-            SELECT i.*, e.path AS endpoint, st.watermark, st.last_status, st.last_success_at, st.last_full_at,
-                   st.last_error, st.held, coalesce(st.failures, 0) AS failures,
+            SELECT i.integration_id, i.server, i.added_at, i.paused_at, i.paused_by, i.pause_reason,
+                   i.system_identifier, i.database_oid, i.data_expired_at,
+                   i.next_attempt_at AS integration_next_attempt_at,
+                   e.path AS endpoint, st.watermark, st.last_status, st.last_success_at, st.last_full_at,
+                   st.last_error, st.held, coalesce(st.failures, 0) AS failures, st.next_attempt_at, st.full_started_at,
+                   p.kind, p.phase, p.pages, p.rows AS records, p.blocked_by,
+                   coalesce(r.pending, 0) AS pending, r.since AS requested_since,
+                   w.state = 'running' AS served,
                    -- An endpoint that another implies has its watermark moved without a run of its own.
                    greatest(st.last_success_at, st.watermark) AS fresh_at,
                    wanted.expected, wanted.expected * 1.1 AS allowed,
+                   st.watermark IS NULL OR wanted.delta_interval IS NOT NULL AS scheduled,
+                   CASE WHEN w.state = 'running'
+                        THEN format('SELECT kombo.request_sync(%L)', i.integration_id)
+                        WHEN st.last_status = 'failed'
+                        THEN format('SELECT * FROM kombo.kombo_sync_delta(%L, ARRAY[%L])', i.integration_id, e.path)
+                        ELSE format('SELECT * FROM kombo.kombo_sync_delta(%L)', i.integration_id) END AS call_delta,
+                   CASE WHEN w.state = 'running'
+                        THEN format('SELECT kombo.request_sync(%L, ''full'', ARRAY[%L])', i.integration_id, e.path)
+                        WHEN st.held IS NOT NULL
+                        THEN format('SELECT * FROM kombo.kombo_sync_full(%L, ARRAY[%L])', i.integration_id, e.path)
+                        ELSE format('SELECT * FROM kombo.kombo_sync_full(%L)', i.integration_id) END AS call_full,
                    EXISTS (SELECT FROM pg_catalog.pg_foreign_server f WHERE f.srvname = i.server) AS server_exists
             FROM kombo.integrations i
             JOIN kombo.endpoints e ON e.category = i.category
+            CROSS JOIN worker w
             LEFT JOIN kombo.subscriptions o ON o.integration_id = i.integration_id AND o.endpoint = e.path
             LEFT JOIN kombo.sync_state st ON st.integration_id = i.integration_id AND st.endpoint = e.path
+            LEFT JOIN progress p ON p.integration_id = i.integration_id AND p.endpoint = e.path
+            LEFT JOIN requested r ON r.integration_id = i.integration_id AND r.endpoint = e.path
             CROSS JOIN LATERAL (
                 SELECT CASE WHEN o.endpoint IS NULL THEN coalesce(e.delta_interval, e.full_interval, '1 day')
-                            ELSE coalesce(o.delta_interval, o.full_interval, '1 day') END AS expected) wanted
+                            ELSE coalesce(o.delta_interval, o.full_interval, '1 day') END AS expected,
+                       CASE WHEN o.endpoint IS NULL THEN e.delta_interval ELSE o.delta_interval END AS delta_interval)
+                wanted
             WHERE coalesce(o.enabled, e.enabled)
         ) s CROSS JOIN kombo.this_database() here
     ) it
@@ -86,13 +140,15 @@ COMMENT ON COLUMN kombo.sync_status.integration_id IS 'the integration; NULL: th
 COMMENT ON COLUMN kombo.sync_status.endpoint IS 'path of the endpoint';
 COMMENT ON COLUMN kombo.sync_status.state IS
     'fresh, behind (older than the endpoint''s interval and a tenth), never synced, failed, held, waiting, '
-    'unavailable, paused or restored';
+    'unavailable, paused or restored; of the background worker: running, not working or no worker';
 COMMENT ON COLUMN kombo.sync_status.since IS 'since when it has been so, where that is known';
-COMMENT ON COLUMN kombo.sync_status.reason IS 'why it is so';
-COMMENT ON COLUMN kombo.sync_status.next IS 'what to do';
+COMMENT ON COLUMN kombo.sync_status.reason IS 'why it is so, and how far a fetch that is under way has come';
+COMMENT ON COLUMN kombo.sync_status.next IS 'what happens next, or what to do';
 COMMENT ON COLUMN kombo.sync_status.watermark IS 'start of the last successful fetch: everything older is here';
 COMMENT ON COLUMN kombo.sync_status.last_success_at IS 'when the last successful fetch finished';
 COMMENT ON COLUMN kombo.sync_status.last_full_at IS 'when the last successful full fetch finished';
 COMMENT ON COLUMN kombo.sync_status.failures IS 'failed runs since the last success';
 COMMENT ON COLUMN kombo.sync_status.rejected IS
     'records that the database refused and that are parked in kombo.rejected_records';
+COMMENT ON COLUMN kombo.sync_status.pending IS
+    'requests in kombo.sync_requests that wait for the worker; in its own row the webhooks that do';

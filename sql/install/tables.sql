@@ -44,6 +44,7 @@ DECLARE
     present_owner regrole;
     made integer := 0;
     changed text[] := '{}';
+    touched text[];
     its_name text;
     col record;
     reader regrole;
@@ -118,11 +119,16 @@ BEGIN
     IF changed <> '{}' THEN
         PERFORM kombo.lock_integrations();
     END IF;
-    UPDATE kombo.sync_state s SET watermark = NULL
-    WHERE s.watermark IS NOT NULL AND s.endpoint IN (
+    -- So is every page that a full fetch under way has written.
+    touched := ARRAY(
         SELECT e.path FROM kombo.endpoints e WHERE e.table_name = ANY (changed)
         UNION SELECT n.endpoint FROM kombo.nested_records n
         WHERE n.table_name = ANY (changed) AND n.relation <> 'copy');
+    UPDATE kombo.sync_state s SET watermark = NULL, full_started_at = NULL, full_watermark = NULL, full_query = NULL,
+           full_cursor = NULL, full_cursor_at = NULL, full_progress = NULL
+    WHERE s.endpoint = ANY (touched) AND (s.watermark IS NOT NULL OR s.full_started_at IS NOT NULL);
+    DELETE FROM kombo.sync_seen s WHERE s.endpoint = ANY (touched);
+    PERFORM kombo.wake(true);
     RETURN made;
 END
 $$;

@@ -1,10 +1,10 @@
--- What the library provides: the foreign data wrapper that holds address and key, the two sync functions,
+-- What the library provides: the foreign data wrapper that holds address and key, the sync functions,
 -- the calls that ask Kombo something, and the check of what Kombo sends by itself.
 
 CREATE FUNCTION kombo.interface_number() RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
-    AS 'SELECT 1';
+    AS 'SELECT 2';
 REVOKE ALL ON FUNCTION kombo.interface_number() FROM PUBLIC;
 COMMENT ON FUNCTION kombo.interface_number() IS
     'Number of the interface between these SQL objects and the library; the library raises where it expects another.';
@@ -43,6 +43,17 @@ REVOKE ALL ON FUNCTION kombo.kombo_sync_full(text, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.kombo_sync_full(text, text[]) IS
     'Fetches everything, repairs what differs, and marks or removes what Kombo no longer has. Parameters, rows and '
     'errors as kombo.kombo_sync_delta.';
+
+CREATE FUNCTION kombo.request_sync(integration_id text DEFAULT NULL, kind text DEFAULT 'delta',
+                                   what text[] DEFAULT NULL) RETURNS integer
+    AS 'MODULE_PATHNAME', 'request_sync' LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo.request_sync(text, text, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.request_sync(text, text, text[]) IS
+    'Has the background worker sync as soon as the transaction commits, and returns how many endpoints it asked for. '
+    'integration_id: NULL means all; kind: delta or full; what: changed models or endpoint paths, NULL means everything '
+    'subscribed. Raises as the functions that sync at once, and on another kind; warns where no worker serves this '
+    'database.';
 
 CREATE FUNCTION kombo.execute_as_sync_role(statement text) RETURNS bigint
     AS 'MODULE_PATHNAME', 'execute_as_sync_role' LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE

@@ -43,9 +43,11 @@ void mask_key(ApiError &error, const Request &request) {
 
 } // namespace
 
-Call::Call(Transfers &transfers, Request request, HttpOptions options, RetryPolicy policy, Check check)
+Call::Call(Transfers &transfers, Request request, HttpOptions options, RetryPolicy policy, Check check,
+           Listener listener)
     : transfers_(&transfers), request_(std::move(request)), options_(std::move(options)), policy_(policy),
-      check_(std::move(check)), wake_at_(Clock::time_point::min()), random_(std::random_device()()) {}
+      check_(std::move(check)), listener_(std::move(listener)), wake_at_(Clock::time_point::min()),
+      random_(std::random_device()()) {}
 
 Call::~Call() {
     if (transfer_) {
@@ -55,20 +57,32 @@ Call::~Call() {
 
 Call::Call(Call &&other) noexcept
     : transfers_(other.transfers_), request_(std::move(other.request_)), options_(std::move(other.options_)),
-      policy_(other.policy_), check_(std::move(other.check_)), transfer_(std::exchange(other.transfer_, std::nullopt)),
-      wake_at_(std::exchange(other.wake_at_, std::nullopt)), result_(std::exchange(other.result_, std::nullopt)),
-      last_error_(std::move(other.last_error_)), retries_(other.retries_), random_(other.random_) {}
+      policy_(other.policy_), check_(std::move(other.check_)), listener_(std::move(other.listener_)),
+      transfer_(std::exchange(other.transfer_, std::nullopt)), wake_at_(std::exchange(other.wake_at_, std::nullopt)),
+      result_(std::exchange(other.result_, std::nullopt)), last_error_(std::move(other.last_error_)),
+      retries_(other.retries_), random_(other.random_) {}
 
 void Call::advance(Clock::time_point now) {
     if (transfer_) {
-        if (std::optional<Finished> finished = transfers_->take(*transfer_)) {
-            transfer_.reset();
-            finish(std::move(*finished), now);
-        }
-    } else if (wake_at_ && now >= *wake_at_) {
-        wake_at_.reset();
-        transfer_ = transfers_->start(request_, options_);
+        notice(now);
+    } else if (due(now)) {
+        send();
     }
+}
+
+void Call::notice(Clock::time_point now) {
+    if (!transfer_) {
+        return;
+    }
+    if (std::optional<Finished> finished = transfers_->take(*transfer_)) {
+        transfer_.reset();
+        finish(std::move(*finished), now);
+    }
+}
+
+void Call::send() {
+    wake_at_.reset();
+    transfer_ = transfers_->start(request_, options_);
 }
 
 std::optional<Call::Clock::time_point> Call::wake_at() const {
@@ -93,6 +107,9 @@ void Call::finish(Finished finished, Clock::time_point now) {
         return;
     }
     auto &response = std::get<Response>(finished);
+    if (listener_) {
+        listener_(response);
+    }
     if (std::optional<ApiError> error = judge(response)) {
         fail(std::move(*error), now);
         return;

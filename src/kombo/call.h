@@ -19,7 +19,8 @@ struct RetryPolicy {
 };
 
 /// One logical GET with its retries: a state machine that never waits. The caller drives the transfers, and calls
-/// advance() after each of their events and when wake_at() has come.
+/// advance() after each of their events and when wake_at() has come; or notice() and, where it is due(), send(), if it
+/// decides itself when a request may go out.
 class Call {
 public:
     using Clock = std::chrono::steady_clock;
@@ -27,8 +28,12 @@ public:
     /// Looks at a 2xx answer (and may take its body); throwing MalformedBody makes the call try again.
     using Check = std::function<void(Response &)>;
 
-    /// `transfers` must outlive the call. Nothing happens before advance().
-    Call(Transfers &transfers, Request request, HttpOptions options, RetryPolicy policy, Check check = {});
+    /// Is told of every answer that came, of whatever status.
+    using Listener = std::function<void(const Response &)>;
+
+    /// `transfers` must outlive the call. Nothing happens before advance() or send().
+    Call(Transfers &transfers, Request request, HttpOptions options, RetryPolicy policy, Check check = {},
+         Listener listener = {});
     ~Call();
     Call(const Call &) = delete;
     Call &operator=(const Call &) = delete;
@@ -38,6 +43,18 @@ public:
     /// Starts the request, notices its end, schedules and starts the retry. What `check` throws, other than
     /// MalformedBody, goes through.
     void advance(Clock::time_point now);
+
+    /// Notices the end of the request, and schedules the retry.
+    void notice(Clock::time_point now);
+
+    /// Whether a request, the first or a repeated one, is to be sent now.
+    bool due(Clock::time_point now) const { return wake_at_ && now >= *wake_at_; }
+
+    /// Sends it.
+    void send();
+
+    /// Whether a request has been sent and not been answered.
+    bool in_flight() const { return transfer_.has_value(); }
 
     /// Whether take() has something to give.
     bool done() const { return result_.has_value(); }
@@ -65,6 +82,7 @@ private:
     HttpOptions options_;
     RetryPolicy policy_;
     Check check_;
+    Listener listener_;
     std::optional<Transfers::Id> transfer_;
     std::optional<Clock::time_point> wake_at_;
     std::optional<Finished> result_;

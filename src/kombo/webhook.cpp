@@ -1,5 +1,8 @@
 #include "kombo/webhook.h"
 
+#include "kombo/error.h"
+
+#include <jansson.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -8,6 +11,7 @@
 #include <climits>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 
@@ -64,6 +68,47 @@ Digest hmac_sha256(std::string_view body, std::string_view key) {
     return digest;
 }
 
+struct KnownType {
+    std::string_view name;
+    WebhookType type;
+    const char *integration_key; ///< in `data`: the payloads do not agree on the name of the integration's id
+};
+
+// The ten types of Kombo's OpenAPI description. `id` of the last six is another thing's, or there is none.
+constexpr std::array<KnownType, 10> known_types = {{
+    {"data-changed", WebhookType::DataChanged, "integration_id"},
+    {"integration-created", WebhookType::IntegrationCreated, "id"},
+    {"integration-deleted", WebhookType::IntegrationDeleted, "id"},
+    {"integration-state-changed", WebhookType::IntegrationStateChanged, "integration_id"},
+    {"sync-finished", WebhookType::SyncFinished, "integration_id"},
+    {"connection-flow-failed", WebhookType::OfNoConcern, "integration_id"},
+    {"assessment:order-received", WebhookType::OfNoConcern, "integration_id"},
+    {"inline-assessment:order-received", WebhookType::OfNoConcern, "integration_id"},
+    {"ai-apply-application-status-updated", WebhookType::OfNoConcern, "integration_id"},
+    {"ai-apply-job-posting-status-updated", WebhookType::OfNoConcern, "integration_id"},
+}};
+
+struct JsonDeleter {
+    void operator()(json_t *json) const { json_decref(json); }
+};
+
+std::string text_of(const json_t *value) {
+    return json_is_string(value) ? std::string(json_string_value(value), json_string_length(value)) : std::string();
+}
+
+bool needs_integration(WebhookType type) {
+    return type != WebhookType::OfNoConcern && type != WebhookType::Unknown;
+}
+
+void read_changed_models(const json_t *list, Webhook &webhook) {
+    if (!json_is_array(list)) {
+        webhook.problem = "malformed: data.changed_models is not a list";
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(list); ++i)
+        webhook.changed_models.push_back(text_of(json_object_get(json_array_get(list, i), "name")));
+}
+
 } // namespace
 
 bool signature_matches(std::string_view body, std::string_view signature, std::string_view secret) {
@@ -73,6 +118,40 @@ bool signature_matches(std::string_view body, std::string_view signature, std::s
     if (!claimed) return false;
     const Digest expected = hmac_sha256(body, secret);
     return CRYPTO_memcmp(claimed->data(), expected.data(), expected.size()) == 0;
+}
+
+Webhook parse_webhook(std::string_view body) {
+    Webhook webhook;
+    json_error_t error;
+    // No number is read: one beyond 64 bits is no reason to refuse the rest.
+    const std::unique_ptr<json_t, JsonDeleter> root(
+        json_loadb(body.data(), body.size(), JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL | JSON_DECODE_ANY, &error));
+    if (!root) {
+        webhook.problem =
+            printable("malformed JSON: " + std::string(error.text) + " (byte " + std::to_string(error.position) + ")");
+        return webhook;
+    }
+    if (!json_is_object(root.get())) {
+        webhook.problem = "malformed: the body is not a JSON object";
+        return webhook;
+    }
+    webhook.id = text_of(json_object_get(root.get(), "id"));
+    webhook.type_name = text_of(json_object_get(root.get(), "type"));
+    if (webhook.type_name.empty()) webhook.problem = "malformed: it has no type";
+
+    const json_t *data = json_object_get(root.get(), "data");
+    const char *integration_key = "integration_id";
+    for (const KnownType &known : known_types) {
+        if (webhook.type_name != known.name) continue;
+        webhook.type = known.type;
+        integration_key = known.integration_key;
+    }
+    webhook.integration_id = text_of(json_object_get(data, integration_key));
+    if (needs_integration(webhook.type) && webhook.integration_id.empty())
+        webhook.problem = "malformed: it names no integration";
+    else if (webhook.type == WebhookType::DataChanged)
+        read_changed_models(json_object_get(data, "changed_models"), webhook);
+    return webhook;
 }
 
 } // namespace kombo

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace kombo {
 
@@ -9,5 +12,29 @@ namespace kombo {
 /// accepted, too. Everything else is not: white space, both alphabets in one signature, an empty secret. The comparison
 /// takes the same time whatever differs. Throws std::runtime_error where OpenSSL cannot compute the HMAC.
 bool signature_matches(std::string_view body, std::string_view signature, std::string_view secret);
+
+/// What a webhook means here.
+enum class WebhookType : uint8_t {
+    DataChanged,             ///< what is named there is to be fetched
+    IntegrationCreated,      ///< a hint to ask for the state of the integration, as are the next two
+    IntegrationDeleted,      ///
+    IntegrationStateChanged, ///
+    SyncFinished,            ///< superseded by DataChanged; only tells that Kombo has synced
+    OfNoConcern,             ///< Kombo has it, but it says nothing about data that is fetched here
+    Unknown
+};
+
+struct Webhook {
+    std::string id; ///< Kombo's, unique per event; empty where there is none
+    std::string type_name;
+    WebhookType type = WebhookType::Unknown;
+    std::string integration_id;              ///< empty where there is none
+    std::vector<std::string> changed_models; ///< of DataChanged; empty texts for entries without a name
+    std::string problem;                     ///< why nothing can be made of it, in words; empty: it is sound
+};
+
+/// Reads the body of a webhook. The texts are as sent: not necessarily printable, and of any length. Does not throw for
+/// a body that is wrong: `problem` says how, and the other members hold what could be read.
+Webhook parse_webhook(std::string_view body);
 
 } // namespace kombo

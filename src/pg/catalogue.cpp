@@ -191,6 +191,18 @@ syncer::Catalogue load_catalogue(const std::string &category, unsigned sync_role
     return Loader(category, sync_role).load();
 }
 
+std::string catalogue_fingerprint() {
+    return execute(R"(
+        SELECT concat_ws(' ',
+            (SELECT sum(hashtextextended(e::text, 0)) FROM kombo.endpoints e),
+            (SELECT sum(hashtextextended(m::text, 0)) FROM kombo.endpoint_models m),
+            (SELECT sum(hashtextextended(f::text, 0)) FROM kombo.fields f),
+            (SELECT sum(hashtextextended(n::text, 0)) FROM kombo.nested_records n),
+            (SELECT sum(hashtextextended(x::text, 0)) FROM kombo.excluded_fields x),
+            (SELECT sum(hashtextextended(d::text, 0)) FROM kombo.data_tables d)))")
+        .text(0, 1);
+}
+
 syncer::States load_states(const syncer::Catalogue &catalogue, const std::string &integration_id) {
     syncer::States states;
     for (const syncer::Endpoint &endpoint : catalogue.endpoints) {
@@ -212,7 +224,9 @@ syncer::States load_states(const syncer::Catalogue &catalogue, const std::string
         if (!subscriptions.null(i, 4)) subscription.purge_after_micros = subscriptions.integer(i, 4);
     }
     const Result rows = execute(R"(
-        SELECT endpoint, watermark, last_full_at, accept_sweep FROM kombo.sync_state WHERE integration_id = $1)",
+        SELECT endpoint, watermark, last_full_at, accept_sweep, attempts::bigint, next_attempt_at,
+            full_started_at, full_watermark, full_query, full_cursor, full_cursor_at, full_progress::text
+        FROM kombo.sync_state WHERE integration_id = $1)",
                                 Params().text(integration_id));
     for (uint64_t i = 0; i < rows.size(); ++i) {
         const auto state = states.find(rows.text(i, 1));
@@ -220,6 +234,11 @@ syncer::States load_states(const syncer::Catalogue &catalogue, const std::string
         state->second.watermark = rows.instant(i, 2);
         state->second.last_full_at = rows.instant(i, 3);
         state->second.accept_sweep = rows.boolean(i, 4);
+        state->second.attempts = static_cast<int>(rows.integer(i, 5));
+        state->second.next_attempt_at = rows.instant(i, 6);
+        if (const auto started_at = rows.instant(i, 7))
+            state->second.open_full = {*started_at,      rows.instant(i, 8).value_or(*started_at),  rows.text(i, 9),
+                                       rows.text(i, 10), rows.instant(i, 11).value_or(*started_at), rows.text(i, 12)};
     }
     return states;
 }

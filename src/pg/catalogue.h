@@ -13,6 +13,9 @@ namespace pg {
 /// syncer::InvalidRequest for rows that make no sense.
 syncer::Catalogue load_catalogue(const std::string &category, unsigned sync_role);
 
+/// Changes whenever what load_catalogue() reads does.
+std::string catalogue_fingerprint();
+
 /// Reads what is in force for one integration: an entry for every endpoint of the catalogue.
 syncer::States load_states(const syncer::Catalogue &catalogue, const std::string &integration_id);
 

@@ -1,5 +1,7 @@
 #include "pg/catalogue.h"
 #include "pg/entry_points.h"
+#include "pg/integration.h"
+#include "pg/interface.h"
 #include "pg/memory.h"
 #include "pg/network.h"
 #include "pg/reporter.h"
@@ -8,23 +10,12 @@
 #include "pg/spi.h"
 #include "pg/store.h"
 #include "pg/wait.h"
-#include "sync/run.h"
+#include "pg/wish.h"
+#include "sync/runner.h"
 
 /// The SQL functions kombo_sync_delta and kombo_sync_full.
 namespace pg {
 namespace {
-
-/// What the library expects of kombo.interface_number().
-constexpr int64_t interface_number = 1;
-
-struct Integration {
-    std::string id;
-    std::string server;
-    std::string category;
-    bool paused = false;
-    std::string pause_reason;
-    bool restored = false;
-};
 
 /// Nested calls (a trigger on a data table that syncs) would meet the outer call's advisory lock as their own.
 class OneAtATime {
@@ -45,34 +36,6 @@ private:
         return flag;
     }
 };
-
-void check_interface() {
-    const int64_t found = execute("SELECT kombo.interface_number()::bigint").integer(0, 1);
-    if (found != interface_number)
-        raise(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-              "the library kombo_sync and the extension's SQL objects are of different versions",
-              "The library expects interface " + std::to_string(interface_number) + ", the SQL objects have " +
-                  std::to_string(found) + ".",
-              "Run ALTER EXTENSION kombo_sync UPDATE, then reconnect.");
-}
-
-std::vector<Integration> load_integrations(const std::optional<std::string> &integration_id) {
-    Params params;
-    params.maybe_text(integration_id);
-    const Result rows = execute(R"(
-        SELECT i.integration_id, i.server, i.category, i.paused_at IS NOT NULL, i.pause_reason,
-            (i.system_identifier, i.database_oid) IS DISTINCT FROM
-                (c.system_identifier, (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
-        FROM kombo.integrations i CROSS JOIN pg_control_system() c
-        WHERE $1 IS NULL OR i.integration_id = $1
-        ORDER BY i.integration_id)",
-                                params);
-    std::vector<Integration> integrations;
-    for (uint64_t i = 0; i < rows.size(); ++i)
-        integrations.push_back({rows.text(i, 1), rows.text(i, 2), rows.text(i, 3), rows.boolean(i, 4), rows.text(i, 5),
-                                rows.boolean(i, 6)});
-    return integrations;
-}
 
 /// Takes the integration's lock for the transaction; otherwise says who has it.
 std::optional<std::string> lock(const std::string &integration_id) {
@@ -104,13 +67,7 @@ public:
         const SyncRole as(OidIsValid(role) ? role : caller_);
         check_interface();
         const std::vector<Integration> integrations = load_integrations(integration_id);
-        if (integration_id && integrations.empty())
-            raise(ERRCODE_UNDEFINED_OBJECT, "integration \"" + *integration_id + "\" does not exist", "",
-                  "Add it with kombo.add_integration; kombo.integrations lists those that exist.");
-        if (!OidIsValid(role))
-            raise(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "there are no data tables", "",
-                  "Make them with kombo.create_tables, as in SELECT kombo.create_tables('HRIS', owner => "
-                  "'kombo_owner').");
+        if (integration_id) check_named(*integration_id, integrations, role);
         // What is known before the first request is found out for all before anything is asked.
         const auto jobs = integration_id ? prepare_named(integrations.front(), role) : prepare_all(integrations, role);
         for (const auto &job : jobs) sync(*job);
@@ -127,10 +84,6 @@ private:
     using Jobs = std::vector<std::unique_ptr<Job>>;
 
     Jobs prepare_named(const Integration &integration, Oid role) {
-        if (integration.paused)
-            raise(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "integration \"" + integration.id + "\" is paused",
-                  integration.pause_reason.empty() ? "" : "Reason given: " + integration.pause_reason + ".",
-                  "SELECT kombo.resume('" + integration.id + "') ends the pause.");
         Jobs jobs;
         jobs.push_back(prepare(integration, role));
         return jobs;
@@ -143,7 +96,7 @@ private:
         std::vector<std::pair<std::string, syncer::InvalidRequest>> errors;
         std::optional<syncer::InvalidRequest> unknown;
         for (const Integration &integration : integrations) {
-            if (integration.paused || integration.restored) continue;
+            if (integration.paused || integration.suspended || integration.restored) continue;
             try {
                 jobs.push_back(prepare(integration, role));
             } catch (const syncer::UnknownName &error) {
@@ -178,7 +131,8 @@ private:
         // Read again: kombo.exclude_field holds that lock while it changes the catalogue.
         const syncer::Catalogue catalogue = load_catalogue(job.integration.category, job.role);
         const syncer::States states = load_states(catalogue, job.integration.id);
-        const syncer::Plan plan = make_plan(job.integration, catalogue, states);
+        syncer::Plan plan = make_plan(job.integration, catalogue, states);
+        for (syncer::Task &task : plan.tasks) task.requests = pending_requests(job.integration.id, task);
         for (const std::string &model : plan.ignored) notice_ignored(model);
         Reporter reporter(result_, job.integration.id);
         if (busy) return report_skipped(plan, *busy, reporter);
@@ -188,6 +142,25 @@ private:
         syncer::Runner runner(catalogue, states, job.integration.id, job.connection, waiter, store, reporter,
                               {std::chrono::seconds(settings::overlap_seconds), settings::max_sweep_fraction});
         runner.run(plan.tasks);
+        if (job.integration.suspended && runner.succeeded_once()) end_suspension(job.integration.id);
+    }
+
+    /// What was asked of the worker before this run begins is fulfilled by it.
+    static std::vector<int64_t> pending_requests(const std::string &integration_id, const syncer::Task &task) {
+        Params params;
+        params.text(integration_id).text(task.endpoint->path).boolean(task.kind == syncer::Kind::Full);
+        const Result rows = execute("SELECT r.id FROM kombo.sync_requests r WHERE r.integration_id = $1 AND "
+                                    "r.endpoint = $2 AND (r.kind = 'delta' OR ($3 AND r.kind = 'full'))",
+                                    params);
+        std::vector<int64_t> ids;
+        for (uint64_t i = 0; i < rows.size(); ++i) ids.push_back(rows.integer(i, 1));
+        return ids;
+    }
+
+    static void end_suspension(const std::string &integration_id) {
+        execute("UPDATE kombo.integrations i SET paused_at = NULL, paused_by = NULL, pause_reason = NULL, "
+                "next_attempt_at = NULL WHERE i.integration_id = $1 AND i.paused_by = 'kombo_sync'",
+                Params().text(integration_id));
     }
 
     static void report_skipped(const syncer::Plan &plan, const std::string &reason, Reporter &reporter) {
@@ -202,33 +175,11 @@ private:
         }
     }
 
-    static void notice_ignored(const std::string &model) {
-        guard([&] {
-            ereport(NOTICE, errmsg("model \"%s\" is not carried by any subscribed endpoint", model.c_str()),
-                    errhint("Subscribe to an endpoint that kombo.endpoint_models names for it."));
-        });
-    }
-
     syncer::Wish wish_;
     ReturnSetInfo *result_;
     Oid caller_;
     std::map<std::string, syncer::Catalogue> catalogues_; ///< by category
 };
-
-std::vector<std::string> names_of(ArrayType *array) {
-    Datum *elements = nullptr;
-    bool *nulls = nullptr;
-    int count = 0;
-    guard([&] { deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count); });
-    std::vector<std::string> names;
-    for (int i = 0; i < count; ++i) {
-        if (nulls[i])
-            raise(ERRCODE_NULL_VALUE_NOT_ALLOWED, "\"what\" must not hold nulls", "",
-                  "Leave \"what\" out, or give NULL for it, to sync everything subscribed.");
-        names.emplace_back(guard([&] { return TextDatumGetCString(elements[i]); }));
-    }
-    return names;
-}
 
 Datum sync_function(FunctionCallInfo fcinfo, syncer::Kind kind, const char *name) {
     guard([&] {
@@ -238,10 +189,8 @@ Datum sync_function(FunctionCallInfo fcinfo, syncer::Kind kind, const char *name
     });
     syncer::Wish wish;
     wish.kind = kind;
-    if (!PG_ARGISNULL(1)) wish.what = names_of(guard([&] { return PG_GETARG_ARRAYTYPE_P(1); }));
-    std::optional<std::string> integration_id;
-    if (!PG_ARGISNULL(0)) integration_id = guard([&] { return text_to_cstring(PG_GETARG_TEXT_PP(0)); });
-    SyncCall(std::move(wish), reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo)).run(integration_id);
+    wish.what = what_argument(fcinfo, 1);
+    SyncCall(std::move(wish), reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo)).run(text_argument(fcinfo, 0));
     return Datum(0);
 }
 

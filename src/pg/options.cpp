@@ -243,6 +243,8 @@ Server read_server(const ForeignServer *found) {
     server.http.request_timeout = std::chrono::milliseconds(number("request_timeout", GUC_UNIT_MS, 60'000));
     server.http.max_response_size = static_cast<size_t>(number("max_response_size", GUC_UNIT_KB, 64 * 1024)) * 1024;
     server.page_size = number("page_size", 0, 250);
+    server.accept_unsigned = is_on(options, "accept_unsigned");
+    server.auto_register = is_on(options, "auto_register");
     return server;
 }
 

@@ -13,6 +13,8 @@ struct Server {
     std::string base_url;
     kombo::HttpOptions http;
     int page_size = 250;
+    bool accept_unsigned = false; ///< of webhooks
+    bool auto_register = false;   ///< integrations that a webhook names
 };
 
 /// Reads the options of a server. Raises undefined_object if there is none of that name that belongs to kombo_sync, and

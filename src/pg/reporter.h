@@ -1,7 +1,7 @@
 #pragma once
 
 #include "pg/guard.h"
-#include "sync/run.h"
+#include "sync/runner.h"
 
 namespace pg {
 

@@ -90,6 +90,19 @@ Params &Params::texts(const std::vector<std::string> &values) {
     return texts(std::vector<std::string_view>(values.begin(), values.end()));
 }
 
+Params &Params::integers(const std::vector<int64_t> &values) {
+    return add(INT8ARRAYOID, guard([&] {
+                   auto *elements = static_cast<Datum *>(palloc(sizeof(Datum) * (values.size() + 1)));
+                   for (size_t i = 0; i < values.size(); ++i) elements[i] = Int64GetDatum(values[i]);
+                   return PointerGetDatum(construct_array(elements, static_cast<int>(values.size()), INT8OID,
+                                                          sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+               }));
+}
+
+Params &Params::bytes(std::string_view value) {
+    return add(BYTEAOID, text_datum(value)); // both are a length and bytes
+}
+
 Params &Params::datum(Oid type, Datum value) {
     return add(type, value);
 }
@@ -114,6 +127,15 @@ std::optional<std::string> Result::maybe(uint64_t row, int column) const {
 
 std::string Result::text(uint64_t row, int column) const {
     return maybe(row, column).value_or("");
+}
+
+void Result::with_bytes(uint64_t row, int column, const std::function<void(std::string_view)> &take) const {
+    bool is_null = false;
+    const Datum value = SPI_getbinval(table_->vals[row], table_->tupdesc, column, &is_null);
+    if (is_null) return;
+    const bytea *whole = guard([&] { return PG_DETOAST_DATUM_PACKED(value); });
+    take({VARDATA_ANY(whole), static_cast<size_t>(VARSIZE_ANY_EXHDR(whole))});
+    if (PointerGetDatum(whole) != value) pfree(const_cast<bytea *>(whole));
 }
 
 int64_t Result::integer(uint64_t row, int column) const {
@@ -144,7 +166,10 @@ Result execute(const std::string &sql, const Params &params, Planning planning) 
     return {SPI_tuptable, SPI_processed};
 }
 
-void for_each_text(const std::string &sql, const Params &params, const std::function<void(std::string_view)> &take) {
+namespace {
+
+void for_each_row(const std::string &sql, const Params &params,
+                  const std::function<void(const Result &, uint64_t)> &take) {
     constexpr long rows_at_a_time = 5000;
     Portal portal = guard([&] {
         return SPI_cursor_open_with_args(nullptr, sql.c_str(), static_cast<int>(params.types().size()),
@@ -155,9 +180,19 @@ void for_each_text(const std::string &sql, const Params &params, const std::func
         guard([&] { SPI_cursor_fetch(portal, true, rows_at_a_time); });
         const Result rows(SPI_tuptable, SPI_processed);
         if (rows.size() == 0) break;
-        for (uint64_t i = 0; i < rows.size(); ++i) take(rows.text(i, 1));
+        for (uint64_t i = 0; i < rows.size(); ++i) take(rows, i);
     }
     guard([&] { SPI_cursor_close(portal); });
+}
+
+} // namespace
+
+void for_each_text(const std::string &sql, const Params &params, const std::function<void(std::string_view)> &take) {
+    for_each_row(sql, params, [&](const Result &rows, uint64_t row) { take(rows.text(row, 1)); });
+}
+
+void for_each_bytes(const std::string &sql, const Params &params, const std::function<void(std::string_view)> &take) {
+    for_each_row(sql, params, [&](const Result &rows, uint64_t row) { rows.with_bytes(row, 1, take); });
 }
 
 Datum text_datum(std::string_view value) {

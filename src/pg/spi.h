@@ -28,6 +28,8 @@ public:
     Params &instant(std::optional<kombo::Timestamp> value); ///< timestamptz
     Params &texts(const std::vector<std::string_view> &values);
     Params &texts(const std::vector<std::string> &values);
+    Params &integers(const std::vector<int64_t> &values); ///< bigint[]
+    Params &bytes(std::string_view value);                ///< bytea
     Params &datum(Oid type, Datum value);
 
     const std::vector<Oid> &types() const { return types_; }
@@ -61,6 +63,8 @@ public:
     std::string text(uint64_t row, int column) const; ///< empty for NULL
     std::optional<std::string> maybe(uint64_t row, int column) const;
     int64_t integer(uint64_t row, int column) const; ///< of a bigint
+    /// Hands over the bytes of a bytea or text; not called for NULL.
+    void with_bytes(uint64_t row, int column, const std::function<void(std::string_view)> &take) const;
     bool boolean(uint64_t row, int column) const;
     std::optional<kombo::Timestamp> instant(uint64_t row, int column) const; ///< of a timestamptz
 
@@ -75,6 +79,9 @@ Result execute(const std::string &sql, const Params &params = {}, Planning plann
 /// Runs a query and hands over its first column as text, a few thousand rows at a time. It is planned anew for the very
 /// parameters, so that the planner knows how long their arrays are.
 void for_each_text(const std::string &sql, const Params &params, const std::function<void(std::string_view)> &take);
+
+/// The same for a first column of type bytea.
+void for_each_bytes(const std::string &sql, const Params &params, const std::function<void(std::string_view)> &take);
 
 Datum text_datum(std::string_view value);
 TimestampTz to_timestamptz(kombo::Timestamp value);

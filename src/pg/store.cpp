@@ -8,6 +8,7 @@
 #include "sync/watermark.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace pg {
 
@@ -114,6 +115,20 @@ void SqlStore::remove(const syncer::Endpoint &endpoint, const std::vector<std::s
     run(endpoint.table, "id", how == syncer::OnMissing::Mark);
 }
 
+std::vector<std::string> SqlStore::untouched(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids,
+                                             kombo::Timestamp since) {
+    const MemoryScope scope;
+    Params params = key();
+    params.instant(since).instant(kombo::current_timestamp()).texts(ids);
+    const Result rows =
+        execute("SELECT t.id FROM " + qualified(table(endpoint.table)) + " t WHERE " + statements::live() +
+                    " AND t.id = ANY ($4) AND NOT coalesce(" + statements::written_since("t") + ", false)",
+                params, Planning::ByKey);
+    std::vector<std::string> left;
+    for (uint64_t i = 0; i < rows.size(); ++i) left.push_back(rows.text(i, 1));
+    return left;
+}
+
 void SqlStore::remove_orphans(const syncer::Endpoint &endpoint,
                               const std::function<bool(size_t)> &own_endpoint_subscribed, syncer::TableCounts &counts) {
     for (const syncer::Nested &nested : endpoint.nested) {
@@ -185,55 +200,126 @@ void SqlStore::unpark_before(const syncer::Endpoint &endpoint, kombo::Timestamp 
             params);
 }
 
+void SqlStore::unpark_since(const syncer::Endpoint &endpoint, kombo::Timestamp since) {
+    Params params = of(endpoint);
+    params.instant(since);
+    execute("DELETE FROM kombo.rejected_records r WHERE r.integration_id = $1 AND r.endpoint = $2 AND r.rejected_at >= "
+            "$3",
+            params);
+}
+
 void SqlStore::succeeded(const syncer::Task &task, const syncer::States &states, const syncer::RunResult &result,
                          kombo::Timestamp watermark) {
     const bool full = task.kind == syncer::Kind::Full;
     const syncer::EndpointState &before = states.at(task.endpoint->path);
-    const auto old = before.watermark;
-    Params params = key();
-    params.text(task.endpoint->path)
-        .instant(syncer::advance(old, watermark))
+    // A delta that ran while the first full fetch is under way has brought what changed since that began, no more.
+    const bool complete = full || before.watermark;
+    Params params = of(*task.endpoint);
+    params.instant(complete ? std::optional(syncer::advance(before.watermark, watermark)) : std::nullopt)
         .text(std::string_view(syncer::name(result.status)))
         .instant(result.finished_at)
         .boolean(full)
         .maybe_text(result.error.empty() ? std::nullopt : std::optional(result.error))
-        .instant(result.started_at)
         .boolean(full && before.accept_sweep) // given while this run was under way, it is the next one's
         .boolean(result.status == syncer::Status::Held);
     execute(R"(
         INSERT INTO kombo.sync_state AS s
             (integration_id, endpoint, watermark, last_status, last_success_at, last_full_at, last_error, held)
-        VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN $8 END, $7, CASE WHEN $10 THEN $7 END)
+        VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN $5 END, $7, CASE WHEN $9 THEN $7 END)
         ON CONFLICT (integration_id, endpoint) DO UPDATE SET
             watermark = excluded.watermark, last_status = excluded.last_status,
             last_success_at = excluded.last_success_at,
             last_full_at = coalesce(excluded.last_full_at, s.last_full_at),
-            failures = 0, next_attempt_at = NULL, last_error = excluded.last_error,
-            held = CASE WHEN $6 THEN excluded.held ELSE s.held END, accept_sweep = s.accept_sweep AND NOT $9)",
+            failures = 0, attempts = 0, next_attempt_at = NULL, last_error = excluded.last_error,
+            held = CASE WHEN $6 THEN excluded.held ELSE s.held END, accept_sweep = s.accept_sweep AND NOT $8)",
             params);
+    if (full && before.open_full) forget_full(*task.endpoint);
+    advance_implied(task, states, result, watermark);
+    fulfil(task);
+}
+
+void SqlStore::advance_implied(const syncer::Task &task, const syncer::States &states, const syncer::RunResult &result,
+                               kombo::Timestamp watermark) {
     for (const syncer::Endpoint *implied : task.implied) {
         const auto state = states.find(implied->path);
         if (state == states.end() || !state->second.watermark) continue;
         if (task.updated_after && *state->second.watermark < *task.updated_after) continue;
-        Params of_implied = key();
-        of_implied.text(implied->path).instant(watermark).instant(result.finished_at);
+        Params of_implied = of(*implied);
+        of_implied.instant(watermark).instant(result.finished_at);
         execute("UPDATE kombo.sync_state s SET watermark = greatest(s.watermark, $3), last_success_at = $4 "
                 "WHERE s.integration_id = $1 AND s.endpoint = $2 AND s.watermark IS NOT NULL",
                 of_implied);
     }
 }
 
-void SqlStore::failed(const syncer::Task &task, const syncer::RunResult &result) {
-    Params params = key();
-    params.text(task.endpoint->path).text(std::string_view(syncer::name(result.status))).text(result.error);
-    // Only a failure counts as one: that Kombo is not ready, or lacks a model, is nobody's fault.
-    params.boolean(result.status == syncer::Status::Failed);
+void SqlStore::fulfil(const syncer::Task &task) {
+    if (task.requests.empty()) return;
+    Params params;
+    params.integers(task.requests);
+    execute("DELETE FROM kombo.sync_requests r WHERE r.id = ANY ($1)", params);
+}
+
+void SqlStore::checkpoint(const syncer::Task &task, const syncer::OpenFull &open, int page,
+                          const std::vector<uint64_t> &seen) {
+    const MemoryScope scope;
+    if (page == 1) {
+        execute("DELETE FROM kombo.sync_seen n WHERE n.integration_id = $1 AND n.endpoint = $2", of(*task.endpoint));
+    }
+    Params params = of(*task.endpoint);
+    params.instant(open.started_at)
+        .instant(open.watermark)
+        .text(std::string_view(open.query))
+        .text(std::string_view(open.cursor))
+        .instant(open.cursor_at)
+        .jsonb(open.progress);
     execute(R"(
-        INSERT INTO kombo.sync_state AS s (integration_id, endpoint, last_status, last_error, failures)
-        VALUES ($1, $2, $3, $4, CASE WHEN $5 THEN 1 ELSE 0 END)
+        INSERT INTO kombo.sync_state AS s
+            (integration_id, endpoint, full_started_at, full_watermark, full_query, full_cursor, full_cursor_at,
+             full_progress)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        ON CONFLICT (integration_id, endpoint) DO UPDATE SET
+            full_started_at = excluded.full_started_at, full_watermark = excluded.full_watermark,
+            full_query = excluded.full_query, full_cursor = excluded.full_cursor,
+            full_cursor_at = excluded.full_cursor_at, full_progress = excluded.full_progress)",
+            params);
+    if (seen.empty()) return;
+    Params batch = of(*task.endpoint);
+    batch.integer(page).bytes({reinterpret_cast<const char *>(seen.data()), seen.size() * sizeof(uint64_t)});
+    execute("INSERT INTO kombo.sync_seen (integration_id, endpoint, batch, hashes) VALUES ($1, $2, $3, $4)", batch);
+}
+
+std::vector<uint64_t> SqlStore::seen(const syncer::Endpoint &endpoint) {
+    std::vector<uint64_t> hashes;
+    for_each_bytes("SELECT n.hashes FROM kombo.sync_seen n WHERE n.integration_id = $1 AND n.endpoint = $2",
+                   of(endpoint), [&](std::string_view batch) {
+                       const size_t before = hashes.size();
+                       hashes.resize(before + batch.size() / sizeof(uint64_t));
+                       std::memcpy(hashes.data() + before, batch.data(), (hashes.size() - before) * sizeof(uint64_t));
+                   });
+    return hashes;
+}
+
+void SqlStore::forget_full(const syncer::Endpoint &endpoint) {
+    execute("DELETE FROM kombo.sync_seen n WHERE n.integration_id = $1 AND n.endpoint = $2", of(endpoint));
+    execute("UPDATE kombo.sync_state s SET full_started_at = NULL, full_watermark = NULL, full_query = NULL, "
+            "full_cursor = NULL, full_cursor_at = NULL, full_progress = NULL "
+            "WHERE s.integration_id = $1 AND s.endpoint = $2",
+            of(endpoint));
+}
+
+void SqlStore::failed(const syncer::Task &task, const syncer::RunResult &result) {
+    Params params = of(*task.endpoint);
+    params.text(std::string_view(syncer::name(result.status))).text(result.error);
+    // Only a failure counts as one: that Kombo is not ready, or lacks a model, is nobody's fault.
+    params.boolean(result.status == syncer::Status::Failed).instant(result.next_attempt_at);
+    execute(R"(
+        INSERT INTO kombo.sync_state AS s
+            (integration_id, endpoint, last_status, last_error, failures, attempts, next_attempt_at)
+        VALUES ($1, $2, $3, $4, CASE WHEN $5 THEN 1 ELSE 0 END, 1, $6)
         ON CONFLICT (integration_id, endpoint) DO UPDATE SET
             last_status = excluded.last_status, last_error = excluded.last_error,
-            failures = s.failures + excluded.failures)",
+            failures = s.failures + excluded.failures, attempts = s.attempts + 1,
+            next_attempt_at = coalesce(excluded.next_attempt_at, s.next_attempt_at))",
             params);
 }
 
@@ -252,7 +338,7 @@ void SqlStore::record_run(const syncer::Task &task, const syncer::RunResult &res
          {static_cast<int64_t>(result.pages), result.received, rows.inserted, rows.updated, rows.unchanged,
           rows.deleted, static_cast<int64_t>(result.bytes), static_cast<int64_t>(result.retries)})
         params.integer(count);
-    params.jsonb(rows_by_table(result.counts)).jsonb(result.oddities.json());
+    params.jsonb(syncer::rows_by_table(result.counts, catalogue_)).jsonb(result.oddities.json());
     params.maybe_text(result.error.empty() ? std::nullopt : std::optional(result.error))
         .boolean(result.oddities.empty());
     execute(R"(
@@ -263,27 +349,16 @@ void SqlStore::record_run(const syncer::Task &task, const syncer::RunResult &res
             params);
 }
 
-std::string SqlStore::rows_by_table(const syncer::TableCounts &counts) const {
-    std::string json = "{";
-    for (const auto &[index, count] : counts) {
-        if (json.size() > 1) json += ", ";
-        json += syncer::json_quote(table(index).name) + ": {\"inserted\": " + std::to_string(count.inserted) +
-                ", \"updated\": " + std::to_string(count.updated) +
-                ", \"unchanged\": " + std::to_string(count.unchanged) +
-                ", \"deleted\": " + std::to_string(count.deleted) + "}";
-    }
-    return json + "}";
-}
-
-void prune_runs() {
+size_t prune_runs() {
     Params params;
     params.instant(kombo::current_timestamp() - std::chrono::minutes(settings::retention_minutes));
     // Another caller's transaction may have pruned the same rows and stay open: nobody waits for it, and a snapshot
     // from before it does not fail over it.
-    if (IsolationUsesXactSnapshot()) return;
-    execute("DELETE FROM kombo.sync_runs r WHERE r.id IN (SELECT o.id FROM kombo.sync_runs o WHERE o.finished_at < $1 "
-            "FOR UPDATE SKIP LOCKED)",
-            params);
+    if (IsolationUsesXactSnapshot()) return 0;
+    return execute("DELETE FROM kombo.sync_runs r WHERE r.id IN (SELECT o.id FROM kombo.sync_runs o "
+                   "WHERE o.finished_at < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED)",
+                   params)
+        .size();
 }
 
 } // namespace pg

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pg/spi.h"
+#include "sync/open_full.h"
 #include "sync/store.h"
 
 namespace pg {
@@ -19,6 +20,8 @@ public:
                                      kombo::Timestamp since) override;
     void remove(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids, syncer::OnMissing how,
                 syncer::TableCounts &counts) override;
+    std::vector<std::string> untouched(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids,
+                                       kombo::Timestamp since) override;
     void remove_orphans(const syncer::Endpoint &endpoint, const std::function<bool(size_t)> &own_endpoint_subscribed,
                         syncer::TableCounts &counts) override;
     void purge(const syncer::Endpoint &endpoint, kombo::Timestamp before, syncer::TableCounts &counts) override;
@@ -26,8 +29,14 @@ public:
               const std::string &sqlstate, const std::string &error) override;
     void unpark(const syncer::Endpoint &endpoint, const std::vector<std::string_view> &ids) override;
     void unpark_before(const syncer::Endpoint &endpoint, kombo::Timestamp before) override;
+    /// Forgets the parked records of a run that began at `since`.
+    void unpark_since(const syncer::Endpoint &endpoint, kombo::Timestamp since);
     void succeeded(const syncer::Task &task, const syncer::States &states, const syncer::RunResult &result,
                    kombo::Timestamp watermark) override;
+    void checkpoint(const syncer::Task &task, const syncer::OpenFull &open, int page,
+                    const std::vector<uint64_t> &seen) override;
+    std::vector<uint64_t> seen(const syncer::Endpoint &endpoint) override;
+    void forget_full(const syncer::Endpoint &endpoint) override;
     void failed(const syncer::Task &task, const syncer::RunResult &result) override;
     void record_run(const syncer::Task &task, const syncer::RunResult &result) override;
 
@@ -38,17 +47,24 @@ private:
         return params;
     }
     const syncer::Table &table(size_t index) const { return catalogue_.tables[index]; }
+    Params of(const syncer::Endpoint &endpoint) const {
+        Params params = key();
+        params.text(endpoint.path);
+        return params;
+    }
+    void fulfil(const syncer::Task &task);
+    void advance_implied(const syncer::Task &task, const syncer::States &states, const syncer::RunResult &result,
+                         kombo::Timestamp watermark);
     void write_set(const syncer::RowSet &set, kombo::Timestamp requested_at, syncer::TableCounts &counts);
     void write_list(const syncer::Endpoint &endpoint, const syncer::ListSet &list, kombo::Timestamp requested_at,
                     syncer::TableCounts &counts);
-    std::string rows_by_table(const syncer::TableCounts &counts) const;
 
     const syncer::Catalogue &catalogue_;
     std::string integration_id_;
     std::map<std::string, bool> has_parked_;
 };
 
-/// Deletes run records that are older than kombo_sync.retention.
-void prune_runs();
+/// Deletes run records that are older than kombo_sync.retention; 1,000 at most, and returns how many.
+size_t prune_runs();
 
 } // namespace pg

@@ -7,12 +7,13 @@ namespace syncer {
 
 namespace {
 constexpr size_t most_told_apart = 100;
-constexpr std::array<const char *, 6> kind_names = {"unknown key",
+constexpr std::array<const char *, 7> kind_names = {"unknown key",
                                                     "value does not fit its column",
                                                     "U+0000 replaced by U+FFFD",
                                                     "unpaired surrogate replaced by U+FFFD",
                                                     "number beyond numeric kept as text",
-                                                    "nested too deeply, kept as text"};
+                                                    "nested too deeply, kept as text",
+                                                    "unknown model in a webhook"};
 } // namespace
 
 void Oddities::add(Kind kind, std::string_view table, std::string_view key, uint64_t count) {
@@ -44,6 +45,12 @@ std::string Oddities::json() const {
                ", \"count\": " + std::to_string(count) + "}";
     }
     return out + "]";
+}
+
+std::optional<Oddities::Kind> Oddities::kind_of(const std::string &name) {
+    for (size_t i = 0; i < kind_names.size(); ++i)
+        if (name == kind_names[i]) return static_cast<Kind>(i);
+    return std::nullopt;
 }
 
 std::string json_quote(std::string_view text) {

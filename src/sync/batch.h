@@ -57,13 +57,15 @@ struct ListSet {
 /// What was odd about the data of a run, with counts; at most 100 different ones are told apart.
 class Oddities {
 public:
-    enum class Kind : uint8_t { UnknownKey, Misfit, Nul, Surrogate, Number, Depth };
+    enum class Kind : uint8_t { UnknownKey, Misfit, Nul, Surrogate, Number, Depth, UnknownModel };
     void add(Kind kind, std::string_view table, std::string_view key, uint64_t count = 1);
     void add(const kombo::Repairs &repairs, std::string_view table, std::string_view key);
     void merge(const Oddities &other);
     bool empty() const { return counts_.empty(); }
     /// JSON array of {kind, table, key, count}.
     std::string json() const;
+    /// The kind that json() gives this name; nullopt if there is none.
+    static std::optional<Kind> kind_of(const std::string &name);
 
 private:
     std::map<std::tuple<Kind, std::string, std::string>, uint64_t> counts_;

@@ -4,6 +4,10 @@
 
 namespace syncer {
 
+const char *name(Kind kind) {
+    return kind == Kind::Full ? "full" : "delta";
+}
+
 size_t Table::key_count() const {
     return static_cast<size_t>(std::count_if(fields.begin(), fields.end(), [](const Field &f) { return f.key; }));
 }

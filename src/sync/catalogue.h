@@ -36,6 +36,10 @@ struct Table {
     std::optional<size_t> find(const std::string &column) const;
 };
 
+/// How much of an endpoint is fetched: what changed since the watermark, or everything.
+enum class Kind : uint8_t { Delta, Full };
+const char *name(Kind kind);
+
 enum class Relation : uint8_t { Owned, Linked, Join, Copy };
 
 /// How a nested record or list of an endpoint unfolds.

@@ -28,7 +28,17 @@ std::string facts(const kombo::ApiError &error) {
 
 Failure failure(Status status, const char *sqlstate, std::string message, const kombo::ApiError &error,
                 std::string hint, bool of_integration = false) {
-    return {status, sqlstate, std::move(message), facts(error), std::move(hint), of_integration};
+    Failure failed;
+    failed.status = status;
+    failed.sqlstate = sqlstate;
+    failed.message = std::move(message);
+    failed.detail = facts(error);
+    failed.hint = std::move(hint);
+    failed.of_integration = of_integration;
+    failed.of_server = error.error_class == kombo::ErrorClass::Unauthorized;
+    failed.lasting = !kombo::retryable(error);
+    failed.retry_after = error.retry_after;
+    return failed;
 }
 
 } // namespace
@@ -84,15 +94,18 @@ Failure explain(const std::exception_ptr &caught) {
     } catch (const kombo::ApiError &error) {
         return explain(error);
     } catch (const kombo::MalformedJson &error) {
-        return {Status::Failed, protocol_violation, std::string("a record is not JSON: ") + error.what(), "", "",
-                false};
+        Failure failed;
+        failed.sqlstate = protocol_violation;
+        failed.message = std::string("a record is not JSON: ") + error.what();
+        return failed;
     } catch (const TooManyParked &error) {
-        return {Status::Failed,
-                not_ready,
-                error.what(),
-                "Nothing was stored or parked.",
-                "Look for a constraint or trigger on the table that refuses what Kombo sends.",
-                false};
+        Failure failed;
+        failed.sqlstate = not_ready;
+        failed.message = error.what();
+        failed.detail = "Nothing was parked.";
+        failed.hint = "Look for a constraint or trigger on the table that refuses what Kombo sends.";
+        failed.too_many_parked = true;
+        return failed;
     } catch (const DatabaseError &error) {
         if (error.is_intervention()) throw;
         std::string hint = error.hint();
@@ -101,7 +114,12 @@ Failure explain(const std::exception_ptr &caught) {
             error.message().find("security-restricted operation") != std::string::npos)
             hint = "Syncs run in a security-restricted context: deferred constraints, and triggers that make temporary "
                    "tables, cannot be on a data table.";
-        return {Status::Failed, error.sqlstate(), error.message(), error.detail(), hint, false};
+        Failure failed;
+        failed.sqlstate = error.sqlstate();
+        failed.message = error.message();
+        failed.detail = error.detail();
+        failed.hint = hint;
+        return failed;
     }
 }
 

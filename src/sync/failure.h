@@ -3,7 +3,9 @@
 #include "kombo/error.h"
 #include "sync/result.h"
 
+#include <chrono>
 #include <exception>
+#include <optional>
 #include <string>
 
 namespace syncer {
@@ -17,6 +19,13 @@ struct Failure {
     std::string hint;
     /// Every other endpoint of the integration would end alike.
     bool of_integration = false;
+    /// Every other integration of the server would, too: the key is refused.
+    bool of_server = false;
+    /// Trying again soon cannot help: somebody has to do something.
+    bool lasting = false;
+    bool too_many_parked = false;
+    /// How long Kombo asks to wait.
+    std::optional<std::chrono::milliseconds> retry_after = std::nullopt;
 };
 
 /// What an error of the API or the network means to the user.

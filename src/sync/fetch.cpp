@@ -3,13 +3,11 @@
 #include "sync/error.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace syncer {
 
 namespace {
-
-/// Ids per confirming request: 24 characters each and a comma of three keep the URL below 3 kB.
-constexpr size_t ids_per_request = 100;
 
 /// Tombstones that are older are not kept; nullopt: all are.
 std::optional<kombo::Timestamp> purge_limit(const Subscription &subscription) {
@@ -37,6 +35,14 @@ Fetch::Fetch(const Catalogue &catalogue, const States &states, const Task &task,
 void Fetch::take(const PageStream::Arrived &arrived) {
     result_.received += static_cast<int64_t>(arrived.page.records().size());
     store(arrived);
+}
+
+void Fetch::take_confirmed(const PageStream::Arrived &arrived, std::unordered_set<std::string> &returned) {
+    store(arrived, &returned);
+}
+
+std::vector<uint64_t> Fetch::take_seen() {
+    return std::exchange(seen_, {});
 }
 
 void Fetch::store(const PageStream::Arrived &arrived, std::unordered_set<std::string> *returned) {
@@ -127,64 +133,33 @@ void Fetch::park(std::string_view record, std::optional<std::string_view> id, co
     store_.park(*task_.endpoint, id, unfolder_.redacted(record), sqlstate, error);
 }
 
-bool Fetch::sweep(kombo::Timestamp fetch_began,
-                  const std::function<std::unique_ptr<PageStream>(const std::vector<std::string> &)> &confirm) {
+std::optional<std::vector<std::string>> Fetch::suspects(std::vector<uint64_t> seen, kombo::Timestamp fetch_began) {
     const EndpointState &state = states_.at(task_.endpoint->path);
-    if (state.subscription.on_missing == OnMissing::Keep) return true;
-    std::sort(seen_.begin(), seen_.end());
-    std::vector<std::string> gone = store_.missing(*task_.endpoint, seen_, fetch_began);
-    if (!gone.empty()) {
-        const int64_t live = store_.live_rows(*task_.endpoint);
-        if (fuse_blows(static_cast<int64_t>(gone.size()), live) && !state.accept_sweep) {
-            result_.error = "the sweep of " + std::to_string(gone.size()) + " of " + std::to_string(live) +
-                            " live rows was held back";
-            return false;
-        }
-        gone = still_missing(std::move(gone), confirm);
-        store_.remove(*task_.endpoint, gone, state.subscription.on_missing, result_.counts);
-    }
+    if (state.subscription.on_missing == OnMissing::Keep) return std::vector<std::string>();
+    std::sort(seen.begin(), seen.end());
+    std::vector<std::string> gone = store_.missing(*task_.endpoint, seen, fetch_began);
+    if (gone.empty()) return gone;
+    const int64_t live = store_.live_rows(*task_.endpoint);
+    if (!fuse_blows(static_cast<int64_t>(gone.size()), live) || state.accept_sweep) return gone;
+    result_.error =
+        "the sweep of " + std::to_string(gone.size()) + " of " + std::to_string(live) + " live rows was held back";
+    return std::nullopt;
+}
+
+void Fetch::sweep(const std::vector<std::string> &gone, kombo::Timestamp fetch_began) {
+    const Subscription &subscription = states_.at(task_.endpoint->path).subscription;
+    if (subscription.on_missing == OnMissing::Keep) return;
+    if (!gone.empty())
+        store_.remove(*task_.endpoint, store_.untouched(*task_.endpoint, gone, fetch_began), subscription.on_missing,
+                      result_.counts);
     store_.remove_orphans(
         *task_.endpoint, [&](size_t table) { return own_endpoint_subscribed(catalogue_, states_, table); },
         result_.counts);
-    return true;
 }
 
 bool Fetch::fuse_blows(int64_t gone, int64_t live) const {
     if (live > 10 && gone == live) return true;
     return live > 20 && static_cast<double>(gone) > settings_.max_sweep_fraction * static_cast<double>(live);
-}
-
-std::vector<std::string>
-Fetch::still_missing(std::vector<std::string> ids,
-                     const std::function<std::unique_ptr<PageStream>(const std::vector<std::string> &)> &confirm) {
-    std::vector<std::vector<std::string>> chunks;
-    for (size_t from = 0; from < ids.size(); from += ids_per_request) {
-        const size_t to = std::min(ids.size(), from + ids_per_request);
-        chunks.emplace_back(ids.begin() + static_cast<std::ptrdiff_t>(from),
-                            ids.begin() + static_cast<std::ptrdiff_t>(to));
-    }
-    std::unordered_set<std::string> returned;
-    while (!chunks.empty()) {
-        const std::vector<std::string> chunk = std::move(chunks.back());
-        chunks.pop_back();
-        auto stream = confirm(chunk);
-        try {
-            while (const auto arrived = stream->next()) store(*arrived, &returned);
-            result_.bytes += stream->bytes();
-            result_.retries += stream->retries();
-        } catch (const kombo::ApiError &error) {
-            // An older page of the API reference says that unknown ids are refused with 404, another that ids of
-            // another length are refused; the ids at fault are found by halving.
-            if (error.http_status != 400 && error.http_status != 404) throw;
-            if (chunk.size() == 1) continue;
-            const auto middle = chunk.begin() + static_cast<std::ptrdiff_t>(chunk.size() / 2);
-            chunks.emplace_back(chunk.begin(), middle);
-            chunks.emplace_back(middle, chunk.end());
-        }
-    }
-    ids.erase(std::remove_if(ids.begin(), ids.end(), [&](const std::string &id) { return returned.count(id) > 0; }),
-              ids.end());
-    return ids;
 }
 
 void Fetch::purge() {

@@ -5,9 +5,8 @@
 #include "sync/stream.h"
 #include "sync/unfold.h"
 
-#include <functional>
 #include <map>
-#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -15,8 +14,8 @@
 
 namespace syncer {
 
-/// One fetch of one endpoint, within the caller's subtransaction: pages are unfolded and written, what the database
-/// refuses is parked, and a full fetch ends with the sweep.
+/// The writing of one fetch of one endpoint, within the caller's transaction: pages are unfolded and written, what the
+/// database refuses is parked, and a full fetch ends with the sweep.
 class Fetch {
 public:
     Fetch(const Catalogue &catalogue, const States &states, const Task &task, Store &store, Settings settings,
@@ -25,10 +24,18 @@ public:
     /// Writes one page. Throws DatabaseError, kombo::MalformedJson, TooManyParked.
     void take(const PageStream::Arrived &arrived);
 
-    /// After the last page of a full fetch: sweeps what Kombo did not return. `confirm` gives a stream that asks for
-    /// ids. Returns false if the fuse held the sweep back.
-    bool sweep(kombo::Timestamp fetch_began,
-               const std::function<std::unique_ptr<PageStream>(const std::vector<std::string> &)> &confirm);
+    /// Writes what Kombo returned of the ids that were asked for once more, and adds them to `returned`.
+    void take_confirmed(const PageStream::Arrived &arrived, std::unordered_set<std::string> &returned);
+
+    /// The hashes of the ids that the pages of a full fetch brought since this was last called.
+    std::vector<uint64_t> take_seen();
+
+    /// After the last page of a full fetch: ids of rows that Kombo, which returned `seen`, did not. nullopt if the fuse
+    /// holds the sweep back; the result's error says so.
+    std::optional<std::vector<std::string>> suspects(std::vector<uint64_t> seen, kombo::Timestamp fetch_began);
+
+    /// Removes those rows, but for what was written since the fetch began, and what has lost its parent.
+    void sweep(const std::vector<std::string> &gone, kombo::Timestamp fetch_began);
 
     /// Deletes tombstones that are older than the subscription keeps.
     void purge();
@@ -42,9 +49,6 @@ private:
     void add(const TableCounts &counts);
     void park(std::string_view record, std::optional<std::string_view> id, const std::string &sqlstate,
               const std::string &error);
-    std::vector<std::string>
-    still_missing(std::vector<std::string> ids,
-                  const std::function<std::unique_ptr<PageStream>(const std::vector<std::string> &)> &confirm);
     bool fuse_blows(int64_t gone, int64_t live) const;
 
     const Catalogue &catalogue_;

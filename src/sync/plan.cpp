@@ -10,6 +10,25 @@ namespace syncer {
 
 namespace {
 
+const EndpointModel *role(const Endpoint &endpoint, const std::string &model) {
+    for (const EndpointModel &entry : endpoint.models)
+        if (entry.model == model) return &entry;
+    return nullptr;
+}
+
+/// Whether `endpoint`'s own table arrives complete through `other`.
+bool implies(const Endpoint &other, const Endpoint &endpoint) {
+    return std::any_of(endpoint.models.begin(), endpoint.models.end(), [&](const EndpointModel &own) {
+        const EndpointModel *entry = role(other, own.model);
+        return own.role == Role::Own && entry && entry->role == Role::Implied;
+    });
+}
+
+Kind kind_of_fetch(const States &states, const Endpoint &endpoint, Kind asked, kombo::Timestamp now) {
+    if (asked == Kind::Full || !endpoint.incremental) return Kind::Full;
+    return serves_delta(states.at(endpoint.path).delta_from(now), now) ? Kind::Delta : Kind::Full;
+}
+
 class Planner {
 public:
     Planner(const Catalogue &catalogue, const std::string &category, const States &states, const Wish &wish,
@@ -93,12 +112,6 @@ private:
                           "Valid names are: " + valid + ".");
     }
 
-    static const EndpointModel *role(const Endpoint &endpoint, const std::string &model) {
-        for (const EndpointModel &entry : endpoint.models)
-            if (entry.model == model) return &entry;
-        return nullptr;
-    }
-
     /// The subscribed endpoint whose own the model is; one that is not deprecated if there is a choice.
     const Endpoint *own_endpoint(const std::string &model) const {
         const Endpoint *found = nullptr;
@@ -147,7 +160,7 @@ private:
         std::set<const Endpoint *> needed;
         for (const Endpoint &endpoint : catalogue_.endpoints) {
             if (asked_.count(&endpoint) == 0 || needed.count(&endpoint) > 0 || !state(endpoint).watermark) continue;
-            if (const Endpoint *other = vouched_for(endpoint)) {
+            if (const Endpoint *other = vouching(endpoint)) {
                 needed.insert(other);
                 asked_.erase(&endpoint);
             }
@@ -155,39 +168,17 @@ private:
     }
 
     /// The endpoint that is asked for and whose delta shows all that `endpoint`'s own would; null if there is none.
-    const Endpoint *vouched_for(const Endpoint &endpoint) const {
-        for (const Endpoint *other : asked_) {
-            const auto from = task_kind(*other) == Kind::Delta ? state(*other).watermark : std::nullopt;
-            if (other != &endpoint && implies(*other, endpoint) && (!from || *state(endpoint).watermark >= *from))
-                return other;
-        }
+    const Endpoint *vouching(const Endpoint &endpoint) const {
+        for (const Endpoint *other : asked_)
+            if (vouched_for(states_, endpoint, *other, now_)) return other;
         return nullptr;
-    }
-
-    /// Whether `endpoint`'s own table arrives complete through `other`.
-    static bool implies(const Endpoint &other, const Endpoint &endpoint) {
-        return std::any_of(endpoint.models.begin(), endpoint.models.end(), [&](const EndpointModel &own) {
-            const EndpointModel *entry = role(other, own.model);
-            return own.role == Role::Own && entry && entry->role == Role::Implied;
-        });
-    }
-
-    Kind task_kind(const Endpoint &endpoint) const {
-        if (wish_.kind == Kind::Full || !endpoint.incremental || in_full_.count(&endpoint) > 0) return Kind::Full;
-        return serves_delta(state(endpoint).watermark, now_) ? Kind::Delta : Kind::Full;
     }
 
     void make_tasks() {
         for (const Endpoint &endpoint : catalogue_.endpoints) {
             if (asked_.count(&endpoint) == 0) continue;
-            Task task;
-            task.endpoint = &endpoint;
-            task.kind = task_kind(endpoint);
-            if (task.kind == Kind::Delta) task.updated_after = state(endpoint).watermark;
-            for (const Endpoint &other : catalogue_.endpoints)
-                if (other.category == category_ && &other != &endpoint && implies(endpoint, other))
-                    task.implied.push_back(&other);
-            plan_.tasks.push_back(std::move(task));
+            const Kind kind = in_full_.count(&endpoint) > 0 ? Kind::Full : wish_.kind;
+            plan_.tasks.push_back(task_for(catalogue_, states_, endpoint, kind, now_));
         }
         // Those that imply others go first, so that their watermarks are the older ones.
         std::stable_sort(plan_.tasks.begin(), plan_.tasks.end(),
@@ -207,8 +198,23 @@ private:
 
 } // namespace
 
-const char *name(Kind kind) {
-    return kind == Kind::Full ? "full" : "delta";
+Task task_for(const Catalogue &catalogue, const States &states, const Endpoint &endpoint, Kind kind,
+              kombo::Timestamp now) {
+    Task task;
+    task.endpoint = &endpoint;
+    task.kind = kind_of_fetch(states, endpoint, kind, now);
+    if (task.kind == Kind::Delta) task.updated_after = states.at(endpoint.path).delta_from(now);
+    for (const Endpoint &other : catalogue.endpoints)
+        if (other.category == endpoint.category && &other != &endpoint && implies(endpoint, other))
+            task.implied.push_back(&other);
+    return task;
+}
+
+bool vouched_for(const States &states, const Endpoint &endpoint, const Endpoint &other, kombo::Timestamp now) {
+    const auto its_own = states.at(endpoint.path).watermark;
+    if (&other == &endpoint || !its_own || !implies(other, endpoint)) return false;
+    if (kind_of_fetch(states, other, Kind::Delta, now) == Kind::Full) return true;
+    return *its_own >= *states.at(other.path).delta_from(now);
 }
 
 Plan plan(const Catalogue &catalogue, const std::string &category, const States &states, const Wish &wish,

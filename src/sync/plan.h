@@ -2,6 +2,7 @@
 
 #include "kombo/time.h"
 #include "sync/catalogue.h"
+#include "sync/open_full.h"
 
 #include <chrono>
 #include <map>
@@ -11,15 +12,21 @@
 
 namespace syncer {
 
-enum class Kind : uint8_t { Delta, Full };
-const char *name(Kind kind);
-
 /// What the planner needs to know of one endpoint of the integration.
 struct EndpointState {
     Subscription subscription;
     std::optional<kombo::Timestamp> watermark;
     std::optional<kombo::Timestamp> last_full_at;
     bool accept_sweep = false;
+    int attempts = 0; ///< that came to nothing, in a row
+    std::optional<kombo::Timestamp> next_attempt_at;
+    std::optional<OpenFull> open_full; ///< of the worker
+
+    /// From when a delta has to ask: while the first full fetch is under way, its start serves.
+    std::optional<kombo::Timestamp> delta_from(kombo::Timestamp now) const {
+        if (watermark || !open_full || !open_full->alive(now)) return watermark;
+        return open_full->watermark;
+    }
 };
 using States = std::map<std::string, EndpointState>;
 
@@ -35,6 +42,9 @@ struct Task {
     std::optional<kombo::Timestamp> updated_after; ///< of a delta
     /// Endpoints whose rows this fetch brings complete, so that it may advance their watermarks.
     std::vector<const Endpoint *> implied;
+    std::string trigger = "sql"; ///< what asked for it: webhook, schedule or sql
+    /// Rows of kombo.sync_requests that were there when it began: its success fulfils them.
+    std::vector<int64_t> requests;
 };
 
 struct Plan {
@@ -48,6 +58,13 @@ struct Plan {
 /// that is named but switched off by the operator.
 Plan plan(const Catalogue &catalogue, const std::string &category, const States &states, const Wish &wish,
           kombo::Timestamp now, std::chrono::microseconds min_full_interval);
+
+/// The task of one endpoint. A delta becomes a full fetch where no delta can be complete.
+Task task_for(const Catalogue &catalogue, const States &states, const Endpoint &endpoint, Kind kind,
+              kombo::Timestamp now);
+
+/// Whether a delta of `other` shows all that one of `endpoint` would, so that this needs no request of its own.
+bool vouched_for(const States &states, const Endpoint &endpoint, const Endpoint &other, kombo::Timestamp now);
 
 /// Whether the model's rows come with every field through an endpoint that is subscribed as its own.
 bool own_endpoint_subscribed(const Catalogue &catalogue, const States &states, size_t table);

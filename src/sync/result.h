@@ -2,11 +2,11 @@
 
 #include "kombo/time.h"
 #include "sync/batch.h"
-#include "sync/plan.h"
 
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 namespace syncer {
@@ -19,6 +19,9 @@ struct RowCounts {
 };
 /// By position of the table in the catalogue.
 using TableCounts = std::map<size_t, RowCounts>;
+
+/// The counts as JSON: {"table": {"inserted": n, …}}.
+std::string rows_by_table(const TableCounts &counts, const Catalogue &catalogue);
 
 enum class Status : uint8_t { Ok, Failed, Held, Skipped, Waiting, Unavailable };
 const char *name(Status status);
@@ -43,6 +46,13 @@ struct RunResult {
     std::string error;
     std::string detail;
     std::string hint;
+    bool of_integration = false; ///< as Failure has it
+    bool of_server = false;      ///< the same
+    bool lasting = false;        ///< the same
+    bool too_many_parked = false;
+    std::optional<std::chrono::milliseconds> retry_after;
+    /// Of what did not succeed in the worker: no further attempt before this.
+    std::optional<kombo::Timestamp> next_attempt_at;
 };
 
 struct Settings {

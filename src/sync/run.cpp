@@ -1,147 +1,256 @@
 #include "sync/run.h"
 
-#include "sync/error.h"
 #include "sync/failure.h"
-#include "sync/fetch.h"
 #include "sync/watermark.h"
+
+#include <algorithm>
+#include <utility>
 
 namespace syncer {
 
 namespace {
 
-/// Filters of a task's list, as far as the endpoint takes them.
-kombo::Query filters_of(const Task &task, int page_size) {
-    kombo::Query query;
-    if (task.endpoint->paginated) query.add("page_size", std::to_string(page_size));
-    // Kombo API reference: without include_deleted the deletions are hidden, from deltas too.
-    if (task.endpoint->incremental) query.add_flag("include_deleted", true);
-    if (task.updated_after) query.add("updated_after", kombo::format_timestamp(*task.updated_after));
-    return query;
-}
+/// Ids per confirming request: 24 characters each and a comma of three keep the URL below 3 kB.
+constexpr size_t ids_per_request = 100;
 
-void take_statistics(RunResult &result, const PageStream &stream) {
-    result.pages = stream.pages();
-    result.bytes += stream.bytes();
-    result.retries += stream.retries();
-}
-
-/// The error of the next endpoints when one has shown that they would fail alike.
-RunResult like(const RunResult &first, const Task &task) {
+RunResult fresh(const Task &task) {
     RunResult result;
-    result.status = first.status;
     result.kind = task.kind;
-    result.started_at = result.finished_at = kombo::current_timestamp();
-    result.sqlstate = first.sqlstate;
-    result.error = first.error;
-    result.detail = first.detail;
-    result.hint = first.hint;
-    return result;
-}
-
-RunResult without_table(const Task &task) {
-    RunResult result;
-    result.status = Status::Failed;
-    result.sqlstate = "42P01";
-    result.error = "table kombo.\"" + task.endpoint->missing_table + "\" does not exist";
-    result.hint = "SELECT kombo.create_tables('" + task.endpoint->category + "') makes what is missing.";
+    result.trigger = task.trigger;
+    result.started_at = kombo::current_timestamp();
     return result;
 }
 
 } // namespace
 
-Runner::Runner(const Catalogue &catalogue, States states, std::string integration_id, Connection &connection,
-               Waiter &waiter, Store &store, Observer &observer, Settings settings)
-    : catalogue_(catalogue), states_(std::move(states)), integration_id_(std::move(integration_id)),
-      connection_(connection), waiter_(waiter), store_(store), observer_(observer), settings_(settings) {}
-
-void Runner::run(const std::vector<Task> &tasks) {
-    std::unique_ptr<PageStream> stream;
-    for (size_t i = 0; i < tasks.size(); ++i) {
-        const Task &task = tasks[i];
-        if (stopped_by_ || !task.endpoint->missing_table.empty()) {
-            RunResult result = like(stopped_by_ ? *stopped_by_ : without_table(task), task);
-            result.follows_another = stopped_by_.has_value();
-            report(task, result);
-            stream.reset();
-            continue;
-        }
-        if (!stream) stream = open(task);
-        std::unique_ptr<PageStream> following;
-        prefetch_ = [&] {
-            if (following || i + 1 == tasks.size() || !tasks[i + 1].endpoint->missing_table.empty()) return;
-            following = open(tasks[i + 1]);
-            following->begin();
-        };
-        RunResult result = run_task(task, *stream);
-        report(task, result);
-        stream = std::move(following);
-    }
+Run::Run(const Catalogue &catalogue, const States &states, Task task, std::string integration_id,
+         Connection &connection, Store &store, Settings settings, Durability durability)
+    : catalogue_(catalogue), states_(states), task_(std::move(task)), integration_id_(std::move(integration_id)),
+      connection_(connection), store_(store), settings_(settings), durability_(durability), result_(fresh(task_)),
+      fetch_(catalogue, states, task_, store, settings, draft_) {
+    const auto &open = states.at(task_.endpoint->path).open_full;
+    if (durability == Durability::PageByPage && task_.kind == Kind::Full && open &&
+        open->alive(kombo::current_timestamp()) && open->query == filters().encode())
+        resume(*open);
+    else
+        list_ = std::make_unique<PageStream>(connection_, task_.endpoint->path, integration_id_, filters());
 }
 
-std::unique_ptr<PageStream> Runner::open(const Task &task) {
-    return std::make_unique<PageStream>(connection_, waiter_, task.endpoint->path, integration_id_,
-                                        filters_of(task, connection_.page_size));
+void Run::resume(const OpenFull &open) {
+    began_ = open.started_at;
+    watermark_ = open.watermark;
+    restore_progress(open.progress, catalogue_, result_);
+    resumed_ = result_;
+    if (open.cursor.empty())
+        phase_ = Phase::Sweeping;
+    else
+        list_ =
+            std::make_unique<PageStream>(connection_, task_.endpoint->path, integration_id_, filters(), open.cursor);
 }
 
-RunResult Runner::run_task(const Task &task, PageStream &stream) {
-    RunResult result;
-    result.kind = task.kind;
-    result.started_at = kombo::current_timestamp();
-    const auto attempt = [&] {
-        Fetch fetch(catalogue_, states_, task, store_, settings_, result);
-        while (const auto arrived = stream.next()) {
-            if (stream.ended()) prefetch_();
-            fetch.take(*arrived);
-            result.pages = stream.pages();
-            observer_.progress(task, result);
-        }
-        const auto confirm = [&](const std::vector<std::string> &ids) {
-            Task asked = task;
-            asked.updated_after.reset();
-            return std::make_unique<PageStream>(connection_, waiter_, task.endpoint->path, integration_id_,
-                                                filters_of(asked, connection_.page_size).add_list("ids", ids));
-        };
-        // The first page was asked for ahead, while the endpoint before was still being written.
-        if (task.kind == Kind::Full && !fetch.sweep(*stream.first_requested_at(), confirm)) {
-            result.status = Status::Held;
-            result.sqlstate = "55000";
-            result.hint = "If Kombo is right, SELECT kombo.accept_sweep(integration_id, endpoint) lets the next full "
-                          "sync remove them.";
-        }
-        fetch.purge();
-        if (task.kind == Kind::Full) store_.unpark_before(*task.endpoint, result.started_at);
-        take_statistics(result, stream);
-        result.finished_at = kombo::current_timestamp();
-        // Kombo's clock shows whole seconds: this fetch may seem to have begun before an earlier one of the run, though
-        // it began after it, and then what that one implies would not be left out of the next delta.
-        const kombo::Timestamp watermark = advance(latest_watermark_, *stream.started(settings_.overlap));
-        store_.succeeded(task, states_, result, watermark);
-        latest_watermark_ = watermark;
-    };
+/// Filters of the task's list, as far as the endpoint takes them.
+kombo::Query Run::filters() const {
+    kombo::Query query;
+    if (task_.endpoint->paginated) query.add("page_size", std::to_string(connection_.page_size));
+    // Kombo API reference: without include_deleted the deletions are hidden, from deltas too.
+    if (task_.endpoint->incremental) query.add_flag("include_deleted", true);
+    if (task_.updated_after) query.add("updated_after", kombo::format_timestamp(*task_.updated_after));
+    return query;
+}
+
+PageStream *Run::stream() const {
+    if (phase_ == Phase::Fetching) return list_.get();
+    return phase_ == Phase::Confirming ? confirming_.get() : nullptr;
+}
+
+bool Run::wants_to_send(Clock::time_point now) const {
+    const PageStream *asking = stream();
+    return !failure_ && asking && asking->wants_to_send(now);
+}
+
+void Run::send() {
+    stream()->send();
+}
+
+bool Run::in_flight() const {
+    const PageStream *asking = stream();
+    return asking && asking->in_flight();
+}
+
+std::optional<Clock::time_point> Run::wake_at() const {
+    const PageStream *asking = stream();
+    return asking ? asking->wake_at() : std::nullopt;
+}
+
+void Run::notice(Clock::time_point now) {
+    PageStream *asked = stream();
+    if (!asked || failure_) return;
+    asked->notice(now);
+    if (page_ || !asked->answered()) return;
+    const bool with_cursor = asked->cursor().has_value();
     try {
-        store_.in_subtransaction(attempt);
-    } catch (const std::exception &) {
-        const Failure failure = explain(std::current_exception()); // throws again what must go through
-        const auto started_at = result.started_at;
-        result = RunResult();
-        result.kind = task.kind;
-        result.started_at = started_at;
-        take_statistics(result, stream);
-        result.status = failure.status;
-        result.sqlstate = failure.sqlstate;
-        result.error = failure.message;
-        result.detail = failure.detail;
-        result.hint = failure.hint;
-        if (failure.of_integration) stopped_by_ = result;
+        page_ = asked->take();
+    } catch (const kombo::ApiError &error) {
+        if (phase_ == Phase::Confirming && halve_chunk(error)) return;
+        cursor_refused_ = with_cursor && (error.error_class == kombo::ErrorClass::InvalidInput ||
+                                          error.error_class == kombo::ErrorClass::NotFound ||
+                                          error.error_class == kombo::ErrorClass::Final);
+        failure_ = std::current_exception();
     }
-    return result;
 }
 
-void Runner::report(const Task &task, RunResult &result) {
+/// An older page of the API reference says that unknown ids are refused with 404, another that ids of another length
+/// are refused; the ids at fault are found by halving. A single id that is refused counts as not returned.
+bool Run::halve_chunk(const kombo::ApiError &error) {
+    if (error.http_status != 400 && error.http_status != 404) return false;
+    const std::vector<std::string> chunk = std::move(chunks_.back());
+    chunks_.pop_back();
+    if (chunk.size() > 1) {
+        const auto middle = chunk.begin() + static_cast<std::ptrdiff_t>(chunk.size() / 2);
+        chunks_.emplace_back(chunk.begin(), middle);
+        chunks_.emplace_back(middle, chunk.end());
+    }
+    next_chunk();
+    return true;
+}
+
+void Run::next_chunk() {
+    confirming_.reset();
+    if (chunks_.empty()) {
+        phase_ = Phase::Finishing;
+        return;
+    }
+    Task asked = task_;
+    asked.updated_after.reset();
+    confirming_ = std::make_unique<PageStream>(connection_, task_.endpoint->path, integration_id_,
+                                               filters().add_list("ids", chunks_.back()));
+}
+
+bool Run::ready() const {
+    return failure_ || page_ || phase_ == Phase::Sweeping || phase_ == Phase::Finishing;
+}
+
+void Run::step() {
+    if (failure_) std::rethrow_exception(failure_);
+    draft_ = result_;
+    next_ = phase_;
+    if (durability_ == Durability::PageByPage) fetch_.take_seen(); // of a step that was rolled back
+    switch (phase_) {
+    case Phase::Fetching:
+        write_page();
+        break;
+    case Phase::Sweeping:
+        find_missing();
+        break;
+    case Phase::Confirming:
+        fetch_.take_confirmed(*page_, returned_);
+        break;
+    case Phase::Finishing:
+        finish();
+        break;
+    case Phase::Ended:
+        break;
+    }
+}
+
+void Run::write_page() {
+    fetch_.take(*page_);
+    add_statistics(draft_);
+    if (resumed_.pages == 0 && list_->pages() == 1) {
+        began_ = *list_->first_requested_at();
+        watermark_ = *list_->started(settings_.overlap);
+    }
+    const bool last = list_->ended();
+    if (task_.kind == Kind::Full) {
+        if (durability_ == Durability::PageByPage) {
+            const OpenFull open{began_,
+                                watermark_,
+                                filters().encode(),
+                                last ? std::string() : *list_->cursor(),
+                                kombo::current_timestamp(),
+                                progress_json(draft_, catalogue_)};
+            store_.checkpoint(task_, open, draft_.pages, fetch_.take_seen());
+        }
+        if (last) next_ = Phase::Sweeping;
+    } else if (last) {
+        finish();
+    }
+}
+
+void Run::find_missing() {
+    auto seen = durability_ == Durability::PageByPage ? store_.seen(*task_.endpoint) : fetch_.take_seen();
+    const auto found = fetch_.suspects(std::move(seen), began_);
+    if (!found) {
+        draft_.status = Status::Held;
+        draft_.sqlstate = "55000";
+        draft_.hint = "If Kombo is right, SELECT kombo.accept_sweep(integration_id, endpoint) lets the next full "
+                      "sync remove them.";
+    }
+    draft_suspects_ = found.value_or(std::vector<std::string>());
+    next_ = draft_suspects_.empty() ? Phase::Finishing : Phase::Confirming;
+}
+
+void Run::finish() {
+    if (task_.kind == Kind::Full && draft_.status != Status::Held) {
+        std::vector<std::string> gone;
+        for (const std::string &id : suspects_)
+            if (returned_.count(id) == 0) gone.push_back(id);
+        fetch_.sweep(gone, began_);
+    }
+    fetch_.purge();
+    if (task_.kind == Kind::Full) store_.unpark_before(*task_.endpoint, draft_.started_at);
+    add_statistics(draft_);
+    draft_.finished_at = kombo::current_timestamp();
+    watermark_ = advance(least_watermark_, watermark_);
+    store_.succeeded(task_, states_, draft_, watermark_);
+    store_.record_run(task_, draft_);
+    next_ = Phase::Ended;
+}
+
+void Run::committed() {
+    result_ = draft_;
+    page_.reset();
+    const Phase before = std::exchange(phase_, next_);
+    if (before == Phase::Sweeping && phase_ == Phase::Confirming) {
+        suspects_ = std::move(draft_suspects_);
+        for (size_t from = 0; from < suspects_.size(); from += ids_per_request) {
+            const size_t to = std::min(suspects_.size(), from + ids_per_request);
+            chunks_.emplace_back(suspects_.begin() + static_cast<std::ptrdiff_t>(from),
+                                 suspects_.begin() + static_cast<std::ptrdiff_t>(to));
+        }
+        next_chunk();
+    } else if (before == Phase::Confirming && confirming_->ended()) {
+        confirmed_bytes_ += confirming_->bytes();
+        confirmed_retries_ += confirming_->retries();
+        chunks_.pop_back();
+        next_chunk();
+    }
+}
+
+void Run::add_statistics(RunResult &result) const {
+    result.pages = resumed_.pages + (list_ ? list_->pages() : 0);
+    result.bytes = resumed_.bytes + (list_ ? list_->bytes() : 0) + confirmed_bytes_;
+    result.retries = resumed_.retries + (list_ ? list_->retries() : 0) + confirmed_retries_;
+}
+
+RunResult Run::failed(const std::exception_ptr &caught) const {
+    const Failure failure = explain(caught);
+    RunResult result = fresh(task_);
+    if (durability_ == Durability::PageByPage) result = result_; // what is committed stays
+    result.started_at = result_.started_at;
+    add_statistics(result);
     result.finished_at = kombo::current_timestamp();
-    if (result.status != Status::Ok && result.status != Status::Held) store_.failed(task, result);
-    store_.record_run(task, result);
-    observer_.ended(task, result);
+    result.status = failure.status;
+    result.sqlstate = failure.sqlstate;
+    result.error = failure.message;
+    result.detail = failure.detail;
+    result.hint = failure.hint;
+    result.of_integration = failure.of_integration;
+    result.of_server = failure.of_server;
+    result.lasting = failure.lasting;
+    result.too_many_parked = failure.too_many_parked;
+    result.retry_after = failure.retry_after;
+    return result;
 }
 
 } // namespace syncer

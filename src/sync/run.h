@@ -1,55 +1,133 @@
 #pragma once
 
+#include "sync/fetch.h"
 #include "sync/plan.h"
 #include "sync/result.h"
 #include "sync/store.h"
 #include "sync/stream.h"
 
-#include <functional>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 namespace syncer {
 
-/// Is told how far a run has come, after each page.
-class Observer {
-public:
-    virtual ~Observer() = default;
-    virtual void progress(const Task &task, const RunResult &so_far) = 0;
-    /// A run has ended and is recorded.
-    virtual void ended(const Task &task, const RunResult &result) = 0;
+/// What outlives the transactions of a run.
+enum class Durability : uint8_t {
+    AtOnce,    ///< all of it commits together: a function call
+    PageByPage ///< each step commits; a full fetch keeps its place in the database: the worker
 };
 
-/// Runs the tasks of one integration, one after the other. The first page of the next endpoint is requested before the
-/// last page of the current one is written.
-class Runner {
+/// One run of one endpoint, from the first request to the watermark, as a state machine that never waits. Whoever
+/// drives it moves the network side (notice(), send()) whenever there is news, and the database side (step(),
+/// committed()) in transactions of its own, so that none is open while the network is slow.
+class Run {
 public:
-    Runner(const Catalogue &catalogue, States states, std::string integration_id, Connection &connection,
-           Waiter &waiter, Store &store, Observer &observer, Settings settings);
+    enum class Phase : uint8_t {
+        Fetching,   ///< pages come and are written
+        Sweeping,   ///< all pages are here: what did not come has to be found
+        Confirming, ///< it is asked for once more, by id
+        Finishing,  ///< the sweep, and the watermark
+        Ended
+    };
 
-    /// Each endpoint runs in a subtransaction of its own: what fails leaves nothing behind and does not stop the
-    /// others, except where the failure is the whole integration's (key refused, host out of reach, first sync not
-    /// done): then the rest ends alike without a request. Interrupts and timeouts go through.
-    void run(const std::vector<Task> &tasks);
+    /// An open full fetch of the endpoint, if it fits, is gone on with. The references must outlive the run; `states`
+    /// may be refreshed between two steps.
+    Run(const Catalogue &catalogue, const States &states, Task task, std::string integration_id, Connection &connection,
+        Store &store, Settings settings, Durability durability);
+    Run(const Run &) = delete;
+    Run &operator=(const Run &) = delete;
+
+    const Task &task() const { return task_; }
+    Phase phase() const { return phase_; }
+    const RunResult &result() const { return result_; }
+
+    /// Adds an oddity that was there before the first page.
+    void remark(Oddities::Kind kind, std::string_view table, std::string_view key) {
+        result_.oddities.add(kind, table, key);
+    }
+
+    /// The watermark is not to be older than this: that of an endpoint which ran before and implies this one.
+    void watermark_at_least(std::optional<kombo::Timestamp> watermark) { least_watermark_ = watermark; }
+    /// The watermark that step() recorded when it ended the run.
+    kombo::Timestamp watermark() const { return watermark_; }
+
+    /// Whether a request can be sent now.
+    bool wants_to_send(Clock::time_point now) const;
+    /// Sends it.
+    void send();
+    /// Takes an answer that has come. Throws nothing that the answer is to blame for: step() does.
+    void notice(Clock::time_point now);
+    bool in_flight() const;
+    /// When a request that failed is due again.
+    std::optional<Clock::time_point> wake_at() const;
+    /// Whether nothing more will be requested of the list itself.
+    bool list_ended() const { return list_ && list_->ended(); }
+
+    /// Whether step() has something to do.
+    bool ready() const;
+
+    /// Does it, in the caller's transaction: writes a page, or sweeps, or finishes. Throws kombo::ApiError for what the
+    /// network brought, and all that a fetch throws; then the run is as it was before, once the transaction is rolled
+    /// back, and step() may be called again (a lock was not to be had), or failed().
+    void step();
+
+    /// What step() did is committed.
+    void committed();
+
+    /// The result of a run that `caught` has ended. Throws again what is not an endpoint's failure.
+    RunResult failed(const std::exception_ptr &caught) const;
+
+    /// Whether the error that step() threw came with a cursor which Kombo no longer takes: then a new run, from the
+    /// first page, may do better.
+    bool cursor_refused() const { return cursor_refused_; }
 
 private:
-    std::unique_ptr<PageStream> open(const Task &task);
-    RunResult run_task(const Task &task, PageStream &stream);
-    void report(const Task &task, RunResult &result);
+    PageStream *stream() const;
+    kombo::Query filters() const;
+    void resume(const OpenFull &open);
+    bool halve_chunk(const kombo::ApiError &error);
+    void next_chunk();
+    void write_page();
+    void find_missing();
+    void finish();
+    void add_statistics(RunResult &result) const;
 
     const Catalogue &catalogue_;
-    States states_;
+    const States &states_;
+    Task task_;
     std::string integration_id_;
     Connection &connection_;
-    Waiter &waiter_;
     Store &store_;
-    Observer &observer_;
     Settings settings_;
-    std::optional<RunResult> stopped_by_;
-    std::function<void()> prefetch_;
-    std::optional<kombo::Timestamp> latest_watermark_;
+    Durability durability_;
+
+    Phase phase_ = Phase::Fetching;
+    RunResult result_;                        ///< as committed
+    RunResult draft_;                         ///< as step() has made it
+    Phase next_ = Phase::Fetching;            ///< the same
+    std::vector<std::string> draft_suspects_; ///< the same
+    Fetch fetch_;
+
+    std::unique_ptr<PageStream> list_;
+    std::optional<PageStream::Arrived> page_; ///< arrived, and not yet written
+    std::exception_ptr failure_;              ///< what came instead
+    bool cursor_refused_ = false;
+
+    kombo::Timestamp began_; ///< first request of the list, by our clock; known with the first page
+    kombo::Timestamp watermark_;
+    std::optional<kombo::Timestamp> least_watermark_;
+    RunResult resumed_; ///< counts of the pages before the list was taken up
+
+    std::vector<std::string> suspects_;
+    std::vector<std::vector<std::string>> chunks_;
+    std::unique_ptr<PageStream> confirming_;
+    std::unordered_set<std::string> returned_;
+    size_t confirmed_bytes_ = 0;
+    int confirmed_retries_ = 0;
 };
 
 } // namespace syncer

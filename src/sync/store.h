@@ -43,6 +43,10 @@ public:
     virtual void remove(const Endpoint &endpoint, const std::vector<std::string> &ids, OnMissing how,
                         TableCounts &counts) = 0;
 
+    /// Those of the ids whose rows are still live and were not written since `since`.
+    virtual std::vector<std::string> untouched(const Endpoint &endpoint, const std::vector<std::string> &ids,
+                                               kombo::Timestamp since) = 0;
+
     /// Removes joins, and owned children that no endpoint of their own looks after, whose parent does not exist.
     virtual void remove_orphans(const Endpoint &endpoint, const std::function<bool(size_t)> &own_endpoint_subscribed,
                                 TableCounts &counts) = 0;
@@ -61,6 +65,16 @@ public:
     /// Records a success: watermarks of the endpoint and of the implied ones, and the time of a full fetch.
     virtual void succeeded(const Task &task, const States &states, const RunResult &result,
                            kombo::Timestamp watermark) = 0;
+
+    /// Commits how far a full fetch has come that goes over several transactions, with the hashes of the ids that its
+    /// latest page, number `page`, brought. The first page's begins a new one.
+    virtual void checkpoint(const Task &task, const OpenFull &open, int page, const std::vector<uint64_t> &seen) = 0;
+
+    /// The hashes that the pages of the open full fetch brought.
+    virtual std::vector<uint64_t> seen(const Endpoint &endpoint) = 0;
+
+    /// Forgets the open full fetch: the next one begins with the first page.
+    virtual void forget_full(const Endpoint &endpoint) = 0;
 
     /// Records that an endpoint came to nothing.
     virtual void failed(const Task &task, const RunResult &result) = 0;

@@ -11,12 +11,14 @@
 
 namespace syncer {
 
+using Clock = kombo::Call::Clock;
+
 /// Waits for the network on the caller's behalf, and answers interrupts while it does.
 class Waiter {
 public:
     virtual ~Waiter() = default;
     /// Waits until a transfer has something to do or `until` has come. Throws what an interrupt demands.
-    virtual void wait(kombo::Transfers &transfers, std::optional<kombo::Call::Clock::time_point> until) = 0;
+    virtual void wait(kombo::Transfers &transfers, std::optional<Clock::time_point> until) = 0;
 };
 
 /// How one server is talked to.
@@ -26,12 +28,14 @@ struct Connection {
     kombo::HttpOptions http;
     kombo::RetryPolicy retry;
     int page_size = 250;
+    kombo::Call::Listener listener; ///< is told of every answer
 };
 
 /// Waits for a call to end. Throws kombo::ApiError, and what the waiter throws.
 kombo::Response finish(kombo::Call &call, kombo::Transfers &transfers, Waiter &waiter);
 
-/// The pages of one list, in order; the page that follows is requested before the caller gets one.
+/// The pages of one list, in order. It never waits, but for next(): whoever drives several of them calls notice() when
+/// the network has moved, take() where a page has arrived, and send() where it may.
 class PageStream {
 public:
     struct Arrived {
@@ -39,18 +43,40 @@ public:
         kombo::Timestamp requested_at; ///< our clock
     };
 
-    /// `filters` are repeated with every cursor.
-    PageStream(Connection &connection, Waiter &waiter, std::string path, std::string integration_id,
-               kombo::Query filters);
+    /// `filters` are repeated with every cursor. With `cursor` the list is taken up there.
+    PageStream(Connection &connection, std::string path, std::string integration_id, kombo::Query filters,
+               std::optional<std::string> cursor = std::nullopt);
 
-    /// Sends the first request, if that was not done; does not wait.
-    void begin();
+    /// Whether a request can be sent now: the first, that of the next page, or one that failed and is due again.
+    bool wants_to_send(Clock::time_point now) const;
 
-    /// The next page, nullopt after the last. Throws kombo::ApiError, also for a cursor that comes twice.
-    std::optional<Arrived> next();
+    /// Sends it.
+    void send();
+
+    /// Looks whether the answer has come. What is wrong with it comes out of take().
+    void notice(Clock::time_point now);
+
+    /// Whether take() has something to give.
+    bool answered() const { return call_ && call_->done(); }
+
+    /// Whether a request is on its way.
+    bool in_flight() const { return call_ && call_->in_flight(); }
+
+    /// When a request that failed is due again; nullopt: none waits for that.
+    std::optional<Clock::time_point> wake_at() const;
+
+    /// The page that has arrived. Throws kombo::ApiError, also for a cursor that comes twice.
+    Arrived take();
+
+    /// Waits for the next page and asks for the one that follows; nullopt after the last. Throws kombo::ApiError, and
+    /// what the waiter throws.
+    std::optional<Arrived> next(Waiter &waiter);
 
     /// True once the last page has arrived.
     bool ended() const { return ended_; }
+
+    /// The cursor of the page that follows the last one taken; nullopt before the first and after the last.
+    const std::optional<std::string> &cursor() const { return cursor_; }
 
     /// When the first page was asked for, by our clock: known once it has arrived.
     std::optional<kombo::Timestamp> first_requested_at() const;
@@ -63,16 +89,16 @@ public:
     int retries() const { return retries_ + (call_ ? call_->retries() : 0); }
 
 private:
-    void request(const kombo::Query &query);
+    void prepare();
 
     Connection &connection_;
-    Waiter &waiter_;
     std::string path_;
     std::string integration_id_;
     kombo::Query filters_;
-    std::unique_ptr<kombo::Call> call_;
+    std::unique_ptr<kombo::Call> call_; ///< of the page that follows
     std::shared_ptr<std::optional<kombo::Page>> parsed_;
     kombo::CursorTrail trail_;
+    std::optional<std::string> cursor_;
     std::optional<kombo::Response> first_;
     bool ended_ = false;
     int pages_ = 0;

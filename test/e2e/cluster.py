@@ -6,8 +6,10 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
 
 import psycopg
+import pytest
 from psycopg.rows import dict_row
 
 PORT = 5432  # of the unix socket only: its folder is private
@@ -29,6 +31,14 @@ shared_buffers = 64MB
 max_connections = 50
 max_prepared_transactions = 2
 """
+
+
+def needed(name):
+    """An environment variable that ./check e2e and test/e2e/run set."""
+    value = os.environ.get(name)
+    if not value:
+        pytest.exit(f"{name} is not set: run ./check e2e, or see test/e2e/run", returncode=2)
+    return value
 
 
 class Cluster:
@@ -74,8 +84,38 @@ class Cluster:
         self.stop("immediate")
         keep = os.environ.get("KOMBO_LOG")
         if keep and self.log.exists():
-            shutil.copy(self.log, pathlib.Path(keep) / f"e2e-server-{os.getpid()}.log")
+            shutil.copy(self.log, pathlib.Path(keep) / f"e2e-server-{self.folder.name}.log")
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start_again(self, timeout=60):
+        """Starts a server whose postmaster was killed: its last children must end first, as they share its memory."""
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                return self.start()
+            except RuntimeError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+
+    def postmaster_pid(self):
+        return int((self.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+
+    def configure(self, settings):
+        """ALTER SYSTEM SET for each, and a reload: cluster.configure({"kombo_sync.workers": 2})."""
+        with self.connect() as connection:
+            for name, value in settings.items():
+                connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+            connection.execute("SELECT pg_reload_conf()")
+
+    def reset_settings(self):
+        """Undoes every `configure`."""
+        self.run("ALTER SYSTEM RESET ALL")
+        self.run("SELECT pg_reload_conf()")
+
+    def log_tail(self, lines=30):
+        """The end of the server's log."""
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
     def connect(self, database="postgres", user="postgres", **options):
         """A new connection, in autocommit; rows are dicts."""
@@ -117,6 +157,20 @@ class Database:
         self.name = name
         self.connection = cluster.connect(name)
 
+    def reconnect(self, timeout=60):
+        """Waits until the server, which has lost its sessions, takes connections again, and connects anew."""
+        end = time.monotonic() + timeout
+        while True:
+            self.connection.close()
+            try:
+                self.connection = self.connect(connect_timeout=5)
+                self.connection.execute("SELECT 1")
+                return
+            except psycopg.OperationalError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+
     def execute(self, statement, parameters=None):
         """Runs one statement; the rows as a list of dicts, [] if it has none."""
         cursor = self.connection.execute(statement, parameters)
@@ -131,16 +185,21 @@ class Database:
         """A further connection: for a second session, another role, or a transaction (autocommit=False)."""
         return self.cluster.connect(self.name, user, **options)
 
-    def create_server(self, sandbox, name="kombo_eu", **options):
+    def create_server(self, sandbox, name="kombo_eu", webhook_secret=None, **options):
         """CREATE SERVER and USER MAPPING for the sandbox; further server options as keywords."""
         options = {"base_url": sandbox.base_url, "allow_http": "on", **options}
         listed = ", ".join(f"{key} '{value}'" for key, value in options.items())
         self.execute(f"CREATE SERVER {name} FOREIGN DATA WRAPPER kombo_sync OPTIONS ({listed})")
-        self.execute(f"CREATE USER MAPPING FOR CURRENT_USER SERVER {name} OPTIONS (api_key '{sandbox.api_key}')")
+        secrets = f"api_key '{sandbox.api_key}'" + (f", webhook_secret '{webhook_secret}'" if webhook_secret else "")
+        self.execute(f"CREATE USER MAPPING FOR CURRENT_USER SERVER {name} OPTIONS ({secrets})")
 
-    def add_integration(self, integration, server="kombo_eu", category=None):
-        self.execute("SELECT kombo.add_integration(%s, server => %s, category => %s)",
-                     [integration, server, category])
+    def add_integration(self, integration, server="kombo_eu", category=None, only=None):
+        """`only` lists the endpoints to subscribe to, if not the default ones: no worker has begun with others."""
+        with self.connection.transaction():
+            self.execute("SELECT kombo.add_integration(%s, server => %s, category => %s)",
+                         [integration, server, category])
+            if only:
+                self.subscribe_only(integration, *only)
 
     def subscribe_only(self, integration, *endpoints):
         """Leaves just these endpoints of the integration's category subscribed."""

@@ -6,14 +6,14 @@ KOMBO_SDK      folder with @kombo-api/sdk in node_modules (optional)
 KOMBO_LOG      folder that keeps the servers' logs (optional)
 `./check e2e` sets them; for a quick round with an existing build see test/e2e/run."""
 
-import os
 import signal
 
 import pytest
 from psycopg.rows import tuple_row
 
-from cluster import TEMPLATE, Cluster, Database
+from cluster import TEMPLATE, Cluster, Database, needed
 from sandbox import Sandbox
+from worker import WORKER_SETTINGS, new_served, wait_synced
 
 
 MEASURED = []
@@ -22,6 +22,12 @@ MEASURED = []
 def pytest_configure(config):
     config.addinivalue_line("markers", "sandbox(**options): options of the test's default sandbox, as employees=300")
     config.addinivalue_line("markers", "time_limit(seconds): how long the test may take, 120 unless marked")
+    config.addinivalue_line("markers", "soak: has a long round, by KOMBO_SOAK=1 (./check soak)")
+    config.addinivalue_line("markers", "late: runs after all others, as what it waits for happens meanwhile")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.get_closest_marker("late") is not None)
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -51,17 +57,19 @@ def time_limit(request):
     signal.signal(signal.SIGALRM, before)
 
 
-def needed(name):
-    value = os.environ.get(name)
-    if not value:
-        pytest.exit(f"{name} is not set: run ./check e2e, or see test/e2e/run", returncode=2)
-    return value
-
-
 @pytest.fixture(scope="session")
 def cluster():
     """The session's cluster (class Cluster)."""
     started = Cluster(needed("KOMBO_PGBIN"))
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def worker_cluster():
+    """A second cluster of the session's (class Cluster) that preloads kombo_sync. Its launcher serves no database until
+    a test has it do so, and its poll_interval is the default: what takes less than that was woken."""
+    started = Cluster(needed("KOMBO_PGBIN"), WORKER_SETTINGS)
     yield started
     started.close()
 
@@ -118,6 +126,40 @@ def hris(db, sandbox):
     """`db` with the sandbox's integration added."""
     db.add_integration(sandbox.integration)
     return db
+
+
+@pytest.fixture
+def served(worker_cluster, sandbox):
+    """A new database like `db`, in worker_cluster, its user mapping with a webhook secret, and a worker in it. No
+    integration is added yet."""
+    made = new_served(worker_cluster, sandbox)
+    yield made
+    worker_cluster.reset_settings()
+    made.drop()
+
+
+@pytest.fixture
+def own(new_cluster, sandbox):
+    """The same in a cluster of the test's own, for those that kill and restart."""
+    return new_served(new_cluster(WORKER_SETTINGS), sandbox)
+
+
+@pytest.fixture
+def live(served, sandbox):
+    """`served` with the sandbox's integration, of which the worker has fetched everything once."""
+    served.add_integration(sandbox.integration)
+    wait_synced(served)
+    sandbox.clear_requests()
+    return served
+
+
+@pytest.fixture
+def few(served, sandbox):
+    """`live` with two endpoints only: /hris/employees and /hris/groups."""
+    served.add_integration(sandbox.integration, only=["/hris/employees", "/hris/groups"])
+    wait_synced(served)
+    sandbox.clear_requests()
+    return served
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import collections
 import json
 import os
 import subprocess
+import typing
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -11,6 +12,7 @@ import urllib.request
 from cluster import API_KEY
 
 INTEGRATION = "personio:CBNMt7dSNCzBdnRTx87dev4E"
+WEBHOOK_SECRET = "sandbox-secret"  # what the sandbox signs with unless told otherwise
 
 
 class Sandbox:
@@ -116,7 +118,7 @@ class Sandbox:
         return self.admin("POST", "clock", change)
 
     def settings(self, **change):
-        """latency_ms, rate_limit, page_size_max."""
+        """latency_ms, rate_limit, rate_window_s, page_size_max."""
         return self.admin("POST", "settings", change)
 
     def change_integration(self, integration=None, **change):
@@ -124,6 +126,69 @@ class Sandbox:
 
     def add_integration(self, id, **properties):
         return self.admin("POST", "integrations", {"id": id, **properties})
+
+    def webhooks(self, url=None, **options):
+        """Tells of every change from now on: by webhooks to the url, or without one held for outbox(). secret,
+        debounce_ms (0), retries (3), retry_ms (1000, doubling), timeout_ms, senders (4 threads), types=["data-changed"]
+        and so on for these alone. on=False only sets."""
+        return self.admin("POST", "webhooks", {"url": url, **options})
+
+    def no_webhooks(self):
+        """Ends that, and forgets what was queued, held and counted."""
+        return self.admin("DELETE", "webhooks")
+
+    def webhook_log(self, deliveries=100):
+        """sent (answered 2xx), failed (given up), attempts, waiting (queued or on their way), held; deliveries, the last
+        ones, each with id, type, integration, attempt, status (0 = no answer), error, at, us (it took); errors, those that failed."""
+        return self.admin("GET", "webhooks", deliveries=deliveries)
+
+    def webhook(self, *models, type="data-changed", integration=None, **options):
+        """A signed webhook, not sent: webhook("hris_employees"), webhook(type="sync-finished"). id=, data= (merged into the
+        data), body= (the whole text), secret= and an integration that is not there may be given."""
+        return Webhook(**self._webhook(models, type, integration, options))
+
+    def burst(self, count, *models, **options):
+        """So many webhooks, with an id each."""
+        made = self._webhook(models, options.pop("type", "data-changed"), options.pop("integration", None),
+                             {"count": count, **options})
+        return [Webhook(**one) for one in made["webhooks"]]
+
+    def send_webhook(self, url, *models, type="data-changed", integration=None, **options):
+        """Sends one, repeat=n times the same; (webhook, [HTTP status…]), 0 where no answer came."""
+        made = self._webhook(models, type, integration, {"url": url, "send": True, **options})
+        answers = made.pop("answers")
+        return Webhook(**made), [answer["status"] for answer in answers]
+
+    def _webhook(self, models, type, integration, options):
+        body = {"type": type, "integration": integration or self.integration, **options}
+        if models:
+            body["changed_models"] = list(models)
+        return self.admin("POST", "webhook", body)
+
+    def outbox(self):
+        """The webhooks that are held, which are held no longer."""
+        return [Webhook(**one) for one in self.admin("POST", "outbox", {})]
+
+    def concurrency(self):
+        """in_flight, max_in_flight and same_page_twice of all, by `integrations` and by `streams` ("<integration> <path>");
+        `requests` lists what is unanswered."""
+        return self.admin("GET", "concurrency")
+
+    def clear_concurrency(self):
+        self.admin("DELETE", "concurrency")
+
+    def churn(self, per_second, integration=None, **options):
+        """Random changes from now on: models=["hris_teams"], seed=1, ops={"change": 6, "delete": 1}, count=n (then it ends)."""
+        return self.admin("POST", "churn", {"integration": integration or self.integration, "per_second": per_second,
+                                            **options})
+
+    def churning(self, integration=None):
+        """A list of streams of changes: integration, runs, done, ops."""
+        return self.admin("GET", "churn", **({"integration": integration} if integration else {}))
+
+    def stop_churn(self, integration=None):
+        """Ends the changes (of all integrations); nothing changes after this call. What was done, as from churning()."""
+        return self.admin("DELETE", "churn", **({"integration": integration} if integration else {}))
 
     def get(self, model, id, integration=None):
         """One record as served."""
@@ -143,6 +208,12 @@ class Sandbox:
         """How many records of the model (or list, as /hris/employees) Kombo would serve."""
         return self.admin("GET", "count", integration=integration or self.integration, model=model,
                           include_deleted=str(include_deleted).lower())["count"]
+
+
+class Webhook(typing.NamedTuple):
+    id: str
+    body: str
+    signature: str
 
 
 class Digits(str):

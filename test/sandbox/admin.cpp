@@ -1,4 +1,4 @@
-#include "api.h"
+#include "admin.h"
 
 #include "clock.h"
 #include "record_ops.h"
@@ -12,21 +12,6 @@ namespace sandbox {
 namespace {
 
 constexpr const char *json_type = "application/json";
-
-std::shared_ptr<Integration> integration_of(Sandbox &sandbox, const std::string &id) {
-    if (auto found = sandbox.integrations.find(id)) return found;
-    const auto all = sandbox.integrations.all();
-    if (id.empty() && all.size() == 1) return all.front();
-    throw AdminError(id.empty() ? 400 : 404,
-                     id.empty() ? "name the integration: there is not exactly one" : "no integration \"" + id + "\"");
-}
-
-std::size_t number_param(const httplib::Request &request, const char *name, std::size_t otherwise) {
-    const std::string text = request.get_param_value(name);
-    std::size_t value = otherwise;
-    std::from_chars(text.data(), text.data() + text.size(), value);
-    return value;
-}
 
 void replace_names(std::set<std::string> &names, const json_t *list) {
     if (!json_is_array(list)) return;
@@ -47,6 +32,7 @@ void change_integration(Integration &integration, const json_t *fields) {
     integration.error_status = static_cast<int>(integer_at(fields, "error_status", integration.error_status));
     integration.qa_failed = flag_at(fields, "qa_failed", integration.qa_failed);
     integration.reads_when_inactive = flag_at(fields, "reads_when_inactive", integration.reads_when_inactive);
+    integration.deleted = flag_at(fields, "deleted", integration.deleted);
     integration.nested_deleted = flag_at(fields, "nested_deleted", integration.nested_deleted);
     const std::string order = text_at(fields, "order");
     if (!order.empty() && order != "index" && order != "changed_at")
@@ -64,6 +50,20 @@ std::string describe(const Integration &integration) {
     return integration.describe();
 }
 
+// Kombo tells of states, and once the first sync is done also of the models that then have data.
+void tell_state(Sandbox &sandbox, const Subject &before, const Subject &after) {
+    if (before.deleted != after.deleted) {
+        sandbox.webhooks.happened(after.deleted ? "integration-deleted" : "integration-created", after);
+    } else if (before.status != after.status || before.setup_status != after.setup_status ||
+               before.qa_failed != after.qa_failed) {
+        sandbox.webhooks.happened("integration-state-changed", after);
+    }
+    if (before.setup_status == after.setup_status || after.setup_status != "COMPLETED") return;
+    ModelNames models;
+    for (const Model model : all_models) models.insert(std::string(model_name(model)));
+    sandbox.webhooks.changed(after, models);
+}
+
 std::string integrations(Sandbox &sandbox, const httplib::Request &request, const json_t *body) {
     if (request.method == "GET") {
         std::string out = "[";
@@ -73,12 +73,16 @@ std::string integrations(Sandbox &sandbox, const httplib::Request &request, cons
     }
     const std::string id = request.has_param("id") ? request.get_param_value("id") : text_at(body, "id");
     if (request.method == "DELETE") {
-        if (!sandbox.integrations.remove(id)) throw AdminError(404, "no integration \"" + id + "\"");
+        const Subject gone(*integration_of(sandbox, id));
+        sandbox.integrations.remove(gone.id);
+        sandbox.webhooks.happened("integration-deleted", gone);
         return "{}";
     }
     if (request.method == "PATCH") {
         const auto integration = integration_of(sandbox, id);
+        const Subject before(*integration);
         change_integration(*integration, body);
+        tell_state(sandbox, before, Subject(*integration));
         return describe(*integration);
     }
     if (id.empty()) throw AdminError(400, "\"id\" is missing");
@@ -87,6 +91,7 @@ std::string integrations(Sandbox &sandbox, const httplib::Request &request, cons
         static_cast<Index>(std::clamp<std::int64_t>(integer_at(body, "employees", 100), 0, 20'000'000)));
     change_integration(*integration, body);
     if (!sandbox.integrations.add(integration)) throw AdminError(409, "there is an integration \"" + id + "\"");
+    sandbox.webhooks.happened("integration-created", Subject(*integration));
     return describe(*integration);
 }
 
@@ -153,7 +158,11 @@ std::string paged(std::size_t offset, std::size_t limit, std::size_t total,
 std::string records(Sandbox &sandbox, const httplib::Request &request, const json_t *body) {
     if (request.method == "POST") {
         const json_t *first = json_is_array(body) ? json_array_get(body, 0) : body;
-        return apply_record_ops(*integration_of(sandbox, text_at(first, "integration")), body);
+        const auto integration = integration_of(sandbox, text_at(first, "integration"));
+        ModelNames changed;
+        std::string served = apply_record_ops(*integration, body, changed);
+        sandbox.tell_changed(*integration, changed);
+        return served;
     }
     const auto integration = integration_of(sandbox, request.get_param_value("integration"));
     const std::shared_lock lock(integration->mutex);
@@ -203,6 +212,14 @@ std::string count(Sandbox &sandbox, const httplib::Request &request) {
     return "{\"count\":" + std::to_string(count_records(*integration, *endpoint, with_deleted)) + "}";
 }
 
+std::string raw(Sandbox &sandbox, const json_t *body) {
+    const auto integration = integration_of(sandbox, text_at(body, "integration"));
+    ModelNames changed;
+    std::string served = apply_raw(*integration, body, changed);
+    sandbox.tell_changed(*integration, changed);
+    return served;
+}
+
 std::string change_faults(Sandbox &sandbox, const httplib::Request &request, const json_t *body) {
     if (request.method == "DELETE") {
         sandbox.faults.clear();
@@ -229,13 +246,16 @@ std::string settings(Sandbox &sandbox, const json_t *body) {
     Settings &all = sandbox.settings;
     all.latency_ms = static_cast<int>(integer_at(body, "latency_ms", all.latency_ms));
     all.page_size_max = static_cast<int>(integer_at(body, "page_size_max", all.page_size_max));
-    if (json_object_get(body, "rate_limit")) {
-        all.rate_limit = static_cast<int>(integer_at(body, "rate_limit", 0));
+    if (json_object_get(body, "rate_limit") || json_object_get(body, "rate_window_s")) {
+        all.rate_limit = static_cast<int>(integer_at(body, "rate_limit", all.rate_limit));
+        all.rate_window_s =
+            static_cast<int>(std::max<std::int64_t>(1, integer_at(body, "rate_window_s", all.rate_window_s)));
         sandbox.rate_limit.restart();
     }
     const std::lock_guard lock(all.mutex);
     all.api_key = text_at(body, "api_key", all.api_key);
     return "{\"latency_ms\":" + std::to_string(all.latency_ms) + ",\"rate_limit\":" + std::to_string(all.rate_limit) +
+           ",\"rate_window_s\":" + std::to_string(all.rate_window_s) +
            ",\"page_size_max\":" + std::to_string(all.page_size_max) + "}";
 }
 
@@ -249,18 +269,40 @@ std::string answer(Sandbox &sandbox, const httplib::Request &request) {
         if (request.method == "DELETE") sandbox.journal.clear();
         return sandbox.journal.json();
     }
+    if (what == "concurrency") {
+        if (request.method == "DELETE") sandbox.journal.clear_concurrency();
+        return sandbox.journal.concurrency();
+    }
     if (what == "integrations") return integrations(sandbox, request, body.get());
     if (what == "records") return records(sandbox, request, body.get());
     if (what == "count") return count(sandbox, request);
-    if (what == "raw" && !reads)
-        return apply_raw(*integration_of(sandbox, text_at(body.get(), "integration")), body.get());
+    if (what == "raw" && !reads) return raw(sandbox, body.get());
     if (what == "faults") return change_faults(sandbox, request, body.get());
     if (what == "clock") return clock(body.get());
+    if (what == "webhooks") return change_webhooks(sandbox, request, body.get());
+    if (what == "webhook" && !reads) return one_webhook(sandbox, body.get());
+    if (what == "churn") return change_churn(sandbox, request, body.get());
+    if (what == "outbox" && !reads) return sandbox.webhooks.take_held();
     if (what == "settings") return settings(sandbox, body.get());
     throw AdminError(404, "no admin call " + request.method + " " + request.path);
 }
 
 } // namespace
+
+std::shared_ptr<Integration> integration_of(Sandbox &sandbox, const std::string &id) {
+    if (auto found = sandbox.integrations.find(id)) return found;
+    const auto all = sandbox.integrations.all();
+    if (id.empty() && all.size() == 1) return all.front();
+    throw AdminError(id.empty() ? 400 : 404,
+                     id.empty() ? "name the integration: there is not exactly one" : "no integration \"" + id + "\"");
+}
+
+std::size_t number_param(const httplib::Request &request, const char *name, std::size_t otherwise) {
+    const std::string text = request.get_param_value(name);
+    std::size_t value = otherwise;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+}
 
 void serve_admin(Sandbox &sandbox, const httplib::Request &request, httplib::Response &response) {
     try {

@@ -59,6 +59,13 @@ void drop_connection(const httplib::Request &request) {
     if (const int fd = connection_of(request); fd >= 0) shutdown(fd, SHUT_RDWR);
 }
 
+// Waits; false if the client has gone meanwhile.
+bool wait(const httplib::Request &request, int milliseconds) {
+    if (milliseconds <= 0) return true;
+    pollfd connection{connection_of(request), POLLRDHUP, 0};
+    return poll(&connection, 1, milliseconds) == 0;
+}
+
 // Until the client has gone or the faults are cleared.
 void hang(const Faults &faults, const httplib::Request &request) {
     const std::uint64_t generation = faults.generation();
@@ -83,6 +90,15 @@ std::string page_body(const Page &page) {
         body += "null";
     body += "}}";
     return body;
+}
+
+// Throws where there is no such integration, or no longer.
+std::shared_lock<FairMutex> locked(const std::shared_ptr<Integration> &integration) {
+    std::shared_lock<FairMutex> lock;
+    if (integration) lock = std::shared_lock(integration->mutex);
+    if (!integration || integration->deleted)
+        throw ApiError(404, "PLATFORM.INTEGRATION_NOT_FOUND", "There is no such integration.");
+    return lock;
 }
 
 // Kombo, first sync and states: no data before the first sync, but an error.
@@ -138,8 +154,7 @@ Reply Call::answer(Fault *fault) {
         return success(R"({"environment_id":"SandboxEnvironmentOfTests","customer_id":"SandboxCustomerOfTheTests"})");
     if (path_.compare(0, one.size(), one) == 0) {
         const auto integration = sandbox_.integrations.find(path_.substr(one.size()));
-        if (!integration) throw ApiError(404, "PLATFORM.INTEGRATION_NOT_FOUND", "There is no such integration.");
-        const std::shared_lock lock(integration->mutex);
+        const std::shared_lock lock = locked(integration);
         return success(integration->describe());
     }
     if (const Endpoint *endpoint = endpoint_at(path_)) return list(*endpoint, fault);
@@ -150,10 +165,9 @@ Reply Call::list(const Endpoint &endpoint, Fault *fault) {
     if (integration_id_.empty())
         throw ApiError(400, "PLATFORM.INPUT_INVALID", "The header X-Integration-Id is missing.");
     const auto integration = sandbox_.integrations.find(integration_id_);
-    if (!integration) throw ApiError(404, "PLATFORM.INTEGRATION_NOT_FOUND", "There is no such integration.");
     Page page;
     {
-        const std::shared_lock lock(integration->mutex);
+        const std::shared_lock lock = locked(integration);
         check_state(*integration, endpoint);
         const int limit = std::max(1, sandbox_.settings.page_size_max.load());
         page = read_page(*integration, endpoint, request_.params, static_cast<std::size_t>(limit));
@@ -210,24 +224,26 @@ void do_actions(Sandbox &sandbox, const json_t *ops, const std::string &integrat
     const json_t *first = json_is_array(ops) ? json_array_get(ops, 0) : ops;
     const auto integration = sandbox.integrations.find(text_at(first, "integration", integration_id));
     if (!integration) return;
+    ModelNames changed;
     try {
-        apply_record_ops(*integration, ops);
+        apply_record_ops(*integration, ops, changed);
     } catch (const AdminError &error) {
         std::fprintf(stderr, "record_action: %s\n", error.what());
     }
+    sandbox.tell_changed(*integration, changed);
 }
 
 } // namespace
 
-RateLimit::State RateLimit::take(int limit) {
+RateLimit::State RateLimit::take(int limit, std::chrono::seconds window) {
     const std::lock_guard lock(mutex_);
     const auto at = std::chrono::steady_clock::now();
-    if (at - start_ >= 60s) {
+    if (at - start_ >= window) {
         start_ = at;
         used_ = 0;
     }
     const int shown = limit > 0 ? limit : 300;
-    const auto left = std::chrono::duration_cast<std::chrono::seconds>(start_ + 60s - at).count() + 1;
+    const auto left = std::chrono::duration_cast<std::chrono::seconds>(start_ + window - at).count() + 1;
     ++used_;
     return {limit > 0 && used_ > limit, std::max(0, shown - (limit > 0 ? used_ : 1)), static_cast<int>(left)};
 }
@@ -238,6 +254,10 @@ void RateLimit::restart() {
     used_ = 0;
 }
 
+void Sandbox::tell_changed(const Integration &integration, const ModelNames &models) {
+    if (!models.empty()) webhooks.changed(Subject(integration), models);
+}
+
 void serve_api(Sandbox &sandbox, const httplib::Request &request, httplib::Response &response) {
     const std::string path = request.path.substr(3);
     const std::string integration_id = request.get_header_value("X-Integration-Id");
@@ -246,11 +266,12 @@ void serve_api(Sandbox &sandbox, const httplib::Request &request, httplib::Respo
     const std::uint64_t number = sandbox.journal.begin(path, query, request.params, integration_id);
     const std::shared_ptr<Fault> fault = sandbox.faults.take(path, integration_id);
     const int limit = sandbox.settings.rate_limit;
-    const RateLimit::State rate = sandbox.rate_limit.take(limit);
+    const RateLimit::State rate = sandbox.rate_limit.take(limit, std::chrono::seconds(sandbox.settings.rate_window_s));
 
-    if (const int latency = sandbox.settings.latency_ms; latency > 0)
-        std::this_thread::sleep_for(std::chrono::milliseconds(latency));
-    if (fault && fault->delay_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(fault->delay_ms));
+    if (!wait(request, sandbox.settings.latency_ms) || (fault && !wait(request, fault->delay_ms))) {
+        sandbox.journal.end(number, 0);
+        return;
+    }
     if (fault) do_actions(sandbox, fault->action.get(), integration_id);
     Reply reply;
     try {

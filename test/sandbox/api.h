@@ -1,13 +1,17 @@
 #pragma once
 
+#include "churn.h"
 #include "faults.h"
 #include "integration.h"
 #include "journal.h"
+#include "webhooks.h"
 
 #include <httplib.h>
 
 #include <atomic>
 #include <chrono>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -18,11 +22,12 @@ struct Settings {
     std::mutex mutex; ///< guards the strings
     std::string api_key;
     std::atomic<int> latency_ms{0};
-    std::atomic<int> rate_limit{0};      ///< requests per 60 s; 0 = without limit
+    std::atomic<int> rate_limit{0}; ///< requests per window; 0 = without limit
+    std::atomic<int> rate_window_s{60};
     std::atomic<int> page_size_max{250}; ///< pages are cut to this many records
 };
 
-/// The requests left in the current window of 60 s of real time.
+/// The requests left in the current window of real time.
 class RateLimit {
 public:
     struct State {
@@ -31,8 +36,8 @@ public:
         int reset; ///< seconds
     };
 
-    /// Counts a request against the limit (0 = none).
-    State take(int limit);
+    /// Counts a request against the limit (0 = none) of a window.
+    State take(int limit, std::chrono::seconds window);
 
     void restart();
 
@@ -49,6 +54,13 @@ struct Sandbox {
     Journal journal;
     Faults faults;
     RateLimit rate_limit;
+    Webhooks webhooks;
+
+    std::mutex churn_mutex;
+    std::map<std::string, std::unique_ptr<Churn>> churns; ///< by integration; last, as it uses the others
+
+    /// Tells of changed models by webhook, where that is on.
+    void tell_changed(const Integration &integration, const ModelNames &models);
 };
 
 /// Answers one request to the API under `/v1`.

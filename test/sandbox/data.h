@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,9 @@ constexpr std::size_t slot(Model model) {
 
 /// The name Kombo uses for the model in webhooks (`hris_teams`).
 std::string_view model_name(Model model);
+
+/// Names of models, those of join tables among them.
+using ModelNames = std::set<std::string>;
 
 /// The model of that name, if there is one.
 std::optional<Model> model_by_name(std::string_view name);

@@ -50,7 +50,7 @@ std::string Integration::describe() const {
     object.text("category", category);
     object.text("status", status);
     object.text("setup_status", setup_status);
-    object.json("end_user", R"({"organization_name":"Example GmbH","creator_email":null,"origin_id":null})");
+    object.json("end_user", end_user_json);
     object.json("scope_config", R"({"id":"ScopeConfigOfTheSandbox1","name":"Default"})");
     object.time_or_null("data_expired_at", data_expired_at);
     object.time("created_at", created_at);

@@ -11,6 +11,10 @@
 
 namespace sandbox {
 
+/// Whose integration each one is, as `GET /integrations/{id}` and webhooks say it.
+inline constexpr const char *end_user_json =
+    R"({"organization_name":"Example GmbH","creator_email":null,"origin_id":null})";
+
 /// A list of the API.
 struct Endpoint {
     std::string_view path; ///< without /v1
@@ -29,6 +33,26 @@ struct ExtraRecord {
     std::string id;
     std::string json;
     Millis at;
+};
+
+/// A mutex that many share or one has alone, in the order in which they come: readers without end do not keep a writer
+/// out, as they do with std::shared_mutex.
+class FairMutex {
+public:
+    void lock() {
+        const std::lock_guard turn(gate_);
+        mutex_.lock();
+    }
+    void unlock() { mutex_.unlock(); }
+    void lock_shared() {
+        const std::lock_guard turn(gate_);
+        mutex_.lock_shared();
+    }
+    void unlock_shared() { mutex_.unlock_shared(); }
+
+private:
+    std::mutex gate_;
+    std::shared_mutex mutex_;
 };
 
 /// One integration: its settings and its data, guarded by `mutex` (readers shared, admin calls alone).
@@ -52,9 +76,10 @@ struct Integration {
     bool order_by_changed_at = false;
     std::set<std::string> unavailable_models; ///< INTEGRATION.MODEL_NOT_AVAILABLE on their lists
     std::set<std::string> disabled_models;    ///< INTEGRATION.MODEL_DISABLED
+    bool deleted = false;                     ///< the API answers as if it had never been
     Records records;
     std::map<std::string, std::vector<ExtraRecord>> extra; ///< by list path
-    mutable std::shared_mutex mutex;
+    mutable FairMutex mutex;
 
     /// The answer of `GET /integrations/{id}` inside `data`, as Kombo's schema has it.
     std::string describe() const;

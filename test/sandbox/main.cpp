@@ -2,6 +2,7 @@
 #include "clock.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,7 +30,7 @@ struct Options {
 };
 
 constexpr const char *usage =
-    "usage: kombo-sandbox [--port N] [--api-key KEY] [--integration ID]... [--employees N] [--seed S]\n"
+    "usage: kombo-sandbox [--port N] [--api-key KEY] [--integration ID[=N]]... [--employees N] [--seed S]\n"
     "                     [--latency-ms MS] [--clock-skew SECONDS] [--rate-limit N] [--empty]\n"
     "                     [--until-stdin-closes]\n";
 
@@ -152,6 +153,9 @@ void route(httplib::Server &server, Sandbox &sandbox) {
 
 int main(int argc, char **argv) {
     const Options options = read_options(argc, argv);
+    // Pages of a megabyte go back to the system at once, and 128 threads share few heaps: else each keeps its own.
+    mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+    mallopt(M_ARENA_MAX, 2);
     leave_on_signals();
     if (options.until_stdin_closes) leave_when_stdin_closes();
     set_skew(options.clock_skew * 1000);
@@ -160,8 +164,12 @@ int main(int argc, char **argv) {
     sandbox.settings.api_key = options.api_key;
     sandbox.settings.latency_ms = options.latency_ms;
     sandbox.settings.rate_limit = options.rate_limit;
-    for (const std::string &id : options.integrations)
-        sandbox.integrations.add(std::make_shared<Integration>(id, options.seed, options.employees));
+    for (const std::string &text : options.integrations) {
+        const std::size_t equals = std::min(text.rfind('='), text.size());
+        const Index employees =
+            equals < text.size() ? static_cast<Index>(number(text.c_str() + equals + 1)) : options.employees;
+        sandbox.integrations.add(std::make_shared<Integration>(text.substr(0, equals), options.seed, employees));
+    }
 
     httplib::Server server;
     server.new_task_queue = [] { return new httplib::ThreadPool(128); };

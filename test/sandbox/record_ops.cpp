@@ -132,6 +132,31 @@ void change_liveness(Records &records, Model model, Index index, const std::stri
     }
 }
 
+// The join table whose rows the entries of a list are.
+std::string join_model(Model parent, Model target) {
+    if (parent == Model::employees) return "hris_join_employees_teams";
+    return "hris_join_staffing_entities_" + std::string(list_key(target));
+}
+
+// What else changes when a record comes or goes: the rows that join it to others.
+void add_joins(Model model, ModelNames &changed) {
+    if (model == Model::employees || model == Model::teams) changed.insert(join_model(Model::employees, Model::teams));
+    for (const Model target : {Model::teams, Model::locations, Model::legal_entities, Model::skills})
+        if (model == target || model == Model::staffing_entities)
+            changed.insert(join_model(Model::staffing_entities, target));
+}
+
+// A purge is no change that Kombo would tell of: the data are gone 14 days after the deletion that it told of.
+void add_changed(Model model, const json_t *op, bool was_live, bool is_live, ModelNames &changed) {
+    const std::string name = text_at(op, "op");
+    if (name == "set_links") {
+        changed.insert(join_model(model, list_model(text_at(op, "list")).value_or(model)));
+    } else if (name != "purge" && (name != "wipe" || was_live)) {
+        changed.insert(std::string(model_name(model)));
+        if (was_live != is_live && name != "create") add_joins(model, changed);
+    }
+}
+
 Millis time_of(const json_t *op) {
     const std::string text = text_at(op, "at");
     if (text.empty()) return now();
@@ -156,15 +181,19 @@ std::string served(const Integration &integration, Model model, Index index) {
     return out;
 }
 
-std::string apply_record_op(Integration &integration, const json_t *op) {
+std::string apply_record_op(Integration &integration, const json_t *op, ModelNames &changed) {
     Records &records = integration.records;
     const Model model = model_at(op, "model");
     const std::string name = text_at(op, "op");
     const Millis at = time_of(op);
-    if (name == "create") return served(integration, model, create(records, model, op, at));
+    if (name == "create") {
+        add_changed(model, op, false, true, changed);
+        return served(integration, model, create(records, model, op, at));
+    }
     const std::string id = text_at(op, "id");
     const std::optional<Index> index = records.find(model, id);
     if (!index) throw AdminError(404, "no record \"" + id + "\" in " + std::string(model_name(model)));
+    const bool was_live = records.live(model, *index);
     if (name == "change") {
         set_fields(records, model, *index, json_object_get(op, "set"), at);
         records.edit(model, *index).changed_at = at;
@@ -175,27 +204,29 @@ std::string apply_record_op(Integration &integration, const json_t *op) {
     } else {
         throw AdminError(400, "\"op\" must be change, create, delete, undelete, wipe, purge or set_links");
     }
+    add_changed(model, op, was_live, records.live(model, *index), changed);
     return served(integration, model, *index);
 }
 
-std::string apply_record_ops(Integration &integration, const json_t *ops) {
+std::string apply_record_ops(Integration &integration, const json_t *ops, ModelNames &changed) {
     const std::unique_lock lock(integration.mutex);
-    if (!json_is_array(ops)) return apply_record_op(integration, ops);
+    if (!json_is_array(ops)) return apply_record_op(integration, ops, changed);
     std::string out = "[";
     std::size_t i = 0;
     json_t *op = nullptr;
     json_array_foreach(const_cast<json_t *>(ops), i, op) {
         if (i != 0) out += ',';
-        out += apply_record_op(integration, op);
+        out += apply_record_op(integration, op, changed);
     }
     return out + "]";
 }
 
-std::string apply_raw(Integration &integration, const json_t *request) {
+std::string apply_raw(Integration &integration, const json_t *request, ModelNames &changed) {
     const std::unique_lock lock(integration.mutex);
     const Endpoint *endpoint = endpoint_at(text_at(request, "path", "/hris/employees"));
     if (!endpoint) throw AdminError(400, "\"path\" must be a list such as /hris/employees");
     const std::string path(endpoint->path);
+    changed.insert(std::string(model_name(endpoint->model)));
     const std::string id = text_at(request, "id");
     const std::optional<Index> index = integration.records.find(endpoint->model, id);
     const std::string list_null = text_at(request, "list_null");

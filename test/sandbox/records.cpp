@@ -70,15 +70,19 @@ Records::Records(std::string_view integration, std::uint64_t seed, Index employe
 }
 
 const Overlay *Records::overlay(Model model, Index index) const {
-    const auto &of_model = overlays_[slot(model)];
-    return index < of_model.size() ? of_model[index].get() : nullptr;
+    const auto &blocks = overlays_[slot(model)];
+    const Index block = index / block_size;
+    return block < blocks.size() && blocks[block] ? (*blocks[block])[index % block_size].get() : nullptr;
 }
 
 Overlay &Records::edit(Model model, Index index) {
-    auto &of_model = overlays_[slot(model)];
-    if (of_model.size() <= index) of_model.resize(std::max(index + 1, counts_[slot(model)]));
-    if (!of_model[index]) of_model[index] = std::make_unique<Overlay>();
-    return *of_model[index];
+    auto &blocks = overlays_[slot(model)];
+    const Index block = index / block_size;
+    if (blocks.size() <= block) blocks.resize(block + 1);
+    if (!blocks[block]) blocks[block] = std::make_unique<Block>();
+    std::unique_ptr<Overlay> &changes = (*blocks[block])[index % block_size];
+    if (!changes) changes = std::make_unique<Overlay>();
+    return *changes;
 }
 
 Index Records::append(Model model, const std::string &id) {
@@ -111,10 +115,10 @@ std::optional<Index> Records::find(Model model, std::string_view id) const {
 std::optional<Index> Records::find_remote(Model model, std::string_view remote_id) const {
     std::string quoted;
     append_quoted(quoted, remote_id);
-    const auto &of_model = overlays_[slot(model)];
-    for (std::size_t i = 0; i < of_model.size(); ++i) {
-        const std::string *set = of_model[i] ? of_model[i]->value("remote_id") : nullptr;
-        if (set && *set == quoted) return static_cast<Index>(i);
+    for (Index i = 0; i < count(model); ++i) {
+        const Overlay *changes = overlay(model, i);
+        const std::string *set = changes ? changes->value("remote_id") : nullptr;
+        if (set && *set == quoted) return i;
     }
     const std::optional<Index> index = ids_.index_of_remote_id(model, remote_id);
     if (!index || *index >= count(model)) return std::nullopt;

@@ -110,7 +110,10 @@ private:
     BaseData base_;
     Ids ids_;
     std::array<Index, model_count> counts_{};
-    std::array<std::vector<std::unique_ptr<Overlay>>, model_count> overlays_;
+    // In blocks, so that a few changes among millions of records take little.
+    static constexpr Index block_size = 64;
+    using Block = std::array<std::unique_ptr<Overlay>, block_size>;
+    std::array<std::vector<std::unique_ptr<Block>>, model_count> overlays_;
     std::array<std::unordered_map<std::string, Index>, model_count> own_ids_;
     std::array<std::unordered_map<Index, std::vector<Index>>, model_count> adopted_;
 };

@@ -4,90 +4,10 @@
 usage: rules_test.py PATH_TO_KOMBO_SANDBOX
 """
 import http.client
-import json
-import subprocess
-import sys
 import threading
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 
-KEY = "sandbox-key"
-ONE = "personio:CBNMt7dSNCzBdnRTx87dev4E"
-server = subprocess.Popen([sys.argv[1], "--employees", "300", "--until-stdin-closes"],
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-BASE = server.stdout.readline().split()[-1]
-made = 0
-
-
-def call(method, url, body=None, headers=None, timeout=20):
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(BASE + url, data=data, method=method, headers=headers or {})
-    try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
-            return answer.status, json.loads(answer.read()), answer.headers
-    except urllib.error.HTTPError as error:
-        text = error.read()
-        try:
-            return error.code, json.loads(text), error.headers
-        except ValueError:
-            return error.code, text, error.headers
-
-
-def api(path, integration=ONE, key=KEY, **params):
-    headers = {"Authorization": "Bearer " + key}
-    if integration:
-        headers["X-Integration-Id"] = integration
-    return call("GET", "/v1" + path + ("?" + urllib.parse.urlencode(params) if params else ""), headers=headers)
-
-
-def admin(method, what, body=None, **params):
-    return call(method, "/admin/" + what + ("?" + urllib.parse.urlencode(params) if params else ""), body)[1]
-
-
-def op(model, name, record_id=None, integration=None, **more):
-    return admin("POST", "records", {"integration": integration or fresh.id, "model": model, "op": name, "id": record_id, **more})
-
-
-def read(path, size=250, **params):
-    params["page_size"] = size
-    rows = []
-    while True:
-        status, body, _ = api(path, fresh.id, **params)
-        assert status == 200, body
-        rows += body["data"]["results"]
-        if body["data"]["next"] is None:
-            return rows
-        params["cursor"] = body["data"]["next"]
-
-
-def code(answer):
-    return answer[0], answer[1]["error"]["code"]
-
-
-def first(path):
-    return read(path)[0]
-
-
-def fresh(**more):
-    """A new integration of 100 employees for the check that follows."""
-    global made
-    made += 1
-    fresh.id = f"tool:{made}"
-    admin("POST", "integrations", {"id": fresh.id, "employees": 100, "seed": 7, **more})
-
-
-def after():
-    """A moment that everything before it lies before."""
-    time.sleep(0.005)
-    now = admin("POST", "clock", {})["now"]
-    time.sleep(0.005)
-    return now
-
-
-def moved(path, since):
-    return {row["id"] for row in read(path, updated_after=since, include_deleted="true")}
+from checks import ONE, KEY, admin, after, api, call, code, first, fresh, moved, op, read, run
 
 
 def a_wrong_call_gets_its_error_code():
@@ -381,6 +301,16 @@ def the_rate_limit_answers_429():
     assert [a[0] for a in answers] == [200, 200, 429] and answers[2][1]["error"]["code"] == "PLATFORM.RATE_LIMIT_EXCEEDED"
     assert [a[2]["ratelimit-remaining"] for a in answers] == ["1", "0", "0"] and 0 < int(answers[2][2]["ratelimit-reset"]) <= 61
 
+def the_window_of_the_rate_limit_can_be_short():
+    fresh()
+    admin("POST", "settings", {"rate_limit": 1, "rate_window_s": 1})
+    assert [api("/hris/groups", fresh.id)[0] for _ in range(2)] == [200, 429]
+    refused = api("/hris/groups", fresh.id)[2]
+    assert refused["ratelimit-reset"] in ("1", "2") and refused["ratelimit-limit"] == "1"
+    time.sleep(1.1)
+    assert api("/hris/groups", fresh.id)[0] == 200
+    admin("POST", "settings", {"rate_limit": 0, "rate_window_s": 60})
+
 
 def the_clock_moves_the_date_header():
     fresh()
@@ -400,20 +330,58 @@ def requests_are_logged():
     assert (entry["path"], entry["params"], entry["status"]) == ("/hris/groups", {"page_size": "3"}, 200)
     assert log["max_in_flight"] == {fresh.id + " /hris/groups": 1}
 
+def requests_in_flight_are_counted():
+    fresh()
+    admin("DELETE", "concurrency")
+    admin("POST", "faults", {"delay_ms": 400, "times": 4})
+    pages = [(fresh.id, 1), (fresh.id, 1), (fresh.id, 2), (ONE, 1)]
+    askers = [threading.Thread(target=api, args=("/hris/groups", integration), kwargs={"page_size": size})
+              for integration, size in pages]
+    for asker in askers:
+        asker.start()
+    time.sleep(0.2)
+    now = admin("GET", "concurrency")
+    assert sorted((r["integration"], r["path"], r["query"]) for r in now["requests"]) == sorted(
+        (integration, "/hris/groups", f"page_size={size}") for integration, size in pages)
+    for asker in askers:
+        asker.join()
+    all_in_all = admin("GET", "concurrency")
+    counted = lambda flight: (flight["in_flight"], flight["max_in_flight"], flight["same_page_twice"])
+    assert counted(all_in_all) == (0, 4, 1)
+    assert counted(all_in_all["integrations"][fresh.id]) == (0, 3, 1) and counted(all_in_all["integrations"][ONE]) == (0, 1, 0)
+    assert counted(all_in_all["streams"][fresh.id + " /hris/groups"]) == (0, 3, 1)
+    admin("DELETE", "concurrency")
+    assert counted(admin("GET", "concurrency")) == (0, 0, 0)
 
-tests = [value for name, value in list(globals().items())
-         if callable(value) and getattr(value, "__module__", "") == "__main__" and "_" in name]
-failed = 0
-for number, test in enumerate(tests, 1):
+
+def a_client_that_leaves_is_no_longer_in_flight():
+    fresh()
+    admin("POST", "faults", {"delay_ms": 20000})
     try:
-        test()
-        print(f"ok {number} - {test.__name__}")
-    except Exception as error:  # a test that dies must not end the others
-        failed += 1
-        line = error.__traceback__.tb_next.tb_lineno if error.__traceback__.tb_next else 0
-        print(f"not ok {number} - {test.__name__}\n# line {line}: {type(error).__name__} {error}")
-    finally:
-        admin("DELETE", "faults")
-print(f"1..{len(tests)}")
-server.stdin.close()
-sys.exit(1 if failed or server.wait(5) != 0 else 0)
+        call("GET", "/v1/hris/groups", headers={"Authorization": "Bearer " + KEY, "X-Integration-Id": fresh.id}, timeout=0.2)
+        assert False
+    except OSError:
+        pass
+    time.sleep(0.2)
+    assert admin("GET", "concurrency")["in_flight"] == 0
+    assert admin("GET", "requests")["requests"][-1]["status"] == 0
+
+
+def a_deleted_integration_is_not_found_and_can_come_back():
+    fresh()
+    admin("PATCH", "integrations", {"deleted": True}, id=fresh.id)
+    for path in ("/hris/groups", "/integrations/" + fresh.id):
+        assert code(api(path, fresh.id)) == (404, "PLATFORM.INTEGRATION_NOT_FOUND")
+    admin("PATCH", "integrations", {"deleted": False, "status": "INVALID", "data_expired_at": "2026-01-02T03:04:05.000Z"},
+          id=fresh.id)
+    now = api("/integrations/" + fresh.id)[1]["data"]
+    assert (now["status"], now["data_expired_at"]) == ("INVALID", "2026-01-02T03:04:05.000Z")
+    admin("PATCH", "integrations", {"data_expired_at": None}, id=fresh.id)
+    assert api("/integrations/" + fresh.id)[1]["data"]["data_expired_at"] is None
+
+
+def an_integration_may_have_a_size_of_its_own():
+    assert admin("GET", "count", integration="sized:seven", model="hris_employees")["count"] == 7
+
+
+run(globals())

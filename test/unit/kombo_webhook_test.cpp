@@ -126,5 +126,78 @@ TEST(Webhook, a_body_of_1_mb_is_judged_to_its_last_byte) {
     EXPECT_FALSE(signature_matches(large, "B4rscO-v6vr9iR8D0Lyj-hkZn-57d-D1jfuVlQrjzQw", secret));
 }
 
+TEST(Webhook, all_ten_types_are_known_and_each_names_its_integration_its_own_way) {
+    const struct {
+        const char *type;
+        const char *data;
+        WebhookType meaning;
+        const char *integration;
+    } cases[] = {
+        {"data-changed", R"({"integration_id":"i","changed_models":[{"name":"m"}]})", WebhookType::DataChanged, "i"},
+        {"integration-created", R"({"id":"i","tool":"personio"})", WebhookType::IntegrationCreated, "i"},
+        {"integration-deleted", R"({"id":"i","deleted_at":null})", WebhookType::IntegrationDeleted, "i"},
+        {"integration-state-changed", R"({"integration_id":"i","id":"x"})", WebhookType::IntegrationStateChanged, "i"},
+        {"sync-finished", R"({"integration_id":"i","sync_duration_seconds":14.509})", WebhookType::SyncFinished, "i"},
+        {"connection-flow-failed", R"({"integration_tool":"personio"})", WebhookType::OfNoConcern, ""},
+        {"assessment:order-received", R"({"id":"x","integration_id":"i"})", WebhookType::OfNoConcern, "i"},
+        {"inline-assessment:order-received", R"({"id":"x","integration_id":"i"})", WebhookType::OfNoConcern, "i"},
+        {"ai-apply-application-status-updated", R"({"id":"x"})", WebhookType::OfNoConcern, ""},
+        {"ai-apply-job-posting-status-updated", R"({"id":"x"})", WebhookType::OfNoConcern, ""},
+        {"remote-event-received", R"({"integration_id":"i"})", WebhookType::Unknown, "i"},
+    };
+    for (const auto &one : cases) {
+        const Webhook webhook =
+            parse_webhook(R"({"id":"w","type":")" + std::string(one.type) + R"(","data":)" + one.data + "}");
+        EXPECT_EQ(webhook.problem, "") << one.type;
+        EXPECT_EQ(webhook.type_name, one.type);
+        EXPECT_EQ(webhook.type, one.meaning) << one.type;
+        EXPECT_EQ(webhook.integration_id, one.integration) << one.type;
+        EXPECT_EQ(webhook.id, "w");
+    }
+}
+
+TEST(Webhook, the_changed_models_are_a_list_of_names) {
+    const auto models = [](const std::string &list) {
+        return parse_webhook(R"({"type":"data-changed","data":{"integration_id":"i","changed_models":)" + list + "}}");
+    };
+    EXPECT_EQ(models(R"([{"name":"a"},{"name":"b","more":[]},{"name":"a"}])").changed_models,
+              (std::vector<std::string>{"a", "b", "a"}));
+    // What has no name is something that changed all the same.
+    EXPECT_EQ(models(R"([{"name":null},{},7,"c"])").changed_models, (std::vector<std::string>(4)));
+    EXPECT_EQ(models("[]").problem, "");
+    for (const char *wrong : {"null", "{}", R"("a")", "7"})
+        EXPECT_EQ(models(wrong).problem, "malformed: data.changed_models is not a list") << wrong;
+}
+
+TEST(Webhook, what_is_malformed_is_told_in_words_and_read_as_far_as_it_goes) {
+    const auto problem = [](std::string_view text) { return parse_webhook(text).problem; };
+    for (const char *wrong :
+         {"", " ", "{", R"({"id":"w")", "nonsense", R"({"id":"w"} {})", "\xff", R"({"id":"\ud800"})"})
+        EXPECT_EQ(problem(wrong).rfind("malformed JSON: ", 0), 0U) << wrong << problem(wrong);
+    EXPECT_EQ(problem(std::string(100000, '[')).rfind("malformed JSON: ", 0), 0U);
+    for (const char *wrong : {"[]", "null", "7", R"("text")"})
+        EXPECT_EQ(problem(wrong), "malformed: the body is not a JSON object") << wrong;
+    for (const char *wrong : {"{}", R"({"type":null})", R"({"type":""})", R"({"type":["data-changed"]})"})
+        EXPECT_EQ(problem(wrong), "malformed: it has no type") << wrong;
+    for (const char *wrong : {R"({"type":"data-changed"})", R"({"type":"sync-finished","data":[]})",
+                              R"({"type":"integration-created","data":{"integration_id":"i"}})",
+                              R"({"type":"integration-state-changed","data":{"id":"i"}})",
+                              R"({"type":"data-changed","data":{"integration_id":7,"changed_models":[]}})"})
+        EXPECT_EQ(problem(wrong), "malformed: it names no integration") << wrong;
+
+    const Webhook partly = parse_webhook(R"({"id":"w","type":"data-changed","data":{"integration_id":"i"}})");
+    EXPECT_EQ(partly.id, "w");
+    EXPECT_EQ(partly.type, WebhookType::DataChanged);
+    EXPECT_EQ(partly.integration_id, "i");
+}
+
+TEST(Webhook, what_postgresql_could_not_hold_does_not_keep_a_webhook_from_being_read) {
+    const Webhook webhook = parse_webhook(
+        R"({"id":"w\u0000","type":"sync-finished","data":{"integration_id":"i","n":123456789012345678901234567890}})");
+    EXPECT_EQ(webhook.problem, "");
+    EXPECT_EQ(webhook.id, std::string("w\0", 2));
+    EXPECT_EQ(webhook.integration_id, "i");
+}
+
 } // namespace
 } // namespace kombo

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "sync/error.h"
-#include "sync/run.h"
+#include "sync/runner.h"
 #include "sync/store.h"
 
 #include <functional>

@@ -1,7 +1,7 @@
 #include "invented_catalogue.h"
 #include "paged_list.h"
 #include "refusing_database.h"
-#include "sync/run.h"
+#include "sync/runner.h"
 
 #include <algorithm>
 #include <gtest/gtest.h>

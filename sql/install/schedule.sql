@@ -1,0 +1,101 @@
+-- The schedule: what falls due by itself.
+
+CREATE FUNCTION kombo.request_due() RETURNS timestamptz
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+    mine boolean := pg_try_advisory_xact_lock(hashtextextended('kombo_sync:request_due', 0));
+    integrations text[];
+    endpoints text[];
+    kinds text[];
+    next_due timestamptz;
+BEGIN
+    -- Each comes early by up to a tenth of its interval, always by the same, so that what once ran together spreads.
+    WITH integration AS MATERIALIZED (
+        SELECT i.integration_id, i.category, i.paused_by IS NOT NULL AS suspended,
+               -- A clock that was put back must not leave anything waiting for what was then the future.
+               least(i.checked_at, now()) AS checked_at,
+               interval '1 day' * (1 - (hashtextextended(i.integration_id, 0) & 1023) / 10240.0::float8) AS daily,
+               CASE WHEN i.paused_by IS NOT NULL THEN i.next_attempt_at END AS not_before
+        FROM kombo.integrations i
+        JOIN kombo.this_database() here ON here.system_identifier = i.system_identifier
+                                       AND here.database_oid = i.database_oid
+        JOIN pg_foreign_server f ON f.srvname = i.server
+        JOIN pg_foreign_data_wrapper w ON w.oid = f.srvfdw AND w.fdwname = 'kombo_sync'
+        WHERE i.paused_by IS DISTINCT FROM 'operator'
+    ), subscribed AS MATERIALIZED (
+        SELECT i.integration_id, e.path AS endpoint, i.not_before,
+               (hashtextextended(i.integration_id || e.path, 0) & 1023) / 10240.0::float8 AS early,
+               -- Longer ones would leave the range of timestamptz, and take all others with them.
+               least(CASE WHEN o.endpoint IS NULL THEN e.full_interval ELSE o.full_interval END, '100 years') AS full_i,
+               least(CASE WHEN o.endpoint IS NULL THEN e.delta_interval ELSE o.delta_interval END, '100 years')
+                   AS delta_i
+        FROM integration i
+        JOIN kombo.endpoints e ON e.category = i.category
+        LEFT JOIN kombo.subscriptions o ON o.integration_id = i.integration_id AND o.endpoint = e.path
+        WHERE coalesce(o.enabled, e.enabled)
+    ), implied AS (
+        SELECT DISTINCT s.integration_id, own.endpoint
+        FROM kombo.endpoint_models own
+        JOIN kombo.endpoint_models other ON other.model = own.model AND other.role = 'implied'
+        JOIN subscribed s ON s.endpoint = other.endpoint
+        WHERE own.role = 'own' AND own.endpoint <> other.endpoint
+    ), pending AS (
+        SELECT r.integration_id, r.endpoint, bool_or(r.kind = 'full') AS is_full
+        FROM kombo.sync_requests r GROUP BY r.integration_id, r.endpoint
+    ), endpoint AS (
+        SELECT s.integration_id, s.endpoint, s.full_i * (1 - s.early) AS full_i,
+               -- The other's delta brings its rows, too: its own turn comes only where that fails to.
+               s.delta_i * CASE WHEN m.endpoint IS NULL THEN 1 - s.early ELSE 1.1 END AS delta_i,
+               least(coalesce(st.last_full_at, st.last_success_at, st.watermark), now()) AS full_since,
+               least(coalesce(st.last_success_at, st.watermark), now()) AS delta_since,
+               st.watermark IS NULL AS is_new, greatest(s.not_before, st.next_attempt_at) AS not_before,
+               coalesce(p.is_full, false) AS full_pending, p.endpoint IS NOT NULL AS pending
+        FROM subscribed s
+        LEFT JOIN implied m ON m.integration_id = s.integration_id AND m.endpoint = s.endpoint
+        LEFT JOIN kombo.sync_state st ON st.integration_id = s.integration_id AND st.endpoint = s.endpoint
+        LEFT JOIN pending p ON p.integration_id = s.integration_id AND p.endpoint = s.endpoint
+    ), falls AS (
+        SELECT e.integration_id, e.endpoint, 'full' AS kind, e.full_pending AS pending, e.full_i AS every, e.not_before,
+               CASE WHEN e.is_new THEN '-infinity' ELSE e.full_since + e.full_i END AS due
+        FROM endpoint e
+        UNION ALL
+        SELECT e.integration_id, e.endpoint, 'delta', e.pending OR coalesce(e.full_since + e.full_i <= now(), false),
+               e.delta_i, e.not_before, e.delta_since + e.delta_i
+        FROM endpoint e WHERE NOT e.is_new
+        UNION ALL
+        SELECT i.integration_id, NULL, 'integration',
+               EXISTS (SELECT FROM kombo.sync_requests r
+                       WHERE r.integration_id = i.integration_id AND r.kind = 'integration'),
+               i.daily, i.not_before,
+               CASE WHEN i.suspended OR i.checked_at IS NULL THEN '-infinity' ELSE i.checked_at + i.daily END
+        FROM integration i
+    ), due AS (
+        SELECT f.integration_id, f.endpoint, f.kind, f.every, f.pending, t.due,
+               mine AND NOT f.pending AND t.due <= now() AS is_new
+        FROM falls f CROSS JOIN LATERAL (SELECT greatest(f.due, f.not_before) AS due) t
+        WHERE f.due IS NOT NULL
+    )
+    SELECT array_agg(d.integration_id ORDER BY d.integration_id, d.endpoint) FILTER (WHERE d.is_new),
+           array_agg(d.endpoint ORDER BY d.integration_id, d.endpoint) FILTER (WHERE d.is_new),
+           array_agg(d.kind ORDER BY d.integration_id, d.endpoint) FILTER (WHERE d.is_new),
+           -- What is asked for is due again when it has run: not before its interval is over.
+           min(CASE WHEN d.pending OR d.due <= now() THEN now() + d.every ELSE d.due END)
+    INTO integrations, endpoints, kinds, next_due
+    FROM due d;
+
+    -- Nothing is written for nothing: it would wake the worker.
+    IF integrations IS NOT NULL THEN
+        INSERT INTO kombo.sync_requests (integration_id, endpoint, kind, trigger)
+        SELECT u.integration_id, u.endpoint, u.kind, 'schedule'
+        FROM unnest(integrations, endpoints, kinds) AS u (integration_id, endpoint, kind);
+    END IF;
+    RETURN next_due;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo.request_due() FROM PUBLIC;
+COMMENT ON FUNCTION kombo.request_due() IS
+    'Appends to kombo.sync_requests what is due by the intervals of kombo.endpoints and kombo.subscriptions and not '
+    'asked for yet, a first full fetch of what was never fetched, and once a day the question for the state of each '
+    'integration. Returns when something falls due next; NULL: never. The background worker calls it; of two that do at '
+    'once, one appends.';

@@ -1,0 +1,81 @@
+-- The background worker as seen from SQL: what wakes it, what it does right now, whether there is one.
+
+CREATE FUNCTION kombo.wake_worker() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'wake_worker' LANGUAGE c
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo.wake_worker() FROM PUBLIC;
+COMMENT ON FUNCTION kombo.wake_worker() IS
+    'Trigger that wakes the background worker when the transaction commits; argument configuration: what it has read '
+    'of configuration and catalogue is no longer true. Without a worker it does nothing.';
+
+CREATE FUNCTION kombo.wake(configuration boolean) RETURNS void
+    AS 'MODULE_PATHNAME', 'wake_workers' LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo.wake(boolean) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.wake(boolean) IS
+    'Wakes the background worker when the transaction commits. configuration: it is to read configuration and catalogue '
+    'anew.';
+
+CREATE TRIGGER wake_worker AFTER INSERT ON kombo.webhook_inbox
+    FOR EACH STATEMENT EXECUTE FUNCTION kombo.wake_worker();
+CREATE TRIGGER wake_worker AFTER INSERT ON kombo.sync_requests
+    FOR EACH STATEMENT EXECUTE FUNCTION kombo.wake_worker();
+CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE ON kombo.integrations
+    FOR EACH STATEMENT EXECUTE FUNCTION kombo.wake_worker('configuration');
+CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE ON kombo.subscriptions
+    FOR EACH STATEMENT EXECUTE FUNCTION kombo.wake_worker('configuration');
+CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE ON kombo.endpoints
+    FOR EACH STATEMENT EXECUTE FUNCTION kombo.wake_worker('configuration');
+CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE ON kombo.endpoint_models
+    FOR EACH STATEMENT EXECUTE FUNCTION kombo.wake_worker('configuration');
+CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE ON kombo.fields
+    FOR EACH STATEMENT EXECUTE FUNCTION kombo.wake_worker('configuration');
+CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE ON kombo.nested_records
+    FOR EACH STATEMENT EXECUTE FUNCTION kombo.wake_worker('configuration');
+CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE ON kombo.excluded_fields
+    FOR EACH STATEMENT EXECUTE FUNCTION kombo.wake_worker('configuration');
+COMMENT ON TRIGGER wake_worker ON kombo.webhook_inbox IS 'a webhook is judged as soon as it is committed';
+COMMENT ON TRIGGER wake_worker ON kombo.sync_requests IS 'a request is begun as soon as it is committed';
+COMMENT ON TRIGGER wake_worker ON kombo.integrations IS 'the worker follows every change at once';
+COMMENT ON TRIGGER wake_worker ON kombo.subscriptions IS 'the worker follows every change at once';
+COMMENT ON TRIGGER wake_worker ON kombo.endpoints IS 'the worker follows every change at once';
+COMMENT ON TRIGGER wake_worker ON kombo.endpoint_models IS 'the worker follows every change at once';
+COMMENT ON TRIGGER wake_worker ON kombo.fields IS 'the worker follows every change at once';
+COMMENT ON TRIGGER wake_worker ON kombo.nested_records IS 'the worker follows every change at once';
+COMMENT ON TRIGGER wake_worker ON kombo.excluded_fields IS 'the worker follows every change at once';
+
+CREATE FUNCTION kombo.worker_state(OUT state text, OUT since timestamptz, OUT reason text, OUT next text)
+    AS 'MODULE_PATHNAME', 'worker_state' LANGUAGE c STRICT VOLATILE PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo.worker_state() FROM PUBLIC;
+COMMENT ON FUNCTION kombo.worker_state() IS
+    'Whether a background worker serves this database (running, not working or no worker), since when, why not, and '
+    'what to do; the first row of kombo.sync_status.';
+
+CREATE FUNCTION kombo.progress()
+    RETURNS TABLE (pid integer, integration_id text, endpoint text, kind text, trigger text, phase text, pages integer,
+                   "rows" bigint, bytes bigint, rows_per_second bigint, started_at timestamptz, blocked_by integer)
+    AS 'MODULE_PATHNAME', 'progress' LANGUAGE c STRICT VOLATILE PARALLEL RESTRICTED ROWS 10
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo.progress() FROM PUBLIC;
+COMMENT ON FUNCTION kombo.progress() IS 'The rows of kombo.sync_progress, from shared memory.';
+
+CREATE VIEW kombo.sync_progress AS SELECT * FROM kombo.progress();
+COMMENT ON VIEW kombo.sync_progress IS
+    'What is being fetched right now, of this database: live, although the transactions are not committed. Empty where '
+    'the library is not in shared_preload_libraries.';
+COMMENT ON COLUMN kombo.sync_progress.pid IS 'process that fetches: a worker, or a session that called a function';
+COMMENT ON COLUMN kombo.sync_progress.integration_id IS 'the integration';
+COMMENT ON COLUMN kombo.sync_progress.endpoint IS 'path of the endpoint';
+COMMENT ON COLUMN kombo.sync_progress.kind IS 'delta or full';
+COMMENT ON COLUMN kombo.sync_progress.trigger IS 'what asked for it: webhook, schedule or sql';
+COMMENT ON COLUMN kombo.sync_progress.phase IS
+    'starting, fetching (waits for Kombo), writing, locked (waits for a lock of another session), sweeping (looks for '
+    'what Kombo no longer has), confirming (asks Kombo about that), or yielding (gives way to a delta of the same '
+    'endpoint)';
+COMMENT ON COLUMN kombo.sync_progress.pages IS 'pages so far';
+COMMENT ON COLUMN kombo.sync_progress.rows IS 'records so far';
+COMMENT ON COLUMN kombo.sync_progress.bytes IS 'bytes received on the wire so far';
+COMMENT ON COLUMN kombo.sync_progress.rows_per_second IS 'records a second since it started';
+COMMENT ON COLUMN kombo.sync_progress.started_at IS 'when it started';
+COMMENT ON COLUMN kombo.sync_progress.blocked_by IS 'pid of the session whose lock it waits for; NULL: none';

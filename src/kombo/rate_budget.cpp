@@ -1,0 +1,55 @@
+#include "kombo/rate_budget.h"
+
+#include <algorithm>
+
+namespace kombo {
+
+namespace {
+
+/// How long to wait where nobody has said when the next window begins: the answers on the way will.
+constexpr int64_t soon = 250;
+
+/// Two answers of one window may differ by so much, as `reset` is in whole seconds.
+constexpr int64_t same_window = 2000;
+
+/// What is kept for urgent requests; a limit of one has nothing to keep.
+int64_t reserve(int64_t limit) {
+    return std::min(std::max<int64_t>(limit / 10, 1), limit - 1);
+}
+
+} // namespace
+
+void RateBudget::note(int64_t of, int64_t left, int64_t reset, int64_t now) {
+    if (of <= 0) return;
+    begin_window_if_over(now);
+    const int64_t new_reset_at = now + std::max<int64_t>(reset, 0);
+    const bool new_window = limit == 0 || (reset_at != 0 && new_reset_at > reset_at + same_window);
+    // Within a window answers come in any order, and none counts what is still on the way: the least is true.
+    remaining = new_window ? left : std::min(remaining, left);
+    limit = new_window ? of : std::max(limit, of);
+    if (new_window || reset_at == 0) reset_at = new_reset_at;
+}
+
+void RateBudget::block(int64_t wait, int64_t now) {
+    blocked_until = std::max(blocked_until, now + wait);
+}
+
+std::optional<int64_t> RateBudget::take(bool urgent, int64_t now) {
+    if (now < blocked_until) return blocked_until - now;
+    if (limit == 0) return std::nullopt;
+    begin_window_if_over(now);
+    if (remaining > (urgent ? 0 : reserve(limit))) {
+        --remaining;
+        return std::nullopt;
+    }
+    return reset_at == 0 ? soon : reset_at - now;
+}
+
+/// Once a window is over the whole limit is there again, until an answer says more.
+void RateBudget::begin_window_if_over(int64_t now) {
+    if (limit == 0 || reset_at == 0 || now < reset_at) return;
+    remaining = limit;
+    reset_at = 0;
+}
+
+} // namespace kombo

@@ -1,0 +1,322 @@
+#include "pg/dispatcher.h"
+
+#include "pg/catalogue.h"
+#include "pg/complaint.h"
+#include "pg/settings.h"
+#include "pg/spi.h"
+#include "pg/transaction.h"
+#include "sync/retry.h"
+
+#include <algorithm>
+
+/// What the dispatcher begins and sends; what it writes is in dispatcher_steps.cpp.
+namespace pg {
+
+namespace {
+
+using namespace std::chrono_literals;
+using syncer::Clock;
+
+/// Fetches that may be under way for each request that may be: they are suspended between two pages.
+constexpr size_t fetches_per_request = 4;
+
+/// How soon an integration is tried again that another session syncs.
+constexpr auto busy_retry = 1s;
+
+Clock::time_point by_steady_clock(kombo::Timestamp when) {
+    return Clock::now() + std::chrono::duration_cast<Clock::duration>(when - kombo::current_timestamp());
+}
+
+} // namespace
+
+void Dispatcher::exchange() {
+    const auto now = Clock::now();
+    notice(now);
+    grant(now);
+}
+
+void Dispatcher::notice(Time now) {
+    for (const auto &[id, sync] : syncs_) {
+        if (sync->inquiry) sync->inquiry->notice(now);
+        for (const auto &fetch : sync->fetches) fetch->run->notice(now);
+    }
+}
+
+size_t Dispatcher::in_flight() const {
+    size_t count = 0;
+    for (const auto &[id, sync] : syncs_) {
+        if (sync->inquiry && sync->inquiry->in_flight()) ++count;
+        for (const auto &fetch : sync->fetches)
+            if (fetch->run->in_flight()) ++count;
+    }
+    return count;
+}
+
+size_t Dispatcher::under_way() const {
+    size_t count = 0;
+    for (const auto &[id, sync] : syncs_) count += sync->fetches.size();
+    return count;
+}
+
+void Dispatcher::grant(Time now) {
+    size_t flying = in_flight();
+    while (flying < static_cast<size_t>(settings::max_concurrency)) {
+        const auto sender = best_sender(now);
+        if (const auto beginner = best_beginner(now, sender)) {
+            begin(*beginner, now);
+        } else if (!sender) {
+            return;
+        } else if (send(*sender, now)) {
+            ++flying;
+        }
+    }
+}
+
+const syncer::Asks *Dispatcher::asks_of(const std::string &id) {
+    const syncer::Agenda::Entry *entry = agenda_.find(id);
+    return entry ? &entry->asks : nullptr;
+}
+
+std::optional<Dispatcher::Sender> Dispatcher::best_sender(Time now) {
+    std::optional<Sender> best;
+    const auto blocked = [&](const std::map<uint64_t, Time> &keys, uint64_t key) {
+        const auto found = keys.find(key);
+        return found != keys.end() && found->second > now;
+    };
+    for (const auto &[id, sync] : syncs_) {
+        if (blocked(blocked_keys_, sync->key())) continue;
+        const auto offer = [&](ActiveFetch *fetch, syncer::Urgency urgency) {
+            if (urgency != syncer::Urgency::WebhookDelta && blocked(blocked_for_others_, sync->key())) return;
+            if (best && std::make_pair(best->urgency, best->sync->turn) <= std::make_pair(urgency, sync->turn)) return;
+            best = {sync.get(), fetch, urgency};
+        };
+        if (sync->inquiry && sync->inquiry->wants_to_send(now)) offer(nullptr, syncer::Urgency::WebhookDelta);
+        for (const auto &fetch : sync->fetches) {
+            if (!fetch->run->wants_to_send(now)) continue;
+            if (sync->gives_way(*fetch, asks_of(id)))
+                fetch->show(shared::Phase::Yielding);
+            else
+                offer(fetch.get(), fetch->urgency);
+        }
+    }
+    return best;
+}
+
+/// Whether so many fetches are under way that no further one of this urgency is to begin. An integration that has none
+/// may always have its first, up to the limit that memory sets.
+bool Dispatcher::room_for(syncer::Urgency urgency, bool first_of_its_integration) const {
+    const size_t requests = static_cast<size_t>(settings::max_concurrency);
+    const size_t count = under_way();
+    if (urgency == syncer::Urgency::WebhookDelta) return count < 2 * fetches_per_request * requests;
+    return count < (first_of_its_integration ? fetches_per_request * requests : requests);
+}
+
+/// The integration for which something is to be begun now, if that is more urgent than what could be sent.
+std::optional<std::string> Dispatcher::best_beginner(Time now, const std::optional<Sender> &sender) {
+    return agenda_.next(now, [&](const std::string &id, const syncer::Agenda::Entry &entry) {
+        const auto open = syncs_.find(id);
+        std::optional<syncer::Urgency> urgency;
+        if (open != syncs_.end()) {
+            urgency = open->second->urgency(entry.asks);
+        } else {
+            for (const auto &[key, ask] : entry.asks)
+                if (!urgency || ask.urgency < *urgency) urgency = ask.urgency;
+        }
+        const bool first = open == syncs_.end() || open->second->fetches.empty();
+        if (urgency && !room_for(*urgency, first)) urgency.reset();
+        if (urgency && sender && *urgency > sender->urgency) urgency.reset();
+        return urgency;
+    });
+}
+
+bool Dispatcher::send(const Sender &sender, Time now) {
+    IntegrationSync &sync = *sender.sync;
+    const bool urgent = sender.urgency == syncer::Urgency::WebhookDelta;
+    if (const auto wait = shared::take_request(sync.key(), urgent)) {
+        (urgent ? blocked_keys_ : blocked_for_others_)[sync.key()] = now + std::max<Clock::duration>(*wait, 10ms);
+        return false;
+    }
+    if (sender.fetch) {
+        sender.fetch->run->send();
+        sender.fetch->show(sender.fetch->run->phase() == syncer::Run::Phase::Confirming ? shared::Phase::Confirming
+                                                                                        : shared::Phase::Fetching);
+    } else {
+        sync.inquiry->send();
+    }
+    sync.turn = ++turns_;
+    agenda_.served(sync.id());
+    return true;
+}
+
+void Dispatcher::begin(const std::string &id, Time now) {
+    syncer::Agenda::Entry &entry = *agenda_.find(id);
+    auto sync = syncs_.find(id);
+    if (sync == syncs_.end()) {
+        std::unique_ptr<IntegrationSync> opened = open(id, entry.asks);
+        if (!opened) return;
+        sync = syncs_.emplace(id, std::move(opened)).first;
+    }
+    IntegrationSync &opened = *sync->second;
+    const auto pointless = opened.row() ? opened.pointless(entry.asks) : std::vector<int64_t>();
+    if (!pointless.empty()) {
+        as_sync_role(role_, [&] { delete_requests(pointless); });
+        for (const int64_t request : pointless) agenda_.remove(request);
+    } else if (opened.urgency(entry.asks)) {
+        opened.begin(entry.asks);
+    } else {
+        put_off(opened, now);
+    }
+}
+
+/// Nothing of the integration can be begun now: when can it?
+void Dispatcher::put_off(IntegrationSync &sync, Time now) {
+    const auto *asks = asks_of(sync.id());
+    if (!asks) return;
+    const auto start = sync.next_start(*asks);
+    agenda_.put_off(sync.id(), start ? std::max(by_steady_clock(*start), now + 10ms) : Time::max());
+}
+
+std::shared_ptr<const syncer::Catalogue> Dispatcher::catalogue_of(const std::string &category) {
+    auto &catalogue = catalogues_[category];
+    if (!catalogue) catalogue = std::make_shared<const syncer::Catalogue>(load_catalogue(category, role_));
+    return catalogue;
+}
+
+/// Takes the integration's lock and reads what is known of it; null where it cannot be synced now.
+std::unique_ptr<IntegrationSync> Dispatcher::open(const std::string &id, const syncer::Asks &asks) {
+    auto lock = IntegrationLock::try_acquire(id);
+    if (!lock) {
+        agenda_.put_off(id, Clock::now() + busy_retry);
+        return nullptr;
+    }
+    std::unique_ptr<IntegrationSync> opened;
+    std::vector<int64_t> gone;
+    try {
+        as_sync_role(role_, [&] {
+            const auto rows = load_integrations(id);
+            const auto question = asks.find({"", false});
+            if (!rows.empty()) {
+                const Integration &row = rows.front();
+                if (row.paused || row.restored) return;
+                opened =
+                    std::make_unique<IntegrationSync>(id, row, std::move(lock), catalogue_of(row.category), row.server);
+            } else if (question != asks.end() && !question->second.server.empty()) {
+                opened = std::make_unique<IntegrationSync>(id, std::nullopt, std::move(lock),
+                                                           std::make_shared<const syncer::Catalogue>(),
+                                                           question->second.server);
+            } else {
+                for (const auto &[key, ask] : asks) gone.insert(gone.end(), ask.ids.begin(), ask.ids.end());
+                delete_requests(gone); // of an integration that was removed
+            }
+        });
+    } catch (const syncer::InvalidRequest &error) {
+        cannot_begin(id, error);
+        return nullptr;
+    }
+    for (const int64_t request : gone) agenda_.remove(request);
+    if (!opened) agenda_.put_off(id, Time::max());
+    return opened;
+}
+
+/// The server is gone, has no key, or the catalogue contradicts itself: somebody has to act, and is told in
+/// kombo.sync_status.
+void Dispatcher::cannot_begin(const std::string &id, const syncer::InvalidRequest &error) {
+    complain("integration \"" + id + "\" cannot be synced: " + error.what(), error.sqlstate, error.detail, error.hint);
+    agenda_.put_off(id, Clock::now() + 1min);
+    const auto *asks = asks_of(id);
+    if (!asks) return;
+    syncer::RunResult result;
+    result.status = syncer::Status::Failed;
+    result.error = error.what();
+    as_sync_role(role_, [&] {
+        const syncer::Catalogue none;
+        SqlStore store(none, id);
+        if (load_integrations(id).empty()) return;
+        for (const auto &[key, ask] : *asks) {
+            syncer::Endpoint endpoint;
+            endpoint.path = key.first;
+            syncer::Task task;
+            task.endpoint = &endpoint;
+            if (!key.first.empty()) store.failed(task, result);
+        }
+    });
+}
+
+void Dispatcher::tend() {
+    std::vector<std::string> given_up;
+    for (const auto &[id, sync] : syncs_)
+        if (sync->lock_wanted()) given_up.push_back(id);
+    for (const std::string &id : given_up) {
+        close(id);
+        agenda_.put_off(id, Clock::now() + busy_retry);
+    }
+    close_idle();
+}
+
+/// Ends what is under way: a full fetch goes on later where its last page was committed, a delta begins anew.
+void Dispatcher::close(const std::string &id) {
+    syncs_.erase(id);
+}
+
+void Dispatcher::close_idle() {
+    const auto now = Clock::now();
+    for (auto sync = syncs_.begin(); sync != syncs_.end();) {
+        const auto *asks = asks_of(sync->first);
+        if (sync->second->idle() && !(asks && sync->second->urgency(*asks))) {
+            put_off(*sync->second, now);
+            sync = syncs_.erase(sync);
+        } else {
+            ++sync;
+        }
+    }
+}
+
+void Dispatcher::close_all() {
+    syncs_.clear();
+    catalogues_.clear();
+    agenda_.wake_all();
+    blocked_keys_.clear();
+    blocked_for_others_.clear();
+}
+
+void Dispatcher::reload() {
+    std::vector<std::string> changed;
+    bool all_changed = false;
+    as_sync_role(role_, [&] {
+        const std::string fingerprint = catalogue_fingerprint();
+        all_changed = std::exchange(fingerprint_, fingerprint) != fingerprint;
+        if (all_changed) return;
+        std::map<std::string, Integration> rows;
+        for (Integration &row : load_integrations(std::nullopt)) rows.emplace(row.id, row);
+        for (const auto &[id, sync] : syncs_) {
+            const auto row = rows.find(id);
+            if (row != rows.end() && sync->row() && sync->row()->same_as(row->second))
+                sync->refresh();
+            else
+                changed.push_back(id);
+        }
+    });
+    if (all_changed) return close_all();
+    for (const std::string &id : changed) close(id);
+    agenda_.wake_all();
+}
+
+std::optional<Dispatcher::Time> Dispatcher::wake_at() const {
+    const auto now = Clock::now();
+    std::optional<Time> first = agenda_.wake_at(now);
+    const auto consider = [&](std::optional<Time> when) {
+        if (when && *when > now && (!first || *when < *first)) first = when;
+    };
+    for (const auto *blocked : {&blocked_keys_, &blocked_for_others_})
+        for (const auto &[key, until] : *blocked) consider(until);
+    for (const auto &[id, sync] : syncs_) {
+        if (sync->inquiry) consider(sync->inquiry->wake_at());
+        for (const auto &fetch : sync->fetches) {
+            consider(fetch->run->wake_at());
+            consider(fetch->step_not_before);
+        }
+    }
+    return first;
+}
+
+} // namespace pg

@@ -1,0 +1,82 @@
+#include "pg/integration.h"
+
+#include "pg/spi.h"
+
+namespace pg {
+
+namespace {
+
+int64_t lock_key(const std::string &integration_id) {
+    return guard([&] {
+        const Datum name = PointerGetDatum(cstring_to_text(("kombo_sync:" + integration_id).c_str()));
+        return DatumGetInt64(DirectFunctionCall2Coll(hashtextextended, C_COLLATION_OID, name, Int64GetDatum(0)));
+    });
+}
+
+/// As pg_advisory_lock(bigint) makes it.
+LOCKTAG lock_tag(int64_t key) {
+    LOCKTAG tag;
+    const auto bits = static_cast<uint64>(key);
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(bits >> 32), static_cast<uint32>(bits), 1);
+    return tag;
+}
+
+} // namespace
+
+std::vector<Integration> load_integrations(const std::optional<std::string> &integration_id) {
+    Params params;
+    params.maybe_text(integration_id);
+    const Result rows = execute(R"(
+        SELECT i.integration_id, i.server, i.category, i.paused_by = 'operator', i.paused_by = 'kombo_sync',
+            i.pause_reason,
+            (i.system_identifier, i.database_oid) IS DISTINCT FROM
+                (c.system_identifier, (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())),
+            i.next_attempt_at, i.data_expired_at
+        FROM kombo.integrations i CROSS JOIN pg_control_system() c
+        WHERE $1 IS NULL OR i.integration_id = $1
+        ORDER BY i.integration_id)",
+                                params);
+    std::vector<Integration> integrations;
+    for (uint64_t i = 0; i < rows.size(); ++i)
+        integrations.push_back({rows.text(i, 1), rows.text(i, 2), rows.text(i, 3), rows.boolean(i, 4),
+                                rows.boolean(i, 5), rows.text(i, 6), rows.boolean(i, 7), rows.instant(i, 8),
+                                rows.instant(i, 9)});
+    return integrations;
+}
+
+void end_suspension(const std::string &integration_id) {
+    execute("UPDATE kombo.integrations i SET paused_at = NULL, paused_by = NULL, pause_reason = NULL, "
+            "next_attempt_at = NULL WHERE i.paused_by = 'kombo_sync' AND i.integration_id = $1",
+            Params().text(integration_id));
+}
+
+std::vector<int64_t> pending_requests(const std::string &integration_id, const syncer::Task &task) {
+    Params params;
+    params.text(integration_id).text(task.endpoint->path).boolean(task.kind == syncer::Kind::Full);
+    const Result rows = execute("SELECT r.id FROM kombo.sync_requests r WHERE r.integration_id = $1 AND "
+                                "r.endpoint = $2 AND (r.kind = 'delta' OR ($3 AND r.kind = 'full'))",
+                                params);
+    std::vector<int64_t> ids;
+    for (uint64_t i = 0; i < rows.size(); ++i) ids.push_back(rows.integer(i, 1));
+    return ids;
+}
+
+std::unique_ptr<IntegrationLock> IntegrationLock::try_acquire(const std::string &integration_id) {
+    const int64_t key = lock_key(integration_id);
+    const LOCKTAG tag = lock_tag(key);
+    const bool taken = guard([&] { return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL; });
+    if (!taken) return nullptr;
+    return std::unique_ptr<IntegrationLock>(new IntegrationLock(key));
+}
+
+IntegrationLock::~IntegrationLock() {
+    const LOCKTAG tag = lock_tag(key_);
+    LockRelease(&tag, ExclusiveLock, true);
+}
+
+bool IntegrationLock::wanted() const {
+    const LOCKTAG tag = lock_tag(key_);
+    return guard([&] { return LockHasWaiters(&tag, ExclusiveLock, true); });
+}
+
+} // namespace pg

@@ -1,0 +1,10 @@
+#pragma once
+
+/// The launcher: one process a cluster, without a database. It keeps kombo_sync.workers workers running in each
+/// database of kombo_sync.databases, and says in kombo.sync_status what keeps it from that.
+namespace pg::launcher {
+
+/// Registers it with the postmaster; to be called while shared_preload_libraries are loaded.
+void define();
+
+} // namespace pg::launcher

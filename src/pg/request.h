@@ -1,0 +1,39 @@
+#pragma once
+
+#include "kombo/time.h"
+#include "sync/request_plan.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// The rows of kombo.sync_requests: what the worker is asked to do.
+namespace pg {
+
+struct NewRequest {
+    int64_t id = 0;
+    std::string integration_id;
+    std::optional<std::string> endpoint; ///< none where kind is "integration"
+    std::string kind;                    ///< delta, full or integration
+    std::string trigger;                 ///< webhook, schedule or sql
+    std::string server;                  ///< to register an unknown integration with; else empty
+    std::string unknown_model;           ///< on whose account every subscribed endpoint is asked for; else empty
+    kombo::Timestamp requested_at;
+};
+
+/// A planned request as a row. `trigger`: webhook, schedule or sql.
+NewRequest to_new_request(const syncer::PlannedRequest &request, const std::string &trigger);
+
+/// Appends requests in the caller's transaction and SPI connection, as the current role, and returns them with `id` and
+/// `requested_at` filled in. Throws Error.
+std::vector<NewRequest> append_requests(const std::vector<NewRequest> &requests);
+
+/// Has what backs off in these integrations, and those that kombo_sync paused, tried at once. An endpoint that the tool
+/// lacks only where `requests` ask for it or for the state of the integration: such news are about other endpoints.
+/// Rows that somebody else has locked are left as they are: nobody waits. Returns the integrations where something
+/// backed off. Throws Error.
+std::vector<std::string> end_back_off(const std::vector<std::string> &integration_ids,
+                                      const std::vector<NewRequest> &requests);
+
+} // namespace pg

@@ -1,0 +1,37 @@
+#include "pg/transaction.h"
+
+#include "pg/role.h"
+#include "pg/spi.h"
+
+namespace pg {
+
+void in_transaction(const std::function<void()> &body) {
+    guard([] {
+        SetCurrentStatementStartTimestamp();
+        StartTransactionCommand();
+        PushActiveSnapshot(GetTransactionSnapshot());
+    });
+    try {
+        body();
+        guard([] {
+            PopActiveSnapshot();
+            CommitTransactionCommand();
+        });
+    } catch (const std::exception &) {
+        guard([] { AbortCurrentTransaction(); });
+        MemoryContextSwitchTo(TopMemoryContext);
+        throw;
+    }
+    MemoryContextSwitchTo(TopMemoryContext);
+    guard([] { pgstat_report_stat(false); });
+}
+
+void as_sync_role(Oid role, const std::function<void()> &body) {
+    in_transaction([&] {
+        const Spi spi;
+        const SyncRole as(role);
+        body();
+    });
+}
+
+} // namespace pg

@@ -1,0 +1,219 @@
+"""The worker and the life of a database: extension made, dropped, updated; database dropped, copied, renamed."""
+
+import time
+
+import pytest
+
+from cluster import TEMPLATE, Database
+from sandbox import WEBHOOK_SECRET
+from syncing import same_as_sandbox
+from test_lifecycle import (EMPLOYEES, GROUPS, assert_a_change_arrives, first_row, in_the_middle_of_a_fetch, seconds,
+                            text_of, wait_state)
+from worker import inbox, runs, send_webhook, serve, until, wait_judged, wait_requested, wait_synced, worker_pid, workers_of
+
+# The worker answers within a second or two; five are what PostgreSQL itself waits for a database to be left.
+AT_ONCE = 3
+
+
+@pytest.fixture
+def bare(worker_cluster):
+    """A database without the extension, and a worker in it."""
+    db = Database(worker_cluster, worker_cluster.new_database())
+    serve(db)
+    yield db
+    worker_cluster.reset_settings()
+    db.drop()
+
+
+# --- the extension ------------------------------------------------------------------------------------------------
+
+def test_a_worker_waits_for_the_extension(bare, sandbox):
+    worker_cluster = bare.cluster
+    before = len(text_of(worker_cluster.log))
+    pid = worker_pid(bare)
+    bare.execute("CREATE EXTENSION kombo_sync")
+    assert pid == worker_pid(bare)
+    bare.execute("CREATE ROLE kombo_bare_owner")
+    bare.execute("SELECT kombo.create_tables('HRIS', owner => 'kombo_bare_owner')")
+    bare.create_server(sandbox, webhook_secret=WEBHOOK_SECRET)
+    bare.add_integration(sandbox.integration, only=[EMPLOYEES, GROUPS])
+    wait_synced(bare)
+    assert_a_change_arrives(bare, sandbox, "Changed")
+    assert worker_pid(bare) == pid
+    assert "ERROR" not in text_of(worker_cluster.log)[before:]
+    bare.execute("DROP EXTENSION kombo_sync CASCADE")
+    bare.execute("DROP OWNED BY kombo_bare_owner")
+    bare.execute("DROP ROLE kombo_bare_owner")
+
+
+def test_a_schema_of_that_name_that_is_not_ours_does_no_harm(bare, sandbox):
+    before = len(text_of(bare.cluster.log))
+    bare.execute("""CREATE SCHEMA kombo CREATE TABLE webhook_inbox (mine integer) CREATE TABLE sync_requests (mine integer)
+                    CREATE TABLE integrations (mine integer) CREATE TABLE sync_state (mine integer)""")
+    bare.execute("INSERT INTO kombo.webhook_inbox VALUES (1); INSERT INTO kombo.sync_requests VALUES (1)")
+    pid = worker_pid(bare)
+    bare.cluster.configure({"kombo_sync.poll_interval": "100ms"})
+    bare.execute("SELECT pg_terminate_backend(%s)", [pid])
+    until(bare, lambda: worker_pid(bare) != pid, what="another worker")
+    pid = worker_pid(bare)
+    time.sleep(1)  # ten polls
+    assert worker_pid(bare) == pid
+    assert "ERROR" not in text_of(bare.cluster.log)[before:]
+    bare.execute("DROP SCHEMA kombo CASCADE")
+    bare.execute("CREATE EXTENSION kombo_sync")
+    wait_state(bare, "running")
+
+
+@pytest.mark.sandbox(employees=600)
+def test_dropping_the_extension_waits_a_second_at_most_and_leaves_whole_rows(served, sandbox):
+    """In the middle of a full fetch whose next page does not come."""
+    sandbox.faults({"path": EMPLOYEES, "hang": True, "skip": 1})
+    served.add_integration(sandbox.integration, only=[EMPLOYEES, GROUPS])
+    wait_requested(served, sandbox, EMPLOYEES, 2)
+    pid = worker_pid(served)
+    assert seconds(lambda: served.execute("DROP EXTENSION kombo_sync CASCADE")) < 2
+    sandbox.faults()
+    rows = served.value("SELECT count(*) FROM kombo.hris_employees")
+    assert rows in (0, 250), rows
+    before = len(text_of(served.cluster.log))
+    sandbox.clear_requests()
+    served.execute("CREATE EXTENSION kombo_sync")
+    served.create_server(sandbox, webhook_secret=WEBHOOK_SECRET)
+    served.add_integration(sandbox.integration, only=[EMPLOYEES, GROUPS])
+    wait_synced(served)
+    same_as_sandbox(served, sandbox, tables=["hris_employees", "hris_teams"])
+    assert worker_pid(served) == pid
+    assert "ERROR" not in text_of(served.cluster.log)[before:]
+
+
+def test_creating_and_dropping_it_again_and_again_fills_no_log(bare):
+    before = len(text_of(bare.cluster.log))
+    pid = worker_pid(bare)
+    bare.cluster.configure({"kombo_sync.poll_interval": "100ms"})
+    for _ in range(20):
+        bare.execute("CREATE EXTENSION kombo_sync")
+        bare.execute("SELECT kombo.wake(true)")
+        assert seconds(lambda: bare.execute("DROP EXTENSION kombo_sync")) < 2
+    bare.execute("CREATE EXTENSION kombo_sync")
+    wait_state(bare, "running")
+    assert worker_pid(bare) == pid
+    said = text_of(bare.cluster.log)[before:]
+    assert said.count("ERROR") + said.count("WARNING") <= 1, said
+
+
+def test_sql_objects_of_another_version_idle_the_worker_and_say_so(few, sandbox):
+    before = len(text_of(few.cluster.log))
+    interface = few.value("SELECT kombo.interface_number()")
+    few.execute("CREATE OR REPLACE FUNCTION kombo.interface_number() RETURNS integer LANGUAGE sql IMMUTABLE "
+                "SET search_path = pg_catalog, pg_temp AS 'SELECT 999'")
+    few.execute("SELECT kombo.wake(true)")
+    row = wait_state(few, "not working")
+    assert "version" in row["reason"] and row["next"]
+    sandbox.clear_requests()
+    send_webhook(few, sandbox)
+    few.execute("SELECT kombo.wake(true)")
+    assert first_row(few)["state"] == "not working" and inbox(few) == {"new": 1}
+    few.execute("CREATE OR REPLACE FUNCTION kombo.interface_number() RETURNS integer LANGUAGE sql IMMUTABLE "
+                f"SET search_path = pg_catalog, pg_temp AS 'SELECT {interface}'")
+    few.execute("SELECT kombo.wake(true)")
+    wait_state(few, "running")
+    wait_judged(few)
+    wait_synced(few)
+    assert_a_change_arrives(few, sandbox, "Changed")
+    assert text_of(few.cluster.log)[before:].count("of different versions") <= 1
+
+
+# --- the database -------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_dropping_any_other_database_goes_at_once(few, sandbox, busy):
+    """Every process must answer the barrier that DROP DATABASE raises."""
+    name = few.cluster.new_database()
+    if busy:
+        in_the_middle_of_a_fetch(few, sandbox)
+    assert seconds(lambda: few.execute(f"DROP DATABASE {name}")) < AT_ONCE
+    sandbox.faults()
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+@pytest.mark.parametrize("force", [False, True], ids=["plain", "force"])
+def test_the_database_itself_can_be_dropped(few, sandbox, busy, force):
+    """Without FORCE the worker leaves when it sees that somebody waits for it. It is not started on what is gone."""
+    cluster = few.cluster
+    before = len(text_of(cluster.log))
+    if busy:
+        in_the_middle_of_a_fetch(few, sandbox)
+    few.connection.close()
+    with cluster.connect() as connection:
+        took = seconds(lambda: connection.execute(f"DROP DATABASE {few.name}" + (" WITH (FORCE)" if force else "")))
+    assert took < AT_ONCE
+    sandbox.faults()
+    with cluster.connect() as connection:
+        while few.name not in text_of(cluster.log)[before:].split("could not run all workers", 1)[-1]:
+            time.sleep(0.05)
+        assert connection.execute("SELECT count(*) AS n FROM pg_stat_activity "
+                                  "WHERE backend_type = 'kombo_sync worker'").fetchone()["n"] == 0
+    said = text_of(cluster.log)[before:]
+    assert said.count("could not run all workers") == 1 and said.count("FATAL") <= 1, said
+
+
+def test_a_database_that_is_made_again_is_served_again(few, sandbox):
+    cluster = few.cluster
+    few.connection.close()
+    cluster.run(f"DROP DATABASE {few.name} WITH (FORCE)")
+    cluster.run(f"CREATE DATABASE {few.name} TEMPLATE {TEMPLATE}")
+    again = Database(cluster, few.name)
+    wait_state(again, "running")
+    again.create_server(sandbox, webhook_secret=WEBHOOK_SECRET)
+    again.add_integration(sandbox.integration, only=[EMPLOYEES, GROUPS])
+    wait_synced(again)
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_the_database_can_be_copied_as_a_template(few, sandbox, busy):
+    if busy:
+        in_the_middle_of_a_fetch(few, sandbox)
+    few.connection.close()
+    copy = few.cluster.new_name()
+    with few.cluster.connect() as connection:
+        assert seconds(lambda: connection.execute(f"CREATE DATABASE {copy} TEMPLATE {few.name}")) < AT_ONCE + 2
+    sandbox.faults()
+    few.reconnect()
+    wait_state(few, "running")
+    wait_synced(few)
+    assert_a_change_arrives(few, sandbox, "Changed")
+    few.cluster.run(f"DROP DATABASE {copy}")
+
+
+def test_copying_it_often_does_not_keep_the_worker_away(few):
+    few.connection.close()
+    for _ in range(4):
+        copy = few.cluster.new_name()
+        few.cluster.run(f"CREATE DATABASE {copy} TEMPLATE {few.name}")
+        few.cluster.run(f"DROP DATABASE {copy}")
+    few.reconnect()
+    wait_state(few, "running", 5)
+
+
+def test_the_database_can_be_renamed_and_is_served_under_its_new_name(few, sandbox):
+    cluster, new_name = few.cluster, few.cluster.new_name()
+    few.connection.close()
+    with cluster.connect() as connection:
+        assert seconds(lambda: connection.execute(f"ALTER DATABASE {few.name} RENAME TO {new_name}")) < AT_ONCE
+    few.name = new_name
+    few.reconnect()
+    until(few, lambda: first_row(few)["reason"] == "kombo_sync.databases does not name this database", what="the reason")
+    until(few, lambda: not workers_of(few), what="the end of the worker")
+    serve(few)
+    assert_a_change_arrives(few, sandbox, "Changed")
+    assert runs(few, trigger="webhook", kind="full") == []
+
+
+def test_a_database_that_allows_no_connections_is_left_in_peace(few, sandbox):
+    before = len(text_of(few.cluster.log))
+    few.cluster.run(f"ALTER DATABASE {few.name} ALLOW_CONNECTIONS false")
+    few.execute("SELECT pg_terminate_backend(%s)", [worker_pid(few)])
+    until(few, lambda: "does not allow connections" in (first_row(few)["reason"] or ""), what="the reason")
+    few.cluster.run(f"ALTER DATABASE {few.name} ALLOW_CONNECTIONS true")
+    wait_state(few, "running")
+    assert text_of(few.cluster.log)[before:].count("does not allow connections") == 1

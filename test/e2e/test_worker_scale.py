@@ -1,0 +1,74 @@
+"""One integration of very many employees beside ten of ten: everybody's webhooks are rows within seconds."""
+
+import statistics
+import time
+
+import pytest
+
+from syncing import one
+from worker import (SOAK, Watch, runs, send_webhook, state_of, until, wait_requested, wait_synced, worker_pid,
+                    private_kilobytes)
+
+EMPLOYEES = "/hris/employees"
+GROUPS = "/hris/groups"
+EMPLOYED = 1_000_000 if SOAK else 60_000
+MEGABYTE = 1024
+WITHIN = 5
+
+
+def webhook_to_row(db, sandbox, integration, key, value):
+    """Seconds from the insert of a webhook to the row."""
+    sandbox.record("change", "hris_employees", key, {"job_title": value}, integration=integration)
+    began = time.monotonic()
+    send_webhook(db, sandbox, integration=integration)
+    until(db, lambda: (one(db, "hris_employees", key) or {}).get("job_title") == value, 30, f"the row of {integration}")
+    return time.monotonic() - began
+
+
+@pytest.mark.soak
+@pytest.mark.time_limit(3600 if SOAK else 240)
+@pytest.mark.sandbox(employees=EMPLOYED)
+def test_a_big_integration_starves_nobody_not_even_itself(served, sandbox, measured):
+    small = [f"hibob:{number}" for number in range(10)]
+    keys = {}
+    for number, integration in enumerate(small):
+        sandbox.add_integration(integration, employees=10, seed=number)
+        served.add_integration(integration, category="HRIS", only=[EMPLOYEES, GROUPS])
+        keys[integration] = sandbox.dump("hris_employees", integration)[0]["id"]
+    wait_synced(served)
+    before = private_kilobytes(worker_pid(served))
+    served.add_integration(sandbox.integration, only=[EMPLOYEES, GROUPS])
+    wait_requested(served, sandbox, EMPLOYEES, 5, sandbox.integration)
+    # Of the first page, and of the very end, where the full has not been.
+    page = sandbox.admin("GET", "records", integration=sandbox.integration, model="hris_employees", offset=EMPLOYED - 1,
+                         limit=1)
+    keys[sandbox.integration] = page["results"][0]["id"]
+    took = {integration: [] for integration in keys}
+    with Watch(served) as watch:
+        began = time.monotonic()
+        rounds = 0
+        while rounds == 0 or (state_of(served, EMPLOYEES, sandbox.integration) or {}).get("full_started_at"):
+            rounds += 1
+            for integration, key in keys.items():
+                took[integration].append(webhook_to_row(served, sandbox, integration, key, f"Round {rounds}"))
+            sandbox.clear_requests()
+        lasted = time.monotonic() - began
+    wait_synced(served, timeout=600)
+    own = took.pop(sandbox.integration)
+    others = [seconds for times in took.values() for seconds in times]
+    full, = runs(served, EMPLOYEES, sandbox.integration, kind="full")
+    measured(f"{EMPLOYED} employees: first full by the worker "
+             f"{(full['finished_at'] - full['started_at']).total_seconds():.0f} s; meanwhile {len(others)} webhooks of "
+             f"ten small integrations: rows after {statistics.median(others):.2f} s (median), {max(others):.2f} s "
+             f"(longest); {len(own)} of its own: {statistics.median(own):.2f} s, {max(own):.2f} s; longest transaction "
+             f"{watch.oldest:.2f} s; worker's memory {before / MEGABYTE:.0f} MB before, {watch.peak / MEGABYTE:.0f} MB "
+             f"at most")
+    assert full["inserted"] >= EMPLOYED - len(own) and full["status"] == "ok"
+    assert rounds > 1 and lasted > WITHIN, "the big one was done before anything could be seen"
+    assert max(others) < WITHIN and max(own) < WITHIN
+    assert watch.oldest < 2, "a batch is a transaction of less than that"
+    assert watch.xmins == [], watch.xmins[:3]
+    assert watch.peak < before + 48 * MEGABYTE
+    assert served.value("SELECT count(*) FROM kombo.hris_employees WHERE integration_id = %s",
+                        [sandbox.integration]) == EMPLOYED
+    assert sandbox.count("hris_employees") == EMPLOYED
