@@ -19,7 +19,10 @@ UNIT_PACKAGES=(libgtest-dev)
 E2E_PACKAGES=(python3-pytest python3-psycopg "postgresql-$PG_MAJOR-cron")
 LINT_PACKAGES=(clang-format clang-tidy shellcheck)
 
-T='' LOG='' SRC='' BUILD='' PGBIN='' OWNER='' CHILD='' SANDBOX_PID='' SANDBOX_URL='' MADE_OVERRIDE=''
+T='' LOG='' SRC='' BUILD='' PGBIN='' OWNER='' CHILD='' SANDBOX_URL='' MADE_OVERRIDE=''
+
+# Process groups that end with the stage.
+STAGED=()
 
 fail() {
     printf '%s\n' "$@" >&2
@@ -154,7 +157,8 @@ stage_close() {
     remove_override
     [[ $T ]] || exit $status
     end_group
-    [[ $SANDBOX_PID ]] && kill -TERM -- "-$SANDBOX_PID" 2>/dev/null
+    local pid
+    for pid in "${STAGED[@]}"; do kill -TERM -- "-$pid" 2>/dev/null; done
     while IFS= read -r file; do stop_postmaster "$file"; done < <(find "$T" -name postmaster.pid 2>/dev/null)
     if [[ $KEEP_LOGS ]] || ((status != 0 && status < 128)); then
         rm -rf "$T-log"
@@ -212,11 +216,11 @@ stage_cmake() {
         as_owner cmake --build "$BUILD" -j "$JOBS" --target "$@"
 }
 
-# A cluster in T that only this program's socket folder leads to.
+# stage_cluster SETTING…: a cluster in T that only this program's socket folder leads to; the settings are lines of its postgresql.conf.
 stage_cluster() {
     as_owner "$PGBIN/initdb" -D "$T/pg" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync &&
         printf '%s\n' "listen_addresses = ''" "port = 5432" "unix_socket_directories = '$T/s'" "fsync = off" \
-            "log_line_prefix = '%m [%p] '" | as_owner tee -a "$T/pg/postgresql.conf" &&
+            "log_line_prefix = '%m [%p] '" "$@" | as_owner tee -a "$T/pg/postgresql.conf" &&
         as_owner "$PGBIN/pg_ctl" -D "$T/pg" -l "$T/log/server.log" -w -s start
 }
 
@@ -224,12 +228,12 @@ stage_cluster() {
 stage_sandbox() {
     set -m
     as_owner "$@" --port 0 >"$LOG/sandbox.log" 2>&1 </dev/null &
-    SANDBOX_PID=$!
+    STAGED+=($!)
     set +m
     for _ in {1..100}; do
         SANDBOX_URL=$(sed -n 's/^listening on //p' "$LOG/sandbox.log")
         [[ $SANDBOX_URL ]] && return 0
-        kill -0 "$SANDBOX_PID" 2>/dev/null || break
+        kill -0 "${STAGED[-1]}" 2>/dev/null || break
         sleep 0.1
     done
     fail "The sandbox did not start:" "$(cat "$LOG/sandbox.log")"

@@ -42,8 +42,8 @@ BEGIN
 EXCEPTION
     WHEN SQLSTATE 'PT401' OR SQLSTATE 'PT413' THEN
         RAISE;
-    -- What refuses the row is the database's fault and not the sender's, who else would not try again. The message is for
-    -- the log; the caller learns nothing.
+    -- What refuses the row is not the sender's fault, who else would not try again. The message is for the log; the
+    -- caller learns nothing.
     WHEN OTHERS THEN
         RAISE LOG 'a webhook was not stored: % %', SQLSTATE, SQLERRM;
         RAISE SQLSTATE 'PT500' USING MESSAGE = 'the webhook was not stored';

@@ -9,9 +9,9 @@ The role needs nothing but this:
     CREATE ROLE hr_webhooks LOGIN;
     SELECT kombo.grant_webhook_writer('hr_webhooks');
 
-In Kombo's dashboard the webhook's address is https://…/kombo; a proxy before this program ends TLS. Answers: 200 the row
-is committed, 401 wrong signature, 413 over 1 MB, 411 no length, 400 no UTF-8, 503 the database is away or slow, 500 it
-refused.
+In Kombo's dashboard the webhook's address is https://…/kombo; a proxy before this program ends TLS. Answers: 200 the
+row is committed, 401 wrong signature, 413 over 1 MB, 411 no length, 400 no UTF-8, 503 the database is away or slow,
+500 it refused.
 """
 import http.server
 import os
@@ -31,6 +31,9 @@ INSERT = """
     SELECT body, signature FROM (SELECT convert_from(%b, 'UTF8'), %s::text) AS w (body, signature)
     WHERE kombo.verify_webhook(body, signature)"""
 
+# Where it is: the environment (PGHOST …).
+CONNECT = "connect_timeout=5 options='-c statement_timeout=10s'"
+
 idle = queue.LifoQueue()  # connections that nobody uses
 
 
@@ -40,7 +43,7 @@ def store(body, signature):
         try:
             connection, used = idle.get_nowait(), True
         except queue.Empty:
-            connection, used = psycopg.connect("connect_timeout=5 options='-c statement_timeout=10s'", autocommit=True), False
+            connection, used = psycopg.connect(CONNECT, autocommit=True), False
         try:
             stored = connection.execute(INSERT, [body, signature]).rowcount == 1
         except psycopg.Error:

@@ -180,8 +180,8 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo.remove_integration(text, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.remove_integration(text, boolean) IS
-    'Ends an integration: its subscriptions, state, requests and parked records go; its rows stay unless purge is true, '
-    'when its run history goes, too. Raises on an unknown integration, where another session goes on syncing it for 10 '
+    'Ends an integration: its subscriptions, state, requests and parked records go; its rows stay unless purge is '
+    'true, when its run history goes, too. Raises on an unknown integration, where another session goes on syncing it for 10 '
     'seconds, and where the user may not delete the rows.';
 
 CREATE FUNCTION kombo.pause(integration_id text, reason text DEFAULT NULL) RETURNS void

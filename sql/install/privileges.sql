@@ -54,8 +54,8 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo.grant_sync_role(regrole) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.grant_sync_role(regrole) IS
-    'Gives the owner of the data tables what syncing needs of catalogue, state, requests and inbox; create_tables calls '
-    'it.';
+    'Gives the owner of the data tables what syncing needs of catalogue, state, requests and inbox; create_tables '
+    'calls it.';
 
 CREATE FUNCTION kombo.grant_reader(role regrole) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -110,7 +110,8 @@ BEGIN
     EXECUTE format('GRANT SELECT, DELETE ON kombo.sync_requests TO %s', role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION '
                    'kombo.kombo_sync_delta(text, text[]), kombo.kombo_sync_full(text, text[]), '
-                   'kombo.request_sync(text, text, text[]), kombo.check_connection(text), kombo.integration_info(text, text), '
+                   'kombo.request_sync(text, text, text[]), '
+                   'kombo.check_connection(text), kombo.integration_info(text, text), '
                    'kombo.add_integration(text, text, text), kombo.remove_integration(text, boolean), '
                    'kombo.pause(text, text), kombo.resume(text), kombo.accept_sweep(text, text), '
                    -- and what these and the view call
@@ -123,5 +124,5 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo.grant_operator(regrole) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.grant_operator(regrole) IS
-    'Lets a role run and request syncs, add, pause, resume and remove integrations, change subscriptions and see the status, but '
-    'no data. USAGE on the servers is their owner''s to give.';
+    'Lets a role run and request syncs, add, pause, resume and remove integrations, change subscriptions and see the '
+    'status, but no data. USAGE on the servers is their owner''s to give.';

@@ -1,7 +1,9 @@
 -- The schedule: what falls due by itself.
 
+-- Without statistics the planner takes thousands of rows for one and compares each with each: hence no nested loops.
 CREATE FUNCTION kombo.request_due() RETURNS timestamptz
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_custom_plan SET enable_nestloop = off SET jit = off
 AS $$
 DECLARE
     mine boolean := pg_try_advisory_xact_lock(hashtextextended('kombo_sync:request_due', 0));
@@ -14,7 +16,7 @@ BEGIN
     WITH integration AS MATERIALIZED (
         SELECT i.integration_id, i.category, i.paused_by IS NOT NULL AS suspended,
                -- A clock that was put back must not leave anything waiting for what was then the future.
-               least(i.checked_at, now()) AS checked_at,
+               CASE WHEN i.checked_at > now() THEN now() ELSE i.checked_at END AS checked_at,
                interval '1 day' * (1 - (hashtextextended(i.integration_id, 0) & 1023) / 10240.0::float8) AS daily,
                CASE WHEN i.paused_by IS NOT NULL THEN i.next_attempt_at END AS not_before
         FROM kombo.integrations i
@@ -65,11 +67,10 @@ BEGIN
         FROM endpoint e WHERE NOT e.is_new
         UNION ALL
         SELECT i.integration_id, NULL, 'integration',
-               EXISTS (SELECT FROM kombo.sync_requests r
-                       WHERE r.integration_id = i.integration_id AND r.kind = 'integration'),
-               i.daily, i.not_before,
+               p.integration_id IS NOT NULL, i.daily, i.not_before,
                CASE WHEN i.suspended OR i.checked_at IS NULL THEN '-infinity' ELSE i.checked_at + i.daily END
         FROM integration i
+        LEFT JOIN pending p ON p.integration_id = i.integration_id AND p.endpoint IS NULL
     ), due AS (
         SELECT f.integration_id, f.endpoint, f.kind, f.every, f.pending, t.due,
                mine AND NOT f.pending AND t.due <= now() AS is_new
@@ -97,5 +98,5 @@ REVOKE ALL ON FUNCTION kombo.request_due() FROM PUBLIC;
 COMMENT ON FUNCTION kombo.request_due() IS
     'Appends to kombo.sync_requests what is due by the intervals of kombo.endpoints and kombo.subscriptions and not '
     'asked for yet, a first full fetch of what was never fetched, and once a day the question for the state of each '
-    'integration. Returns when something falls due next; NULL: never. The background worker calls it; of two that do at '
-    'once, one appends.';
+    'integration. Returns when something falls due next; NULL: never. The background worker calls it; of two that do '
+    'at once, one appends.';

@@ -41,7 +41,7 @@ CREATE VIEW kombo.sync_status AS
                CASE WHEN it.state NOT IN ('restored', 'paused') THEN
                     'Kombo calls its own copy out of date since ' || date_trunc('second', it.data_expired_at) END,
                CASE WHEN it.blocked_by IS NOT NULL THEN format('waits for a lock that pid %s holds', it.blocked_by)
-                    WHEN it.state IN ('restored', 'paused', 'fresh') THEN NULL
+                    WHEN it.state IN ('restored', 'paused', 'fresh') OR NOT it.server_exists THEN NULL
                     WHEN it.phase IS NOT NULL
                          THEN format('a %s fetch is under way: page %s, %s records', it.kind, it.pages, it.records)
                     WHEN it.full_started_at IS NOT NULL

@@ -51,8 +51,8 @@ CREATE FUNCTION kombo.request_sync(integration_id text DEFAULT NULL, kind text D
 REVOKE ALL ON FUNCTION kombo.request_sync(text, text, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.request_sync(text, text, text[]) IS
     'Has the background worker sync as soon as the transaction commits, and returns how many endpoints it asked for. '
-    'integration_id: NULL means all; kind: delta or full; what: changed models or endpoint paths, NULL means everything '
-    'subscribed. Raises as the functions that sync at once, and on another kind; warns where no worker serves this '
+    'integration_id: NULL means all; kind: delta or full; what: changed models or endpoint paths, NULL means '
+    'everything subscribed. Raises as the functions that sync at once, and on another kind; warns where no worker serves this '
     'database.';
 
 CREATE FUNCTION kombo.execute_as_sync_role(statement text) RETURNS bigint

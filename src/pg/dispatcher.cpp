@@ -115,17 +115,13 @@ bool Dispatcher::room_for(syncer::Urgency urgency, bool first_of_its_integration
 std::optional<std::string> Dispatcher::best_beginner(Time now, const std::optional<Sender> &sender) {
     return agenda_.next(now, [&](const std::string &id, const syncer::Agenda::Entry &entry) {
         const auto open = syncs_.find(id);
-        std::optional<syncer::Urgency> urgency;
-        if (open != syncs_.end()) {
-            urgency = open->second->urgency(entry.asks);
-        } else {
-            for (const auto &[key, ask] : entry.asks)
-                if (!urgency || ask.urgency < *urgency) urgency = ask.urgency;
-        }
         const bool first = open == syncs_.end() || open->second->fetches.empty();
-        if (urgency && !room_for(*urgency, first)) urgency.reset();
-        if (urgency && sender && *urgency > sender->urgency) urgency.reset();
-        return urgency;
+        const auto fits = [&](std::optional<syncer::Urgency> urgency) {
+            return urgency && room_for(*urgency, first) && !(sender && *urgency > sender->urgency);
+        };
+        auto urgency = entry.urgency();
+        if (fits(urgency) && open != syncs_.end()) urgency = open->second->urgency(entry.asks);
+        return fits(urgency) ? urgency : std::nullopt;
     });
 }
 
@@ -165,6 +161,7 @@ void Dispatcher::begin(const std::string &id, Time now) {
         opened.begin(entry.asks);
     } else {
         put_off(opened, now);
+        close_if_idle(id);
     }
 }
 
@@ -250,7 +247,6 @@ void Dispatcher::tend() {
         close(id);
         agenda_.put_off(id, Clock::now() + busy_retry);
     }
-    close_idle();
 }
 
 /// Ends what is under way: a full fetch goes on later where its last page was committed, a delta begins anew.
@@ -258,17 +254,14 @@ void Dispatcher::close(const std::string &id) {
     syncs_.erase(id);
 }
 
-void Dispatcher::close_idle() {
-    const auto now = Clock::now();
-    for (auto sync = syncs_.begin(); sync != syncs_.end();) {
-        const auto *asks = asks_of(sync->first);
-        if (sync->second->idle() && !(asks && sync->second->urgency(*asks))) {
-            put_off(*sync->second, now);
-            sync = syncs_.erase(sync);
-        } else {
-            ++sync;
-        }
-    }
+/// Nobody is to wait for the lock of an integration for which there is nothing to do now.
+void Dispatcher::close_if_idle(const std::string &id) {
+    const auto sync = syncs_.find(id);
+    if (sync == syncs_.end() || !sync->second->idle()) return;
+    const auto *asks = asks_of(id);
+    if (asks && sync->second->urgency(*asks)) return;
+    put_off(*sync->second, Clock::now());
+    syncs_.erase(sync);
 }
 
 void Dispatcher::close_all() {

@@ -69,7 +69,7 @@ private:
     size_t under_way() const;
     const syncer::Asks *asks_of(const std::string &id);
     void close(const std::string &id);
-    void close_idle();
+    void close_if_idle(const std::string &id);
 
     void step_fetch(IntegrationSync &sync, ActiveFetch &fetch);
     void step_inquiry(IntegrationSync &sync);

@@ -25,13 +25,6 @@ double jitter() {
     return std::uniform_real_distribution<double>(0, 1)(random);
 }
 
-/// What passes when others end their transactions, or when the statement is run again.
-bool is_conflict(const Error &error) {
-    const std::string state = error.sqlstate();
-    return state == "55P03" /* lock_not_available */ || state == "40P01" /* deadlock_detected */ ||
-           state == "40001" /* serialization_failure */ || state == "57014" /* query_canceled */;
-}
-
 shared::Phase phase_of(const syncer::Run &run) {
     switch (run.phase()) {
     case syncer::Run::Phase::Sweeping:
@@ -91,7 +84,9 @@ bool Dispatcher::step() {
         }
     }
     if (!fetch) return false;
+    const std::string id = sync->id();
     step_fetch(*sync, *fetch);
+    close_if_idle(id);
     return true;
 }
 
@@ -193,7 +188,9 @@ void Dispatcher::write_failure(IntegrationSync &sync, ActiveFetch &fetch, const 
     store.failed(task, result);
     store.record_run(task, result);
     if (result.too_many_parked) store.unpark_since(*task.endpoint, result.started_at);
-    if (fetch.run->cursor_refused() && task.kind == syncer::Kind::Full) store.forget_full(*task.endpoint);
+    // What was refused on the pages before is not parked any more: the list is needed from its beginning.
+    if ((fetch.run->cursor_refused() || result.too_many_parked) && task.kind == syncer::Kind::Full)
+        store.forget_full(*task.endpoint);
     thin_out(task.requests);
     if (result.of_server) suspend_server(sync.server(), result.error);
     if (result.of_integration && !result.of_server) {

@@ -61,6 +61,18 @@ ErrorData *detail::describe(const std::exception_ptr &caught) {
     }
 }
 
+bool is_conflict(const Error &error) {
+    switch (error.data()->sqlerrcode) {
+    case ERRCODE_LOCK_NOT_AVAILABLE:
+    case ERRCODE_T_R_DEADLOCK_DETECTED:
+    case ERRCODE_T_R_SERIALIZATION_FAILURE:
+    case ERRCODE_QUERY_CANCELED:
+        return true;
+    default:
+        return false;
+    }
+}
+
 int sqlstate_code(const std::string &state) {
     return MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
 }

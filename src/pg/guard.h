@@ -77,6 +77,9 @@ template <class F> auto entry(F &&f) -> decltype(f()) {
     pg_unreachable();
 }
 
+/// Whether it passes when others end their transactions, or when the statement is run again.
+bool is_conflict(const Error &error);
+
 /// PostgreSQL's number for the five characters of a SQLSTATE.
 int sqlstate_code(const std::string &state);
 

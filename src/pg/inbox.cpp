@@ -124,7 +124,8 @@ private:
         for (uint64_t i = 0; i < rows.size(); ++i)
             integrations[rows.text(i, 1)] = {rows.text(i, 2), rows.text(i, 3), rows.boolean(i, 4), {}};
         const Result overrides = execute(R"(
-            SELECT s.integration_id, s.endpoint, s.enabled FROM kombo.subscriptions s WHERE s.integration_id = ANY ($1))",
+            SELECT s.integration_id, s.endpoint, s.enabled FROM kombo.subscriptions s
+            WHERE s.integration_id = ANY ($1))",
                                          params);
         for (uint64_t i = 0; i < overrides.size(); ++i) {
             const auto integration = integrations.find(overrides.text(i, 1));

@@ -1,5 +1,6 @@
 #include "pg/integration.h"
 
+#include "pg/memory.h"
 #include "pg/spi.h"
 
 namespace pg {
@@ -62,6 +63,7 @@ std::vector<int64_t> pending_requests(const std::string &integration_id, const s
 }
 
 std::unique_ptr<IntegrationLock> IntegrationLock::try_acquire(const std::string &integration_id) {
+    const MemoryScope scope;
     const int64_t key = lock_key(integration_id);
     const LOCKTAG tag = lock_tag(key);
     const bool taken = guard([&] { return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL; });

@@ -1,5 +1,6 @@
 #include "pg/reporter.h"
 
+#include "pg/announce.h"
 #include "pg/memory.h"
 #include "pg/settings.h"
 #include "pg/spi.h"
@@ -9,7 +10,13 @@ namespace pg {
 Reporter::Reporter(ReturnSetInfo *result, std::string integration_id)
     : result_(result), integration_id_(std::move(integration_id)), last_notice_(Clock::now()) {}
 
+void Reporter::begins(const syncer::Task &task) {
+    line_ = std::make_unique<shared::Progress>(integration_id_, task.endpoint->path, syncer::name(task.kind),
+                                               task.trigger.c_str());
+}
+
 void Reporter::progress(const syncer::Task &task, const syncer::RunResult &so_far) {
+    line_->update(shared::Phase::Fetching, so_far.pages, so_far.received, so_far.bytes);
     if (!settings::verbose || Clock::now() - last_notice_ < std::chrono::seconds(1)) return;
     last_notice_ = Clock::now();
     const std::string text = integration_id_ + " " + task.endpoint->path + ": page " + std::to_string(so_far.pages) +
@@ -18,6 +25,8 @@ void Reporter::progress(const syncer::Task &task, const syncer::RunResult &so_fa
 }
 
 void Reporter::ended(const syncer::Task &task, const syncer::RunResult &run) {
+    line_.reset();
+    announce(integration_id_, task.endpoint->path, run);
     const auto found = run.counts.find(task.endpoint->table);
     const syncer::RowCounts rows = found == run.counts.end() ? syncer::RowCounts() : found->second;
     put(task.endpoint->path, run, rows);

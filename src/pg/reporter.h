@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pg/guard.h"
+#include "pg/shared.h"
 #include "sync/runner.h"
 
 namespace pg {
@@ -10,7 +11,9 @@ class Reporter : public syncer::Observer {
 public:
     Reporter(ReturnSetInfo *result, std::string integration_id);
 
-    /// With kombo_sync.verbose on, a NOTICE once a second.
+    void begins(const syncer::Task &task) override;
+
+    /// For kombo.sync_progress; with kombo_sync.verbose on also a NOTICE once a second.
     void progress(const syncer::Task &task, const syncer::RunResult &so_far) override;
 
     void ended(const syncer::Task &task, const syncer::RunResult &run) override;
@@ -28,6 +31,7 @@ private:
     ReturnSetInfo *result_;
     std::string integration_id_;
     Clock::time_point last_notice_;
+    std::unique_ptr<shared::Progress> line_; ///< of kombo.sync_progress
 };
 
 } // namespace pg

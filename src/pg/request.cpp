@@ -119,7 +119,7 @@ public:
         append_requests(requests_);
         // Who names an integration wants it tried, as with the functions that sync at once.
         if (integration_id && !end_back_off({*integration_id}, requests_).empty()) execute("SELECT kombo.wake(true)");
-        if (!shared::any_worker(MyDatabaseId)) warn_of_no_worker();
+        if (!requests_.empty() && !shared::any_worker(MyDatabaseId)) warn_of_no_worker();
         return requests_.size();
     }
 

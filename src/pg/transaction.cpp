@@ -6,6 +6,7 @@
 namespace pg {
 
 void in_transaction(const std::function<void()> &body) {
+    MemoryContext outer = CurrentMemoryContext;
     guard([] {
         SetCurrentStatementStartTimestamp();
         StartTransactionCommand();
@@ -19,10 +20,10 @@ void in_transaction(const std::function<void()> &body) {
         });
     } catch (const std::exception &) {
         guard([] { AbortCurrentTransaction(); });
-        MemoryContextSwitchTo(TopMemoryContext);
+        MemoryContextSwitchTo(outer);
         throw;
     }
-    MemoryContextSwitchTo(TopMemoryContext);
+    MemoryContextSwitchTo(outer);
     guard([] { pgstat_report_stat(false); });
 }
 

@@ -33,6 +33,13 @@ public:
 
 private:
     bool work();
+    /// Something beside the fetches that may meet a lock or an error of its own: then it is tried again in a while, and
+    /// the fetches go on.
+    struct Chore {
+        Clock::time_point not_before = Clock::now();
+    };
+    template <typename Body> void attempt(Chore &chore, Body &&body);
+
     void hear_news();
     void tick();
     void look();
@@ -61,11 +68,19 @@ private:
     Clock::time_point next_poll_ = Clock::now();
     Clock::time_point next_prune_ = Clock::now();
     Clock::time_point not_before_ = Clock::now(); ///< after an error
+    Chore judging_;
+    Chore scheduling_;
+    Chore pruning_;
+    Chore new_keys_;
     LatchWaiter waiter_;
 };
 
 void Worker::run() {
+    MemoryContext loop =
+        guard([] { return AllocSetContextCreate(TopMemoryContext, "kombo_sync worker", ALLOCSET_DEFAULT_SIZES); });
     for (;;) {
+        MemoryContextSwitchTo(loop);
+        MemoryContextReset(loop);
         guard([] { CHECK_FOR_INTERRUPTS(); });
         if (ConfigReloadPending) {
             ConfigReloadPending = false;
@@ -107,12 +122,23 @@ bool Worker::work() {
     }
     if (look_) look();
     if (!dispatcher_) return false;
-    if (key_changed) try_new_key();
-    if (judge_) judge();
-    if (schedule_ || (due_at_ && *due_at_ <= kombo::current_timestamp())) schedule();
-    if (Clock::now() >= next_prune_) prune();
+    if (key_changed) attempt(new_keys_, [&] { try_new_key(); });
+    if (judge_) attempt(judging_, [&] { judge(); });
+    if (schedule_ || (due_at_ && *due_at_ <= kombo::current_timestamp())) attempt(scheduling_, [&] { schedule(); });
+    if (Clock::now() >= next_prune_) attempt(pruning_, [&] { prune(); });
     dispatcher_->exchange();
-    return dispatcher_->step() || judge_ || look_;
+    return dispatcher_->step() || look_ || (judge_ && Clock::now() >= judging_.not_before);
+}
+
+template <typename Body> void Worker::attempt(Chore &chore, Body &&body) {
+    if (Clock::now() < chore.not_before) return;
+    chore.not_before = Clock::now();
+    try {
+        body();
+    } catch (const Error &error) {
+        if (!is_conflict(error)) throw;
+        chore.not_before = Clock::now() + 2s;
+    }
 }
 
 /// Whether the extension is the one that the dispatcher was made for.
@@ -251,6 +277,7 @@ void Worker::wait() {
     auto until = std::min(next_tick_, std::max(next_poll_, not_before_));
     if (dispatcher_) {
         if (const auto wake_at = dispatcher_->wake_at()) until = std::min(until, *wake_at);
+        if (judge_) until = std::min(until, judging_.not_before);
         if (due_at_)
             until = std::min(until, Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                                        *due_at_ - kombo::current_timestamp()));

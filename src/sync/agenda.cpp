@@ -1,7 +1,5 @@
 #include "sync/agenda.h"
 
-#include <algorithm>
-
 namespace syncer {
 
 Urgency urgency_of(const Queued &request) {
@@ -11,41 +9,52 @@ Urgency urgency_of(const Queued &request) {
     return request.trigger == "sql" ? Urgency::AskedFor : Urgency::Scheduled;
 }
 
+std::optional<Urgency> Agenda::Entry::urgency() const {
+    std::optional<Urgency> most;
+    for (const auto &[key, ask] : asks)
+        if (!most || ask.urgency < *most) most = ask.urgency;
+    return most;
+}
+
+void Ask::include(const Queued &request) {
+    const Urgency its_own = urgency_of(request);
+    // Full fetches that only webhooks ask for are held to kombo_sync.min_full_interval.
+    if (ids.empty() || its_own < urgency || (request.full && trigger == "webhook")) {
+        urgency = its_own;
+        trigger = request.trigger;
+    }
+    ids.push_back(request.id);
+    if (!request.server.empty()) server = request.server;
+    if (!request.unknown_model.empty()) unknown_models.insert(request.unknown_model);
+}
+
 bool Agenda::add(const Queued &request) {
-    const auto key = std::make_pair(request.endpoint, request.full);
-    if (!where_.emplace(request.id, std::make_pair(request.integration_id, key)).second) return false;
+    if (!requests_.emplace(request.id, request).second) return false;
     const auto [found, is_new] = entries_.try_emplace(request.integration_id);
     Entry &entry = found->second;
     if (is_new) entry.turn = turns_;
-    const Urgency urgency = urgency_of(request);
-    Ask &ask = entry.asks[key];
-    // Full fetches that only webhooks ask for are held to kombo_sync.min_full_interval.
-    if (ask.ids.empty() || urgency < ask.urgency || (request.full && ask.trigger == "webhook")) {
-        ask.urgency = urgency;
-        ask.trigger = request.trigger;
-    }
-    ask.ids.push_back(request.id);
-    if (!request.server.empty()) ask.server = request.server;
-    if (!request.unknown_model.empty()) ask.unknown_models.insert(request.unknown_model);
+    entry.asks[{request.endpoint, request.full}].include(request);
     entry.not_before = Clock::time_point::min(); // news may change what can be done
     return true;
 }
 
 void Agenda::remove(int64_t id) {
-    const auto found = where_.find(id);
-    if (found == where_.end()) return;
-    const auto entry = entries_.find(found->second.first);
-    const auto ask = entry->second.asks.find(found->second.second);
-    auto &ids = ask->second.ids;
-    ids.erase(std::remove(ids.begin(), ids.end(), id), ids.end());
-    if (ids.empty()) entry->second.asks.erase(ask);
+    const auto found = requests_.find(id);
+    if (found == requests_.end()) return;
+    const auto entry = entries_.find(found->second.integration_id);
+    const auto ask = entry->second.asks.find({found->second.endpoint, found->second.full});
+    Ask left; // what made it urgent may be gone
+    for (const int64_t other : ask->second.ids)
+        if (other != id) left.include(requests_.at(other));
+    ask->second = std::move(left);
+    if (ask->second.ids.empty()) entry->second.asks.erase(ask);
     if (entry->second.asks.empty()) entries_.erase(entry);
-    where_.erase(found);
+    requests_.erase(found);
 }
 
 void Agenda::keep_only(const std::set<int64_t> &ids) {
     std::vector<int64_t> gone;
-    for (const auto &[id, place] : where_)
+    for (const auto &[id, request] : requests_)
         if (ids.count(id) == 0) gone.push_back(id);
     for (const int64_t id : gone) remove(id);
 }

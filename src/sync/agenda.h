@@ -35,6 +35,8 @@ struct Ask {
     std::string trigger; ///< of the most urgent request
     std::string server;
     std::set<std::string> unknown_models;
+
+    void include(const Queued &request);
 };
 
 /// What is asked for of one integration, by endpoint (empty: the integration itself) and whether it is a full fetch.
@@ -48,6 +50,9 @@ public:
         Asks asks;
         Clock::time_point not_before = Clock::time_point::min(); ///< nothing can be begun earlier
         uint64_t turn = 0;                                       ///< when it was last served: the lowest is next
+
+        /// Of the most urgent request; nullopt: there is none.
+        std::optional<Urgency> urgency() const;
     };
 
     /// Adds a request; one that is known already changes nothing. Returns whether it was new.
@@ -59,9 +64,9 @@ public:
     /// Forgets all but the requests of these ids.
     void keep_only(const std::set<int64_t> &ids);
 
-    bool knows(int64_t id) const { return where_.count(id) > 0; }
+    bool knows(int64_t id) const { return requests_.count(id) > 0; }
     bool empty() const { return entries_.empty(); }
-    size_t requests() const { return where_.size(); }
+    size_t requests() const { return requests_.size(); }
 
     /// The integration's entry; null where nothing is asked of it.
     Entry *find(const std::string &integration_id);
@@ -98,7 +103,7 @@ public:
 
 private:
     std::map<std::string, Entry> entries_;
-    std::unordered_map<int64_t, std::pair<std::string, std::pair<std::string, bool>>> where_;
+    std::unordered_map<int64_t, Queued> requests_;
     uint64_t turns_ = 0;
 };
 

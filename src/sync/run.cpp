@@ -29,23 +29,25 @@ Run::Run(const Catalogue &catalogue, const States &states, Task task, std::strin
       connection_(connection), store_(store), settings_(settings), durability_(durability), result_(fresh(task_)),
       fetch_(catalogue, states, task_, store, settings, draft_) {
     const auto &open = states.at(task_.endpoint->path).open_full;
-    if (durability == Durability::PageByPage && task_.kind == Kind::Full && open &&
-        open->alive(kombo::current_timestamp()) && open->query == filters().encode())
-        resume(*open);
-    else
+    if (durability != Durability::PageByPage || task_.kind != Kind::Full || !open || !resume(*open))
         list_ = std::make_unique<PageStream>(connection_, task_.endpoint->path, integration_id_, filters());
 }
 
-void Run::resume(const OpenFull &open) {
+/// Goes on with a full fetch, unless Kombo may no longer take its cursor, or not with the filters of today.
+bool Run::resume(const OpenFull &open) {
+    if (!open.alive(kombo::current_timestamp()) || open.query != filters().encode()) return false;
+    RunResult so_far = result_;
+    restore_progress(open.progress, catalogue_, so_far);
+    if (so_far.pages < 1) return false; // the first page is told by its number
+    result_ = resumed_ = std::move(so_far);
     began_ = open.started_at;
     watermark_ = open.watermark;
-    restore_progress(open.progress, catalogue_, result_);
-    resumed_ = result_;
     if (open.cursor.empty())
         phase_ = Phase::Sweeping;
     else
         list_ =
             std::make_unique<PageStream>(connection_, task_.endpoint->path, integration_id_, filters(), open.cursor);
+    return true;
 }
 
 /// Filters of the task's list, as far as the endpoint takes them.
@@ -103,6 +105,10 @@ void Run::notice(Clock::time_point now) {
 /// are refused; the ids at fault are found by halving. A single id that is refused counts as not returned.
 bool Run::halve_chunk(const kombo::ApiError &error) {
     if (error.http_status != 400 && error.http_status != 404) return false;
+    // What passes, or is not about the ids, says nothing of the rows.
+    if (error.error_class != kombo::ErrorClass::InvalidInput && error.error_class != kombo::ErrorClass::NotFound)
+        return false;
+    if (explain(error).of_integration) return false;
     const std::vector<std::string> chunk = std::move(chunks_.back());
     chunks_.pop_back();
     if (chunk.size() > 1) {
@@ -120,8 +126,6 @@ void Run::next_chunk() {
         phase_ = Phase::Finishing;
         return;
     }
-    Task asked = task_;
-    asked.updated_after.reset();
     confirming_ = std::make_unique<PageStream>(connection_, task_.endpoint->path, integration_id_,
                                                filters().add_list("ids", chunks_.back()));
 }

@@ -88,7 +88,7 @@ public:
 private:
     PageStream *stream() const;
     kombo::Query filters() const;
-    void resume(const OpenFull &open);
+    bool resume(const OpenFull &open);
     bool halve_chunk(const kombo::ApiError &error);
     void next_chunk();
     void write_page();

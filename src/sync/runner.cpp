@@ -67,6 +67,7 @@ RunResult Runner::drive(Run &run, const std::function<void()> &prefetch) {
         // Kombo's clock shows whole seconds: this fetch may seem to have begun before an earlier one of the call,
         // though it began after it, and then what that one implies would not be left out of the next delta.
         run.watermark_at_least(latest_watermark_);
+        observer_.begins(run.task());
         while (run.phase() != Run::Phase::Ended) {
             wait_until_ready(run);
             if (run.list_ended()) prefetch();

@@ -10,10 +10,12 @@
 
 namespace syncer {
 
-/// Is told how far a run has come, after each page.
+/// Is told how far a run has come: when it begins, after each page, and when it has ended.
 class Observer {
 public:
     virtual ~Observer() = default;
+    /// The first page is about to be waited for.
+    virtual void begins(const Task &task) = 0;
     virtual void progress(const Task &task, const RunResult &so_far) = 0;
     /// A run has ended and is recorded.
     virtual void ended(const Task &task, const RunResult &result) = 0;

@@ -70,7 +70,10 @@ class Cluster:
 
     def start(self):
         # pg_ctl's child keeps its standard output open, so it gets the log and no pipe.
-        self.program("pg_ctl", "-D", self.data, "-l", self.log, "-w", "-s", "start")
+        try:
+            self.program("pg_ctl", "-D", self.data, "-l", self.log, "-w", "-s", "start")
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}\n{self.log_tail()}") from None
 
     def stop(self, mode="fast"):
         if (self.data / "postmaster.pid").exists():

@@ -138,13 +138,14 @@ class Sandbox:
         return self.admin("DELETE", "webhooks")
 
     def webhook_log(self, deliveries=100):
-        """sent (answered 2xx), failed (given up), attempts, waiting (queued or on their way), held; deliveries, the last
-        ones, each with id, type, integration, attempt, status (0 = no answer), error, at, us (it took); errors, those that failed."""
+        """sent (answered 2xx), failed (given up), attempts, waiting (queued or under way), held; deliveries, the last
+        ones, each with id, type, integration, attempt, status (0 = no answer), error, at, us (it took); errors, those
+        that failed."""
         return self.admin("GET", "webhooks", deliveries=deliveries)
 
     def webhook(self, *models, type="data-changed", integration=None, **options):
-        """A signed webhook, not sent: webhook("hris_employees"), webhook(type="sync-finished"). id=, data= (merged into the
-        data), body= (the whole text), secret= and an integration that is not there may be given."""
+        """A signed webhook, not sent: webhook("hris_employees"), webhook(type="sync-finished"). id=, data= (merged into
+        the data), body= (the whole text), secret= and an integration that is not there may be given."""
         return Webhook(**self._webhook(models, type, integration, options))
 
     def burst(self, count, *models, **options):
@@ -170,15 +171,16 @@ class Sandbox:
         return [Webhook(**one) for one in self.admin("POST", "outbox", {})]
 
     def concurrency(self):
-        """in_flight, max_in_flight and same_page_twice of all, by `integrations` and by `streams` ("<integration> <path>");
-        `requests` lists what is unanswered."""
+        """in_flight, max_in_flight and same_page_twice of all, by `integrations` and by `streams` (named
+        "<integration> <path>"); `requests` lists what is unanswered."""
         return self.admin("GET", "concurrency")
 
     def clear_concurrency(self):
         self.admin("DELETE", "concurrency")
 
     def churn(self, per_second, integration=None, **options):
-        """Random changes from now on: models=["hris_teams"], seed=1, ops={"change": 6, "delete": 1}, count=n (then it ends)."""
+        """Random changes from now on: models=["hris_teams"], seed=1, ops={"change": 6, "delete": 1}, count=n (then it
+        ends)."""
         return self.admin("POST", "churn", {"integration": integration or self.integration, "per_second": per_second,
                                             **options})
 
@@ -187,7 +189,7 @@ class Sandbox:
         return self.admin("GET", "churn", **({"integration": integration} if integration else {}))
 
     def stop_churn(self, integration=None):
-        """Ends the changes (of all integrations); nothing changes after this call. What was done, as from churning()."""
+        """Ends the changes (of all integrations): nothing changes after this call. What was done, as from churning."""
         return self.admin("DELETE", "churn", **({"integration": integration} if integration else {}))
 
     def get(self, model, id, integration=None):

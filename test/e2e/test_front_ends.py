@@ -1,8 +1,9 @@
-"""The front ends of examples/: the sandbox sends signed webhooks to each over HTTP, and what it sent is in the inbox, byte
-for byte, when it is answered. Each runs with a role that can insert there and do nothing else.
+"""The front ends of examples/: the sandbox sends signed webhooks to each over HTTP, and what it sent is in the inbox,
+byte for byte, when it is answered. Each runs with a role that can insert there and do nothing else.
 
-PostgREST itself is run where there is a program `postgrest`. Debian and npm have none: else a stand-in calls the function
-of examples/postgrest as PostgREST does, with the role switched, the headers in `request.headers` and the body as it came."""
+PostgREST itself is run where there is a program `postgrest`. Debian and npm have none: else a stand-in calls the
+function of examples/postgrest as PostgREST does, with the role switched, the headers in `request.headers` and the body
+as it came."""
 
 import http.client
 import http.server
@@ -39,10 +40,12 @@ class Program:
         self.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, text=True)
         self.said = []
-        self.reader = threading.Thread(target=lambda: self.said.extend(iter(self.process.stdout.readline, "")), daemon=True)
+        lines = iter(self.process.stdout.readline, "")
+        self.reader = threading.Thread(target=lambda: self.said.extend(lines), daemon=True)
         self.reader.start()
-        port = wait_until(lambda: re.search(r"listening on .*?:(\d+)", self.output(), re.IGNORECASE), 20, "the front end")[1]
-        self.url = f"http://127.0.0.1:{port}{path}"
+        listening = re.compile(r"listening on .*?:(\d+)", re.IGNORECASE)
+        found = wait_until(lambda: listening.search(self.output()), 20, "the front end")
+        self.url = f"http://127.0.0.1:{found[1]}{path}"
 
     def output(self):
         return "".join(self.said)
@@ -80,7 +83,8 @@ class LikePostgrest:
                     with db.connect(user, autocommit=False) as connection, connection.transaction():
                         connection.execute(f"SET LOCAL ROLE {settings['db-anon-role']}")
                         connection.execute("SELECT set_config('request.headers', %s, true)", [headers])
-                        connection.execute(f"SELECT {settings['db-schemas']}.receive_webhook(%s::json)", [body.decode()])
+                        connection.execute(f"SELECT {settings['db-schemas']}.receive_webhook(%s::json)",
+                                           [body.decode()])
                     return 200
                 except ValueError:
                     return 400
@@ -187,6 +191,10 @@ class FrontEnd:
         assert {row["status"] for row in rows} <= {"new"}
         return [(row["body"], row["signature"]) for row in rows]
 
+    def wait_for_lock(self):
+        """Until a session waits for the lock that the test holds."""
+        wait_until(lambda: self.db.value("SELECT count(*) FROM pg_locks WHERE NOT granted"), 10, "the wait for the lock")
+
     def close(self):
         self.running.stop()
         self.db.drop()
@@ -236,8 +244,8 @@ def test_what_changes_at_kombo_is_in_the_inbox_by_itself(front_end):
     assert [delivery["status"] for delivery in log] == [200]
 
 
-@pytest.mark.parametrize("body", ['{"name":"Zoë 株式会社 🙂 \\u00e9 \\ud83d\\ude42"}', '{ "a" : 1,\r\n\t"a":1.0e0 }\n', "[]\n\n",
-                                  json_of(LIMIT), json_of(LIMIT - 1, "")],
+@pytest.mark.parametrize("body", ['{"name":"Zoë 株式会社 🙂 \\u00e9 \\ud83d\\ude42"}', '{ "a" : 1,\r\n\t"a":1.0e0 }\n',
+                                  "[]\n\n", json_of(LIMIT), json_of(LIMIT - 1, "")],
                          ids=["non-ASCII", "white space", "newlines at the end", "1 MB", "a byte less"])
 def test_the_bytes_are_kept(front_end, body):
     assert front_end.send(body) == 200
@@ -284,23 +292,21 @@ def test_the_answer_comes_after_the_commit(front_end):
         blocker.execute("LOCK TABLE kombo.webhook_inbox IN SHARE MODE")
         sender = threading.Thread(target=post)
         sender.start()
-        wait_until(lambda: front_end.db.value("SELECT count(*) FROM pg_locks WHERE NOT granted"), 10, "the wait for the lock")
+        front_end.wait_for_lock()
         time.sleep(0.3)
         assert answered == []
     sender.join(20)
     assert answered == [(200, 1)]
 
 
-@pytest.mark.parametrize("when", ["BEFORE", "at commit"])
+@pytest.mark.parametrize("when", ["CREATE TRIGGER t BEFORE INSERT ON kombo.webhook_inbox",
+                                  """CREATE CONSTRAINT TRIGGER t AFTER INSERT ON kombo.webhook_inbox
+                                     DEFERRABLE INITIALLY DEFERRED"""], ids=["at once", "at commit"])
 def test_a_row_that_is_refused_is_answered_with_5xx(front_end, when):
     db = front_end.db
     db.execute("""CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-                  BEGIN RAISE 'refused for the test' USING ERRCODE = 'XX000', DETAIL = 'secret: ' || new.body; END $$""")
-    if when == "BEFORE":
-        db.execute("CREATE TRIGGER t BEFORE INSERT ON kombo.webhook_inbox FOR EACH ROW EXECUTE FUNCTION public.refuse()")
-    else:
-        db.execute("""CREATE CONSTRAINT TRIGGER t AFTER INSERT ON kombo.webhook_inbox DEFERRABLE INITIALLY DEFERRED
-                      FOR EACH ROW EXECUTE FUNCTION public.refuse()""")
+                  BEGIN RAISE 'refused for the test' USING ERRCODE = 'XX000', DETAIL = 'body: ' || new.body; END $$""")
+    db.execute(when + " FOR EACH ROW EXECUTE FUNCTION public.refuse()")
     try:
         assert front_end.send('{"private":"thing"}') == 500
         assert front_end.stored() == []
@@ -330,7 +336,8 @@ def test_its_role_can_insert_and_nothing_else(front_end):
                     connection.execute(statement)
             assert not connection.execute("SELECT 1 FROM pg_user_mappings WHERE umoptions IS NOT NULL").fetchall()
             readable = connection.execute("""
-                SELECT c.oid::regclass::text || '.' || a.attname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+                SELECT c.oid::regclass::text || '.' || a.attname AS name
+                FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
                 WHERE c.relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
                   AND c.relkind IN ('r', 'v', 'm', 'p', 'f') AND a.attnum > 0
                   AND has_column_privilege(c.oid, a.attnum, 'SELECT')""").fetchall()
@@ -345,8 +352,8 @@ def test_a_burst_is_stored_whole(front_end):
     front_end.sender.admin("POST", "records", [{"integration": INTEGRATION, "model": "hris_locations", "op": "create"}])
     for _ in range(200):
         front_end.sender.record("create", "hris_locations")
-    log = wait_until(lambda: (lambda log: log if log["attempts"] == 201 else None)(front_end.sender.webhook_log(300)), 30,
-                     "201 answers")
+    wait_until(lambda: front_end.sender.webhook_log()["attempts"] == 201, 30, "201 answers")
+    log = front_end.sender.webhook_log(300)
     assert log["errors"] == [] and len(front_end.stored()) == log["sent"] == 201
 
 
@@ -358,9 +365,10 @@ def test_it_ends_when_it_is_told_and_answers_what_it_has(front_end):
     answers = []
     with front_end.db.connect(autocommit=False) as blocker:
         blocker.execute("LOCK TABLE kombo.webhook_inbox IN SHARE MODE")
-        sender = threading.Thread(target=lambda: answers.append(front_end.sender.send_webhook(second.url, body=webhook.body)[1]))
+        send = lambda: answers.append(front_end.sender.send_webhook(second.url, body=webhook.body)[1])
+        sender = threading.Thread(target=send)
         sender.start()
-        wait_until(lambda: front_end.db.value("SELECT count(*) FROM pg_locks WHERE NOT granted"), 10, "the wait for the lock")
+        front_end.wait_for_lock()
         stopped = []
         stopper = threading.Thread(target=lambda: stopped.append(second.stop()))
         stopper.start()

@@ -28,6 +28,7 @@ def test_a_million_employees_take_no_more_memory_than_ten(start_sandbox, measure
         assert status == 200
         first = first or answer["data"]["results"][0]["id"]
     sandbox.record("change", "hris_employees", first, {"first_name": "Ada"}, integration="big:one")
-    memory = int(re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{sandbox.process.pid}/status").read_text())[1]) // 1024
+    status = pathlib.Path(f"/proc/{sandbox.process.pid}/status").read_text(encoding="utf-8")
+    memory = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) // 1024
     measured(f"the sandbox with 1,000,000 employees: {memory} MB")
     assert memory < 40

@@ -348,7 +348,8 @@ def requests_in_flight_are_counted():
     all_in_all = admin("GET", "concurrency")
     counted = lambda flight: (flight["in_flight"], flight["max_in_flight"], flight["same_page_twice"])
     assert counted(all_in_all) == (0, 4, 1)
-    assert counted(all_in_all["integrations"][fresh.id]) == (0, 3, 1) and counted(all_in_all["integrations"][ONE]) == (0, 1, 0)
+    assert counted(all_in_all["integrations"][fresh.id]) == (0, 3, 1)
+    assert counted(all_in_all["integrations"][ONE]) == (0, 1, 0)
     assert counted(all_in_all["streams"][fresh.id + " /hris/groups"]) == (0, 3, 1)
     admin("DELETE", "concurrency")
     assert counted(admin("GET", "concurrency")) == (0, 0, 0)
@@ -358,7 +359,8 @@ def a_client_that_leaves_is_no_longer_in_flight():
     fresh()
     admin("POST", "faults", {"delay_ms": 20000})
     try:
-        call("GET", "/v1/hris/groups", headers={"Authorization": "Bearer " + KEY, "X-Integration-Id": fresh.id}, timeout=0.2)
+        headers = {"Authorization": "Bearer " + KEY, "X-Integration-Id": fresh.id}
+        call("GET", "/v1/hris/groups", headers=headers, timeout=0.2)
         assert False
     except OSError:
         pass
@@ -372,10 +374,10 @@ def a_deleted_integration_is_not_found_and_can_come_back():
     admin("PATCH", "integrations", {"deleted": True}, id=fresh.id)
     for path in ("/hris/groups", "/integrations/" + fresh.id):
         assert code(api(path, fresh.id)) == (404, "PLATFORM.INTEGRATION_NOT_FOUND")
-    admin("PATCH", "integrations", {"deleted": False, "status": "INVALID", "data_expired_at": "2026-01-02T03:04:05.000Z"},
-          id=fresh.id)
+    expired = "2026-01-02T03:04:05.000Z"
+    admin("PATCH", "integrations", {"deleted": False, "status": "INVALID", "data_expired_at": expired}, id=fresh.id)
     now = api("/integrations/" + fresh.id)[1]["data"]
-    assert (now["status"], now["data_expired_at"]) == ("INVALID", "2026-01-02T03:04:05.000Z")
+    assert (now["status"], now["data_expired_at"]) == ("INVALID", expired)
     admin("PATCH", "integrations", {"data_expired_at": None}, id=fresh.id)
     assert api("/integrations/" + fresh.id)[1]["data"]["data_expired_at"] is None
 

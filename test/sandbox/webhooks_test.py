@@ -75,7 +75,8 @@ def listening(**options):
     admin("DELETE", "webhooks")
     Receiver.got.clear()
     Receiver.status = 200
-    admin("POST", "webhooks", {"url": URL, "debounce_ms": 0, "retries": 0, "secret": "sandbox-secret", "types": [], **options})
+    admin("POST", "webhooks", {"url": URL, "debounce_ms": 0, "retries": 0, "secret": "sandbox-secret", "types": [],
+                               **options})
 
 
 def received(count, timeout=5):
@@ -167,7 +168,7 @@ def the_first_goes_at_once_and_the_rest_together():
     for name in ("a", "b", "c"):
         op("hris_employees", "change", employee, set={"first_name": name})
     op("hris_teams", "change", group, set={"name": "d"})
-    admin("POST", "records", {"integration": ONE, "model": "hris_locations", "op": "create"})  # has an interval of its own
+    op("hris_locations", "create", integration=ONE)  # which has an interval of its own
     got = [(when, named(body)) for when, _, _, body in received(3)]
     assert [models for _, models in got] == [{"hris_employees"}, {"hris_locations"}, {"hris_employees", "hris_teams"}]
     assert 0.35 < got[2][0] - got[0][0] < 1
@@ -229,7 +230,8 @@ def churn_is_told_of_and_shown_by_deltas():
     while admin("GET", "churn", integration=fresh.id)[0]["runs"] and time.monotonic() < end:
         time.sleep(0.05)
     done = admin("DELETE", "churn", integration=fresh.id)[0]
-    assert 350 < done["done"] <= 400 and done["ops"].keys() == {"change", "create", "delete", "undelete", "set_links"}, done
+    assert 350 < done["done"] <= 400, done
+    assert done["ops"].keys() == {"change", "create", "delete", "undelete", "set_links"}
     told = set().union(*(named(one["body"]) for one in admin("POST", "outbox", {})))
     for path, model in lists.items():
         whole, delta = listed(path, model, since)

@@ -23,10 +23,10 @@ private:
 /// A client of one FaultServer, which tries everything twice.
 struct Client {
     explicit Client(const kombo::FaultServer &server)
-        : connection{transfers, kombo::Api(server.url(""), "key"), http(), retry(), 250} {}
+        : connection{transfers, kombo::Api(server.url(""), "key"), http(), retry(), 250, {}} {}
 
     PageStream list(const std::string &path = "/people", const kombo::Query &filters = {}) {
-        return {connection, waiter, path, "hibob:one", filters};
+        return {connection, path, "hibob:one", filters};
     }
 
     kombo::Transfers transfers;

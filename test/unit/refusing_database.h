@@ -4,11 +4,14 @@
 #include "sync/runner.h"
 #include "sync/store.h"
 
+#include <algorithm>
 #include <functional>
 #include <gtest/gtest.h>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace syncer {
@@ -35,21 +38,26 @@ private:
 
 using Ids = std::vector<std::string>;
 
-/// A database that remembers what it was told, and refuses batches that hold certain ids.
+/// A database that remembers what it was told, and refuses batches that hold certain ids. A subtransaction that fails
+/// leaves nothing of what is meant to be in tables.
 class FakeStore : public Store {
 public:
     std::set<std::string> bad;
     std::string sqlstate = "23514";
     int64_t live = 0;
-    Ids gone;
+    Ids gone;                      ///< what missing() says, unless it is to look itself
+    bool looks = false;            ///< missing() compares what is stored with the hashes
+    std::set<std::string> touched; ///< written since any time
 
     Ids stored;
     std::vector<size_t> attempts; ///< rows of each write
     Ids parked;                   ///< "id sqlstate record"
     Ids unparked;
-    std::vector<uint64_t> seen;
+    std::vector<uint64_t> compared; ///< the hashes that missing() was given
     std::optional<kombo::Timestamp> since;
     Ids removed;
+    std::optional<OpenFull> open;                    ///< the open full fetch
+    std::map<int, std::vector<uint64_t>> seen_pages; ///< its hashes
     std::optional<OnMissing> how;
     int orphan_sweeps = 0;
     std::set<size_t> own_endpoints; ///< as the sweep of orphans saw them
@@ -58,13 +66,15 @@ public:
     Ids failures;                                 ///< paths
     Ids runs;                                     ///< "path status"
     std::function<void()> on_write = [] {};
+    std::function<void()> on_missing = [] {};
+    std::function<void()> on_success = [] {};
 
     void in_subtransaction(const std::function<void()> &body) override {
-        const Ids before = stored;
+        const auto before = std::make_tuple(stored, parked, removed, open, seen_pages, succeeded_with, runs);
         try {
             body();
         } catch (const std::exception &) {
-            stored = before;
+            std::tie(stored, parked, removed, open, seen_pages, succeeded_with, runs) = before;
             throw;
         }
     }
@@ -86,9 +96,22 @@ public:
     int64_t live_rows(const Endpoint &) override { return live; }
 
     Ids missing(const Endpoint &, const std::vector<uint64_t> &hashes, kombo::Timestamp asked_since) override {
-        seen = hashes;
+        compared = hashes;
         since = asked_since;
-        return gone;
+        on_missing();
+        if (!looks) return gone;
+        Ids not_seen;
+        for (const std::string &id : stored)
+            if (!std::binary_search(hashes.begin(), hashes.end(), hash(id))) not_seen.push_back(id);
+        return not_seen;
+    }
+
+    Ids untouched(const Endpoint &, const Ids &ids, kombo::Timestamp asked_since) override {
+        since = asked_since;
+        Ids left;
+        for (const std::string &id : ids)
+            if (touched.count(id) == 0) left.push_back(id);
+        return left;
     }
 
     void remove(const Endpoint &endpoint, const Ids &ids, OnMissing asked_how, TableCounts &counts) override {
@@ -118,9 +141,29 @@ public:
     }
 
     void unpark_before(const Endpoint &, kombo::Timestamp) override {}
-    void succeeded(const Task &, const States &, const RunResult &, kombo::Timestamp watermark) override {
+    void succeeded(const Task &task, const States &, const RunResult &, kombo::Timestamp watermark) override {
         succeeded_with.push_back(watermark);
+        if (task.kind == Kind::Full) forget_full(*task.endpoint);
+        on_success();
     }
+
+    void checkpoint(const Task &, const OpenFull &now_open, int page, const std::vector<uint64_t> &hashes) override {
+        if (page == 1) seen_pages.clear();
+        open = now_open;
+        EXPECT_TRUE(seen_pages.emplace(page, hashes).second) << "page " << page << " twice";
+    }
+
+    std::vector<uint64_t> seen(const Endpoint &) override {
+        std::vector<uint64_t> all;
+        for (const auto &[page, hashes] : seen_pages) all.insert(all.end(), hashes.begin(), hashes.end());
+        return all;
+    }
+
+    void forget_full(const Endpoint &) override {
+        open.reset();
+        seen_pages.clear();
+    }
+
     void failed(const Task &task, const RunResult &) override { failures.push_back(task.endpoint->path); }
     void record_run(const Task &task, const RunResult &result) override {
         runs.push_back(task.endpoint->path + " " + name(result.status));

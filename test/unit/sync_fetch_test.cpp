@@ -1,5 +1,4 @@
 #include "invented_catalogue.h"
-#include "paged_list.h"
 #include "refusing_database.h"
 #include "sync/fetch.h"
 
@@ -214,214 +213,59 @@ TEST(FetchPurge, a_tombstone_that_old_is_not_stored_and_removes_the_row_that_is_
     }
 }
 
-/// Kombo, as far as ids=… goes.
-struct Kombo {
-    std::set<std::string> knows;
-    int refusal = 0; ///< status of the answer to a request that has an unknown id; 0: it is just left out
-    std::vector<size_t> asked;
-    std::vector<std::string> requests;
-
-    kombo::Answer operator()(const std::string &request) {
-        requests.push_back(request);
-        const size_t begin = request.find("ids=") + 4;
-        std::string list = request.substr(begin, request.find_first_of("& ", begin) - begin);
-        std::string records;
-        bool unknown = false;
-        size_t count = 0;
-        for (size_t from = 0; from <= list.size(); ++count) {
-            const size_t comma = std::min(list.find("%2C", from), list.size());
-            const std::string id = list.substr(from, comma - from);
-            from = comma + 3;
-            unknown |= knows.count(id) == 0;
-            if (knows.count(id) > 0) records += (records.empty() ? "" : ",") + (R"({"id":")" + id + "\"}");
-        }
-        asked.push_back(count);
-        if (unknown && refusal != 0) return error_answer(refusal, "PLATFORM.SAID_NO");
-        return page_answer(records);
-    }
-};
-
-struct Sweep {
-    bool went_through = false;
-    Kombo kombo;
-};
-
-Sweep sweep(Fetching &run, Kombo kombo) {
-    Sweep done;
-    done.kombo = std::move(kombo);
-    const kombo::FaultServer server([&](const std::string &request, size_t) { return done.kombo(request); });
-    Client client(server);
-    const auto confirm = [&](const Ids &ids) {
-        kombo::Query query;
-        query.add_flag("include_deleted", true).add_list("ids", ids);
-        return std::make_unique<PageStream>(client.list("/people", query));
-    };
-    done.went_through = run.fetch().sweep(noon, confirm);
-    return done;
-}
-
-Ids missing_ids(size_t count) {
-    Ids ids;
-    for (size_t n = 0; n < count; ++n) ids.push_back("p" + std::to_string(n));
-    return ids;
-}
-
-TEST(FetchSweep, the_fuse) {
-    struct Case {
-        int64_t live;
-        size_t gone;
-        bool passes;
-        double fraction = 0.5;
-        bool accepted = false;
-    };
-    const Case cases[] = {
-        {11, 11, false},
-        {20, 20, false},
-        {21, 11, false},
-        {21, 21, false},
-        {100, 51, false},
-        {100, 100, false},
-        {100, 100, false, 1.0},
-        {21, 1, false, 0.0},
-        {10, 10, true},
-        {1, 1, true},
-        {11, 10, true},
-        {20, 19, true},
-        {21, 10, true},
-        {100, 50, true},
-        {100, 99, true, 1.0},
-        {20, 1, true, 0.0},
-        {0, 0, true},
-        {100, 0, true, 0.0},
-        {11, 11, true, 0.5, true},
-        {100, 100, true, 0.5, true},
-        {1000, 300, true},
-    };
-    for (const Case &c : cases) {
-        Fetching run;
-        run.store.live = c.live;
-        run.store.gone = missing_ids(c.gone);
-        run.settings.max_sweep_fraction = c.fraction;
-        run.state().accept_sweep = c.accepted;
-        const Sweep done = sweep(run, {});
-        const std::string name = std::to_string(c.gone) + " of " + std::to_string(c.live) + ", fraction " +
-                                 std::to_string(c.fraction) + (c.accepted ? ", accepted" : "");
-        EXPECT_EQ(done.went_through, c.passes) << name;
-        EXPECT_EQ(run.store.removed.size(), c.passes ? c.gone : 0) << name;
-        EXPECT_EQ(run.store.orphan_sweeps, c.passes ? 1 : 0) << name;
-        EXPECT_EQ(run.store.own_endpoints, c.passes ? std::set<size_t>{Invented::People} : std::set<size_t>()) << name;
-        EXPECT_EQ(run.result.error.empty(), c.passes) << name << ": " << run.result.error;
-        if (!c.passes) {
-            EXPECT_TRUE(done.kombo.asked.empty()) << name;
-            EXPECT_NE(run.result.error.find(std::to_string(c.gone) + " of " + std::to_string(c.live)),
-                      std::string::npos)
-                << run.result.error;
-        }
-    }
-}
-
-TEST(FetchSweep, asks_once_more_and_believes_the_answer) {
-    for (const int refusal : {0, 400, 404}) {
-        struct Case {
-            const char *name;
-            size_t missing;
-            std::set<std::string> known;
-        };
-        const Case cases[] = {
-            {"one that is gone", 1, {}},
-            {"one that is there", 1, {"p0"}},
-            {"all there", 7, {"p0", "p1", "p2", "p3", "p4", "p5", "p6"}},
-            {"some, more than fit a request", 230, {"p0", "p99", "p100", "p101", "p229"}},
-            {"none of more than fit a request", 101, {}},
-        };
-        for (const Case &c : cases) {
-            Fetching run;
-            run.store.live = 1000;
-            run.store.gone = missing_ids(c.missing);
-            Kombo kombo;
-            kombo.knows = c.known;
-            kombo.refusal = refusal;
-            const Sweep done = sweep(run, kombo);
-            EXPECT_TRUE(done.went_through);
-            Ids gone;
-            for (const std::string &id : missing_ids(c.missing))
-                if (c.known.count(id) == 0) gone.push_back(id);
-            EXPECT_EQ(run.store.removed, gone) << c.name << ", refusal " << refusal;
-            std::sort(run.store.stored.begin(), run.store.stored.end());
-            EXPECT_EQ(run.store.stored, Ids(c.known.begin(), c.known.end())) << c.name << ": what came is written";
-            EXPECT_EQ(run.result.received, 0) << c.name << ": only the endpoint's own list counts";
-            for (const size_t ids : done.kombo.asked) EXPECT_LE(ids, 100U) << c.name;
-            for (const std::string &request : done.kombo.requests)
-                EXPECT_NE(request.find("include_deleted=true"), std::string::npos) << request;
-            EXPECT_LE(done.kombo.asked.size(), refusal == 0 ? (c.missing + 99) / 100 : 2 * c.missing) << c.name;
-        }
-    }
-}
-
-TEST(FetchSweep, any_other_refusal_fails_the_endpoint_and_removes_nothing) {
-    for (const int refusal : {401, 403, 409, 422, 429, 500}) {
-        Fetching run;
-        run.store.live = 100;
-        run.store.gone = missing_ids(3);
-        Kombo kombo;
-        kombo.refusal = refusal;
-        EXPECT_THROW(sweep(run, kombo), kombo::ApiError) << refusal;
-        EXPECT_TRUE(run.store.removed.empty()) << refusal;
-    }
-}
-
-TEST(FetchSweep, a_record_that_comes_back_and_is_refused_is_not_missing) {
-    Fetching run;
-    run.store.live = 100;
-    run.store.gone = missing_ids(2);
-    run.store.bad = {"p1"};
-    Kombo kombo;
-    kombo.knows = {"p1"};
-    sweep(run, kombo);
-    EXPECT_EQ(run.store.removed, Ids{"p0"});
-    EXPECT_EQ(run.store.parked.size(), 1U);
-}
-
-TEST(FetchSweep, keep_judges_and_removes_nothing) {
-    Fetching run;
-    run.state().subscription.on_missing = OnMissing::Keep;
-    run.store.live = 11;
-    run.store.gone = missing_ids(11);
-    const Sweep done = sweep(run, {});
-    EXPECT_TRUE(done.went_through);
-    EXPECT_TRUE(done.kombo.asked.empty());
-    EXPECT_TRUE(run.store.removed.empty());
-}
-
-TEST(FetchSweep, removes_as_the_subscription_says) {
-    for (const OnMissing how : {OnMissing::Mark, OnMissing::Delete}) {
-        Fetching run;
-        run.state().subscription.on_missing = how;
-        run.store.live = 100;
-        run.store.gone = {"p0"};
-        sweep(run, {});
-        EXPECT_EQ(run.store.how, how);
-        EXPECT_EQ(run.result.counts[Invented::People].deleted, 1);
-    }
-}
-
-TEST(FetchSweep, knows_every_id_that_came_stored_or_not) {
+TEST(FetchSeen, holds_every_id_that_came_stored_or_not) {
     Fetching run;
     run.state().subscription.purge_after_micros = std::chrono::microseconds(24h).count();
     run.store.bad = {"p1"};
     run.take({person(0), person(1)});
     run.take({"{}", R"({"id":"p2","remote_deleted_at":"2020-01-01T00:00:00Z"})", person(0)});
-    sweep(run, {});
-    const std::set<uint64_t> seen(run.store.seen.begin(), run.store.seen.end());
-    EXPECT_EQ(seen, (std::set<uint64_t>{run.store.hash("p0"), run.store.hash("p1"), run.store.hash("p2")}));
-    EXPECT_EQ(run.store.since, noon);
+    const auto seen = run.fetch().take_seen();
+    EXPECT_EQ(std::set<uint64_t>(seen.begin(), seen.end()),
+              (std::set<uint64_t>{run.store.hash("p0"), run.store.hash("p1"), run.store.hash("p2")}));
+    EXPECT_TRUE(run.fetch().take_seen().empty()) << "each once";
 }
 
-TEST(FetchSweep, a_delta_keeps_no_ids) {
+TEST(FetchSeen, of_a_delta_is_nothing) {
     Fetching run(Kind::Delta);
     run.take({person(0)});
-    sweep(run, {});
-    EXPECT_TRUE(run.store.seen.empty());
+    EXPECT_TRUE(run.fetch().take_seen().empty());
+}
+
+TEST(FetchSuspects, are_what_did_not_come_by_sorted_hashes_since_the_fetch_began) {
+    Fetching run;
+    run.store.live = 100;
+    run.store.gone = {"p7", "p8"};
+    EXPECT_EQ(run.fetch().suspects({3, 1, 2}, noon), (Ids{"p7", "p8"}));
+    EXPECT_EQ(run.store.compared, (std::vector<uint64_t>{1, 2, 3}));
+    EXPECT_EQ(run.store.since, noon);
+    EXPECT_TRUE(run.store.removed.empty());
+}
+
+TEST(FetchSweep, leaves_alone_what_was_written_since_the_fetch_began) {
+    Fetching run;
+    run.store.touched = {"p1"};
+    run.fetch().sweep({"p0", "p1", "p2"}, noon);
+    EXPECT_EQ(run.store.removed, (Ids{"p0", "p2"}));
+    EXPECT_EQ(run.store.since, noon);
+    EXPECT_EQ(run.store.orphan_sweeps, 1);
+}
+
+TEST(FetchSweep, of_nothing_removes_orphans) {
+    Fetching run;
+    run.fetch().sweep({}, noon);
+    EXPECT_TRUE(run.store.removed.empty());
+    EXPECT_EQ(run.store.orphan_sweeps, 1);
+}
+
+TEST(FetchConfirmed, is_stored_and_counted_as_returned_but_not_as_received) {
+    Fetching run;
+    run.store.bad = {"p1"};
+    std::unordered_set<std::string> returned;
+    run.fetch().take_confirmed({page_of({person(0), person(1), "{}"}), noon}, returned);
+    EXPECT_EQ(returned, (std::unordered_set<std::string>{"p0", "p1"}));
+    EXPECT_EQ(run.store.stored, Ids{"p0"});
+    EXPECT_EQ(run.store.parked.size(), 1U) << "a record without id was parked when its page came";
+    EXPECT_EQ(run.result.received, 0);
 }
 
 } // namespace

@@ -23,6 +23,7 @@ struct Running {
     }
 
     class Silent : public Observer {
+        void begins(const Task &) override {}
         void progress(const Task &, const RunResult &) override {}
         void ended(const Task &, const RunResult &) override {}
     };

@@ -27,12 +27,12 @@ TEST(PageStream, gives_the_pages_in_order_and_then_nothing) {
     Client client(server);
     PageStream stream = client.list();
     std::string seen;
-    while (const auto arrived = stream.next()) {
+    while (const auto arrived = stream.next(client.waiter)) {
         for (const std::string_view record : arrived->page.records()) seen += record;
         seen += stream.ended() ? "." : ";";
     }
     EXPECT_EQ(seen, R"({"id":"a"}{"id":"b"};;{"id":"c"}.)");
-    EXPECT_FALSE(stream.next()) << "nor later";
+    EXPECT_FALSE(stream.next(client.waiter)) << "nor later";
     EXPECT_EQ(stream.pages(), 3);
     EXPECT_EQ(stream.retries(), 0);
     EXPECT_GT(stream.bytes(), 100U);
@@ -45,7 +45,7 @@ TEST(PageStream, repeats_every_filter_with_every_cursor) {
     kombo::Query filters;
     filters.add("page_size", "250").add_flag("include_deleted", true).add("updated_after", "2026-01-01T00:00:00.000Z");
     PageStream stream = client.list("/people", filters);
-    while (stream.next()) {
+    while (stream.next(client.waiter)) {
     }
     const std::string first = "/people?" + filters.encode();
     EXPECT_EQ(asked(server, 0), first);
@@ -57,7 +57,7 @@ TEST(PageStream, asks_for_the_next_page_before_it_gives_one) {
     const kombo::FaultServer server({page_answer(R"({"id":"a"})", "c1"), {"", false, true}});
     Client client(server);
     PageStream stream = client.list();
-    const auto first = stream.next();
+    const auto first = stream.next(client.waiter);
     ASSERT_TRUE(first);
     EXPECT_EQ(client.transfers.in_flight(), 1U);
     EXPECT_EQ(requests_within_a_second(client, server, 2), 2U) << "without another call of next()";
@@ -70,7 +70,7 @@ TEST(PageStream, asks_for_nothing_after_the_last_page) {
             {kombo::answer(200, R"({"status":"success","data":{"results":[],"next":)" + std::string(last) + "}}")});
         Client client(server);
         PageStream stream = client.list();
-        EXPECT_TRUE(stream.next());
+        EXPECT_TRUE(stream.next(client.waiter));
         EXPECT_TRUE(stream.ended()) << last;
         EXPECT_EQ(client.transfers.in_flight(), 0U);
     }
@@ -81,12 +81,15 @@ TEST(PageStream, begins_without_waiting_and_once) {
     Client client(server);
     PageStream stream = client.list();
     EXPECT_FALSE(stream.started(0s));
-    stream.begin();
-    stream.begin();
+    EXPECT_TRUE(stream.wants_to_send(Clock::now()));
+    EXPECT_FALSE(stream.in_flight());
+    stream.send();
+    EXPECT_TRUE(stream.in_flight());
+    EXPECT_FALSE(stream.wants_to_send(Clock::now()));
     EXPECT_EQ(requests_within_a_second(client, server, 1), 1U);
     EXPECT_EQ(stream.pages(), 0);
-    EXPECT_TRUE(stream.next());
-    stream.begin();
+    EXPECT_TRUE(stream.next(client.waiter));
+    EXPECT_FALSE(stream.wants_to_send(Clock::now()));
     EXPECT_EQ(server.requests().size(), 1U);
 }
 
@@ -95,7 +98,7 @@ TEST(PageStream, that_goes_away_ends_its_request) {
     Client client(server);
     {
         PageStream stream = client.list();
-        stream.begin();
+        stream.send();
         EXPECT_EQ(client.transfers.in_flight(), 1U);
     }
     EXPECT_EQ(client.transfers.in_flight(), 0U);
@@ -108,10 +111,10 @@ TEST(PageStream, two_at_once_do_not_mix) {
     Client client(server);
     PageStream people = client.list("/people");
     PageStream teams = client.list("/teams");
-    people.begin();
-    teams.begin();
-    EXPECT_EQ(teams.next()->page.records().at(0), R"({"id":"team"})");
-    EXPECT_EQ(people.next()->page.records().at(0), R"({"id":"person"})");
+    people.send();
+    teams.send();
+    EXPECT_EQ(teams.next(client.waiter)->page.records().at(0), R"({"id":"team"})");
+    EXPECT_EQ(people.next(client.waiter)->page.records().at(0), R"({"id":"person"})");
 }
 
 TEST(PageStream, a_cursor_that_comes_twice_is_an_error_not_an_endless_loop) {
@@ -127,7 +130,7 @@ TEST(PageStream, a_cursor_that_comes_twice_is_an_error_not_an_endless_loop) {
         PageStream stream = client.list();
         int pages = 0;
         try {
-            while (stream.next()) ++pages;
+            while (stream.next(client.waiter)) ++pages;
             ADD_FAILURE() << "the list ended";
         } catch (const kombo::ApiError &error) {
             EXPECT_EQ(error.error_class, kombo::ErrorClass::MalformedBody);
@@ -144,8 +147,8 @@ TEST(PageStream, a_page_that_is_cut_short_is_asked_for_again) {
                                      page_answer(R"({"id":"b"})")});
     Client client(server);
     PageStream stream = client.list();
-    EXPECT_EQ(stream.next()->page.records().at(0), R"({"id":"a"})");
-    EXPECT_EQ(stream.next()->page.records().at(0), R"({"id":"b"})");
+    EXPECT_EQ(stream.next(client.waiter)->page.records().at(0), R"({"id":"a"})");
+    EXPECT_EQ(stream.next(client.waiter)->page.records().at(0), R"({"id":"b"})");
     EXPECT_EQ(stream.retries(), 2);
     EXPECT_EQ(asked(server, 2), asked(server, 3));
 }
@@ -154,9 +157,9 @@ TEST(PageStream, an_error_that_does_not_pass_comes_out) {
     const kombo::FaultServer server({page_answer("", "c1"), error_answer(401, "PLATFORM.AUTHENTICATION_INVALID")});
     Client client(server);
     PageStream stream = client.list();
-    EXPECT_TRUE(stream.next());
+    EXPECT_TRUE(stream.next(client.waiter));
     try {
-        stream.next();
+        stream.next(client.waiter);
         FAIL() << "no error";
     } catch (const kombo::ApiError &error) {
         EXPECT_EQ(error.error_class, kombo::ErrorClass::Unauthorized);
@@ -169,13 +172,82 @@ TEST(PageStream, began_when_its_first_request_did) {
                                      page_answer("", "", "Date: Wed, 01 Jan 2025 00:00:00 GMT\r\n")});
     Client client(server);
     PageStream stream = client.list();
-    while (stream.next()) {
+    while (stream.next(client.waiter)) {
     }
     const auto started = stream.started(60s);
     ASSERT_TRUE(started);
     const auto date = *kombo::parse_timestamp("2025-12-31T23:59:00Z");
     EXPECT_LE(*started, date);
     EXPECT_GT(*started, date - 20s) << "less only the time that the request took";
+}
+
+TEST(PageStream, sends_nothing_of_its_own_accord) {
+    const kombo::FaultServer server({error_answer(500, "A.B"), page_answer(R"({"id":"a"})", "c1"), page_answer("")});
+    Client client(server);
+    PageStream stream = client.list();
+    const auto stays_at = [&](size_t requests) {
+        for (int turns = 0; turns < 10; ++turns) {
+            stream.notice(Clock::now());
+            kombo::turn(client.transfers, 1ms);
+        }
+        EXPECT_EQ(server.requests().size(), requests);
+        EXPECT_FALSE(stream.in_flight());
+    };
+    const auto answer = [&] {
+        stream.send();
+        const auto give_up = Clock::now() + 10s;
+        while (stream.in_flight() && Clock::now() < give_up) {
+            kombo::turn(client.transfers, 1ms);
+            stream.notice(Clock::now());
+        }
+    };
+    stays_at(0);
+    answer();
+    EXPECT_FALSE(stream.answered()) << "an error that passes";
+    ASSERT_TRUE(stream.wake_at());
+    stays_at(1);
+    EXPECT_TRUE(stream.wants_to_send(*stream.wake_at()));
+    EXPECT_FALSE(stream.wants_to_send(*stream.wake_at() - 1ms));
+    answer();
+    ASSERT_TRUE(stream.answered());
+    stays_at(2);
+    EXPECT_FALSE(stream.wants_to_send(Clock::now())) << "the page has to be taken first";
+    EXPECT_EQ(stream.take().page.records().size(), 1U);
+    EXPECT_EQ(stream.cursor(), "c1");
+    EXPECT_TRUE(stream.wants_to_send(Clock::now()));
+    stays_at(2);
+    answer();
+    EXPECT_EQ(stream.take().page.records().size(), 0U);
+    EXPECT_FALSE(stream.cursor());
+    EXPECT_TRUE(stream.ended());
+    EXPECT_FALSE(stream.wants_to_send(Clock::now()));
+    EXPECT_EQ(stream.retries(), 1);
+}
+
+TEST(PageStream, a_list_can_be_taken_up_at_a_cursor) {
+    const kombo::FaultServer server({page_answer(R"({"id":"c"})", "c3"), page_answer(R"({"id":"d"})", "c2")});
+    Client client(server);
+    kombo::Query filters;
+    filters.add("page_size", "7");
+    PageStream stream(client.connection, "/people", "hibob:one", filters, "c2");
+    EXPECT_TRUE(stream.next(client.waiter));
+    EXPECT_EQ(asked(server, 0), "/people?page_size=7&cursor=c2");
+    EXPECT_THROW(stream.next(client.waiter), kombo::ApiError) << "the cursor that it began with comes again";
+    EXPECT_EQ(asked(server, 1), "/people?page_size=7&cursor=c3");
+}
+
+TEST(PageStream, the_listener_is_told_of_every_answer) {
+    const kombo::FaultServer server(
+        {page_answer("", "c1", "ratelimit-remaining: 9\r\n"), error_answer(503, "A.B"), page_answer("")});
+    Client client(server);
+    std::string heard;
+    client.connection.listener = [&](const kombo::Response &response) {
+        heard += std::to_string(response.status) + "/" + std::string(response.headers.find("ratelimit-remaining").value_or("-")) + " ";
+    };
+    PageStream stream = client.list();
+    while (stream.next(client.waiter)) {
+    }
+    EXPECT_EQ(heard, "200/9 503/- 200/- ");
 }
 
 TEST(Finish, lets_what_the_waiter_throws_through) {
@@ -187,8 +259,8 @@ TEST(Finish, lets_what_the_waiter_throws_through) {
     Client client(server);
     Interrupted waiter;
     {
-        PageStream stream(client.connection, waiter, "/people", "hibob:one", {});
-        EXPECT_THROW(stream.next(), Interrupt);
+        PageStream stream = client.list();
+        EXPECT_THROW(stream.next(waiter), Interrupt);
     }
     EXPECT_EQ(client.transfers.in_flight(), 0U);
 }

@@ -1,0 +1,46 @@
+
+-- What roles may do: they were granted what 0.1.0 had.
+
+DO $$
+DECLARE
+    shipped pg_init_privs[];
+    its_name regprocedure;
+    somebody record;
+BEGIN
+    -- New functions are nobody's to call. Those that were there keep what was granted and revoked since.
+    FOR its_name IN
+        SELECT p.oid::regprocedure
+        FROM pg_depend d JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+        JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid
+        WHERE d.deptype = 'e' AND e.extname = 'kombo_sync' AND p.proacl IS NULL
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', its_name);
+    END LOOP;
+
+    shipped := ARRAY(SELECT i FROM pg_init_privs i);
+    PERFORM kombo.grant_sync_role(o.owner) FROM (SELECT DISTINCT owner FROM kombo.data_tables) o;
+    PERFORM kombo.grant_reader(r.reader) FROM kombo.readers() r;
+    PERFORM kombo.grant_operator(acl.grantee::regrole)
+    FROM pg_proc p, aclexplode(p.proacl) acl
+    WHERE p.oid IN ('kombo.add_integration(text, text, text)'::regprocedure, 'kombo.pause(text, text)'::regprocedure,
+                    'kombo.kombo_sync_full(text, text[])'::regprocedure)
+      AND acl.grantee NOT IN (p.proowner, 0)
+    GROUP BY acl.grantee HAVING count(DISTINCT p.oid) = 3;
+    -- Whoever sees the status calls these with it.
+    FOR somebody IN
+        SELECT DISTINCT CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END AS name
+        FROM pg_class c, aclexplode(c.relacl) acl
+        WHERE c.oid = 'kombo.sync_status'::regclass AND acl.privilege_type = 'SELECT' AND acl.grantee <> c.relowner
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.worker_state(), kombo.progress() TO %s', somebody.name);
+    END LOOP;
+
+    -- PostgreSQL takes what an extension's script grants for what the extension comes with, and leaves that out of dumps.
+    -- These grants are the administrator's.
+    DELETE FROM pg_init_privs i WHERE NOT i = ANY (shipped);
+    INSERT INTO pg_init_privs
+    SELECT s.* FROM unnest(shipped) s
+    WHERE NOT EXISTS (SELECT FROM pg_init_privs i
+                      WHERE (i.objoid, i.classoid, i.objsubid) = (s.objoid, s.classoid, s.objsubid));
+END
+$$;

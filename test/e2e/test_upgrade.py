@@ -1,0 +1,213 @@
+"""An installed 0.1.0 becomes, by ALTER EXTENSION UPDATE, what a fresh CREATE EXTENSION makes, and keeps what is in it."""
+
+import gzip
+import pathlib
+
+import psycopg
+import pytest
+
+from cluster import Cluster, Database, needed
+from sandbox import WEBHOOK_SECRET
+from syncing import rows, sync_delta
+from worker import WORKER_SETTINGS, inbox, runs, send_webhook, serve, until, wait_synced, workers_of
+
+OLD = pathlib.Path(__file__).parents[1] / "upgrade" / "kombo_sync--0.1.0.sql.gz"
+ROLES = ("up_owner", "up_reader", "up_operator", "up_writer", "up_watcher")
+
+# All that the extension has, a line each. The order of columns is not looked at: those that came later are last.
+CATALOGS = {
+    "members": """
+        SELECT pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_depend d
+        JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid
+        WHERE d.deptype = 'e' AND e.extname = 'kombo_sync'""",
+    "functions": """
+        SELECT pg_get_functiondef(p.oid) || p.proowner::regrole::text || coalesce(obj_description(p.oid, 'pg_proc'), '')
+        FROM pg_proc p WHERE p.pronamespace = 'kombo'::regnamespace""",
+    "relations": """
+        SELECT concat_ws(' ', c.relkind, c.relname, c.relowner::regrole, c.reloptions::text, c.relpersistence,
+                         obj_description(c.oid, 'pg_class'),
+                         CASE c.relkind WHEN 'v' THEN pg_get_viewdef(c.oid) WHEN 'i' THEN pg_get_indexdef(c.oid) END)
+        FROM pg_class c WHERE c.relnamespace = 'kombo'::regnamespace""",
+    "columns": """
+        SELECT concat_ws(' ', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
+                         a.attstorage, pg_get_expr(f.adbin, f.adrelid), col_description(c.oid, a.attnum))
+        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        LEFT JOIN pg_attrdef f ON f.adrelid = c.oid AND f.adnum = a.attnum
+        WHERE c.relnamespace = 'kombo'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped""",
+    "view columns": """
+        SELECT concat_ws(' ', c.relname, a.attnum, a.attname) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE c.relnamespace = 'kombo'::regnamespace AND c.relkind = 'v'""",
+    "constraints": """
+        SELECT concat_ws(' ', c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid))
+        FROM pg_constraint c WHERE c.connamespace = 'kombo'::regnamespace""",
+    "triggers": """
+        SELECT pg_get_triggerdef(t.oid) || t.tgenabled::text || coalesce(obj_description(t.oid, 'pg_trigger'), '')
+        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+        WHERE c.relnamespace = 'kombo'::regnamespace AND NOT t.tgisinternal""",
+    "dumped": """
+        SELECT t.relation::regclass || ' ' || t.condition
+        FROM pg_extension e, unnest(e.extconfig, e.extcondition) t (relation, condition)
+        WHERE e.extname = 'kombo_sync'""",
+    "version": "SELECT extversion FROM pg_extension WHERE extname = 'kombo_sync'",
+    "catalogue": """
+        SELECT to_jsonb(e)::text FROM kombo.endpoints e UNION ALL SELECT to_jsonb(m)::text FROM kombo.endpoint_models m
+        UNION ALL SELECT to_jsonb(f)::text FROM kombo.fields f UNION ALL SELECT to_jsonb(n)::text
+        FROM kombo.nested_records n""",
+    "privileges": """
+        SELECT concat_ws(' ', o.name, acl.grantor::regrole, acl.grantee::regrole, acl.privilege_type, acl.is_grantable)
+        FROM (SELECT oid::regclass::text AS name, relacl AS acl FROM pg_class WHERE relnamespace = 'kombo'::regnamespace
+              UNION ALL SELECT attrelid::regclass || '.' || attname, attacl FROM pg_attribute
+              WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'kombo'::regnamespace)
+              UNION ALL SELECT oid::regprocedure::text, proacl FROM pg_proc WHERE pronamespace = 'kombo'::regnamespace
+              UNION ALL SELECT nspname, nspacl FROM pg_namespace WHERE nspname = 'kombo') o, aclexplode(o.acl) acl""",
+    # What pg_dump takes for granted.
+    "initial privileges": """
+        SELECT concat_ws(' ', pg_describe_object(i.classoid, i.objoid, i.objsubid), i.initprivs)
+        FROM pg_init_privs i WHERE i.privtype = 'e'""",
+}
+
+
+def catalogs(db):
+    return {name: sorted(row[0] for row in db.connection.cursor(row_factory=psycopg.rows.tuple_row).execute(query))
+            for name, query in CATALOGS.items()}
+
+
+def differences(found, wanted):
+    return {name: {"only upgraded": [line for line in found[name] if line not in wanted[name]],
+                   "only fresh": [line for line in wanted[name] if line not in found[name]]}
+            for name in CATALOGS if found[name] != wanted[name]}
+
+
+@pytest.fixture(scope="module")
+def old_version(tmp_path_factory):
+    """0.1.0 can be installed while the module's tests run; a cluster of theirs."""
+    cluster = Cluster(needed("KOMBO_PGBIN"), WORKER_SETTINGS)
+    folder = pathlib.Path(cluster.program("pg_config", "--sharedir").strip()) / "extension"
+    script = folder / "kombo_sync--0.1.0.sql"
+    script.write_bytes(gzip.decompress(OLD.read_bytes()))
+    for role in ROLES:
+        cluster.run(f"CREATE ROLE {role} LOGIN")
+    yield cluster
+    script.unlink()
+    cluster.close()
+
+
+def install(cluster, version=None):
+    """A database with the extension, in that version, its tables, and a role of each kind."""
+    db = Database(cluster, cluster.new_database())
+    db.execute("CREATE EXTENSION kombo_sync" + (f" VERSION '{version}'" if version else ""))
+    db.execute("SELECT kombo.create_tables('HRIS', owner => 'up_owner')")
+    for function, role in [("grant_reader", "up_reader"), ("grant_operator", "up_operator"),
+                           ("grant_webhook_writer", "up_writer")]:
+        db.execute(f"SELECT kombo.{function}('{role}')")
+    return db
+
+
+@pytest.fixture
+def old(old_version):
+    db = install(old_version, "0.1.0")
+    yield db
+    old_version.reset_settings()
+    db.drop()
+
+
+@pytest.fixture
+def fresh(old_version):
+    db = install(old_version)
+    yield db
+    db.drop()
+
+
+def upgrade(db):
+    db.execute("ALTER EXTENSION kombo_sync UPDATE")
+
+
+def test_an_upgraded_extension_is_the_same_as_a_fresh_one(old, fresh):
+    assert differences(catalogs(old), catalogs(fresh)).keys() >= {"functions", "columns", "triggers", "privileges"}
+    upgrade(old)
+    assert differences(catalogs(old), catalogs(fresh)) == {}
+
+
+def test_what_was_granted_revoked_and_built_on_it_stays(old):
+    old.execute("GRANT EXECUTE ON FUNCTION kombo.verify_webhook(text, text) TO PUBLIC")
+    old.execute("REVOKE EXECUTE ON FUNCTION kombo.accept_sweep(text, text) FROM up_operator")
+    old.execute("GRANT USAGE ON SCHEMA kombo TO up_watcher")
+    old.execute("GRANT SELECT ON kombo.sync_status TO up_watcher")
+    old.execute("GRANT EXECUTE ON FUNCTION kombo.this_database() TO up_watcher")
+    old.execute("CREATE VIEW public.not_fresh AS SELECT * FROM kombo.sync_status WHERE state <> 'fresh'")
+    old.execute("CREATE INDEX my_index ON kombo.sync_runs (status)")
+    upgrade(old)
+    for role, function, allowed in [
+            ("up_writer", "verify_webhook(text, text)", True), ("up_watcher", "verify_webhook(text, text)", True),
+            ("up_watcher", "request_sync(text, text, text[])", False), ("up_reader", "request_due()", False)]:
+        assert old.value("SELECT has_function_privilege(%s, %s, 'EXECUTE')", [role, f"kombo.{function}"]) is allowed
+    assert old.value("SELECT state FROM public.not_fresh WHERE integration_id IS NULL") == "no worker"
+    assert old.value("SELECT count(*) FROM pg_indexes WHERE indexname = 'my_index'") == 1
+    with old.connect(user="up_watcher") as watcher:
+        assert watcher.execute("SELECT state FROM kombo.sync_status").fetchone() == {"state": "no worker"}
+
+
+def test_roles_of_before_may_do_what_they_may_do_now(old, sandbox):
+    old.create_server(sandbox, webhook_secret=WEBHOOK_SECRET)
+    old.execute("GRANT USAGE ON FOREIGN SERVER kombo_eu TO up_operator")
+    old.add_integration(sandbox.integration, category="HRIS")
+    upgrade(old)
+    with old.connect(user="up_reader") as reader:
+        for relation in ("sync_requests", "sync_progress", "sync_status", "hris_employees"):
+            reader.execute(f"SELECT * FROM kombo.{relation}")
+    with old.connect(user="up_operator") as operator:
+        assert operator.execute("SELECT kombo.request_sync() AS n").fetchone()["n"] > 0
+        operator.execute("SELECT * FROM kombo.sync_progress")
+        operator.execute("SELECT kombo.pause(%s)", [sandbox.integration])
+        operator.execute("SELECT kombo.resume(%s)", [sandbox.integration])
+        operator.execute("SELECT kombo.remove_integration(%s)", [sandbox.integration])
+    with old.connect(user="up_writer") as writer:
+        writer.execute("INSERT INTO kombo.webhook_inbox (body, signature) VALUES ('{}', 'x') RETURNING id")
+
+
+def test_a_dump_of_an_upgraded_database_has_the_grants(old, old_version):
+    upgrade(old)
+    dumped = old_version.program("pg_dump", "-s", "-d", old.name)
+    for grant in ("FUNCTION kombo.pause(integration_id text, reason text) TO up_operator",
+                  "FUNCTION kombo.request_sync(integration_id text, kind text, what text[]) TO up_operator",
+                  "TABLE kombo.sync_requests TO up_reader", "TABLE kombo.sync_seen TO up_owner",
+                  "SCHEMA kombo TO up_writer", "TABLE kombo.hris_employees TO up_reader"):
+        assert f" ON {grant};" in dumped, grant
+
+
+def test_rows_and_watermarks_stay_and_the_next_delta_goes_on_from_there(old, sandbox):
+    old.create_server(sandbox, webhook_secret=WEBHOOK_SECRET)
+    old.add_integration(sandbox.integration, category="HRIS")
+    old.subscribe_only(sandbox.integration, "/hris/groups")
+    old.execute("SELECT kombo.exclude_field('hris_employees', 'ssn')")
+    old.execute("""INSERT INTO kombo.sync_state (integration_id, endpoint, watermark, last_status, last_success_at)
+                   VALUES (%s, '/hris/groups', now() - interval '1 hour', 'ok', now() - interval '1 hour')""",
+                [sandbox.integration])
+    old.execute("INSERT INTO kombo.hris_teams (integration_id, id, name) VALUES (%s, 'mine', 'mine')",
+                [sandbox.integration])
+    tables = ("integrations", "subscriptions", "excluded_fields", "sync_state", "hris_teams")
+    before = {table: old.execute(f"SELECT * FROM kombo.{table} ORDER BY 1, 2") for table in tables}
+    upgrade(old)
+    for table in tables:
+        after = old.execute(f"SELECT * FROM kombo.{table} ORDER BY 1, 2")
+        assert [{key: row[key] for key in before[table][0]} for row in after] == before[table]
+    sandbox.record("change", "hris_teams", sandbox.dump("hris_teams", sandbox.integration)[0]["id"],
+                   integration=sandbox.integration, set={"name": "changed"})
+    done = sync_delta(old)
+    assert [(run["endpoint"], run["kind"], run["status"], run["received"]) for run in done] == \
+        [("/hris/groups", "delta", "ok", 1)]
+    assert {row["name"] for row in rows(old, "hris_teams").values()} == {"mine", "changed"}
+
+
+@pytest.mark.sandbox(employees=10)
+def test_a_worker_waits_for_the_upgrade_and_then_does_what_was_left(old, sandbox):
+    old.create_server(sandbox, webhook_secret=WEBHOOK_SECRET)
+    old.add_integration(sandbox.integration, category="HRIS")
+    send_webhook(old, sandbox, "hris_employees")
+    serve(old)
+    pid = workers_of(old)[0]["pid"]
+    upgrade(old)
+    wait_synced(old)
+    until(old, lambda: inbox(old) == {"done": 1}, what="the judgement of a webhook of before")
+    assert workers_of(old)[0]["pid"] == pid
+    assert {run["trigger"] for run in runs(old)} <= {"schedule", "webhook"}
