@@ -272,6 +272,18 @@ void Dispatcher::close_all() {
     blocked_for_others_.clear();
 }
 
+void Dispatcher::read_again(const std::vector<std::string> &ids) {
+    for (const std::string &id : ids) {
+        agenda_.put_off(id, Time::min());
+        const auto sync = syncs_.find(id);
+        if (sync == syncs_.end()) continue;
+        if (sync->second->row() && !sync->second->row()->suspended)
+            as_sync_role(role_, [&] { sync->second->refresh(); });
+        else
+            close(id);
+    }
+}
+
 void Dispatcher::reload() {
     std::vector<std::string> changed;
     bool all_changed = false;

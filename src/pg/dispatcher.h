@@ -34,6 +34,9 @@ public:
     /// The configuration has changed: pauses, subscriptions and catalogue are read again.
     void reload();
 
+    /// The state of these integrations has changed in the database: back-offs and suspensions have ended.
+    void read_again(const std::vector<std::string> &ids);
+
     /// Ends everything that is under way: the extension is another, or a key has changed.
     void close_all();
 

@@ -232,6 +232,7 @@ void Worker::judge() {
         dispatcher_->agenda().add({request.id, request.integration_id, request.endpoint.value_or(""),
                                    request.kind == "full", request.trigger, request.server, request.unknown_model,
                                    request.requested_at});
+    dispatcher_->read_again(judged.revived);
     judge_ = judged.more;
     unreported_ = true;
 }

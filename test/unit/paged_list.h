@@ -58,6 +58,13 @@ inline kombo::Answer page_answer(const std::string &records, const std::string &
                          headers);
 }
 
+/// What the server was asked for: "GET /people?… HTTP/1.1" without its ends.
+inline std::string asked(const kombo::FaultServer &server, size_t index) {
+    const std::string request = server.requests().at(index);
+    const size_t begin = request.find(' ') + 1;
+    return request.substr(begin, request.find(' ', begin) - begin);
+}
+
 inline kombo::Answer error_answer(int status, const std::string &code) {
     return kombo::answer(status, R"({"status":"error","error":{"code":")" + code + R"(","message":"said so"}})");
 }

@@ -7,13 +7,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// What the server was asked for: "GET /people?… HTTP/1.1" without its ends.
-std::string asked(const kombo::FaultServer &server, size_t index) {
-    const std::string request = server.requests().at(index);
-    const size_t begin = request.find(' ') + 1;
-    return request.substr(begin, request.find(' ', begin) - begin);
-}
-
 /// Waits until the server has seen so many requests; tells how many it saw.
 size_t requests_within_a_second(Client &client, const kombo::FaultServer &server, size_t wanted) {
     const auto end = kombo::Call::Clock::now() + 1s;
@@ -242,7 +235,8 @@ TEST(PageStream, the_listener_is_told_of_every_answer) {
     Client client(server);
     std::string heard;
     client.connection.listener = [&](const kombo::Response &response) {
-        heard += std::to_string(response.status) + "/" + std::string(response.headers.find("ratelimit-remaining").value_or("-")) + " ";
+        heard += std::to_string(response.status) + "/" +
+                 std::string(response.headers.find("ratelimit-remaining").value_or("-")) + " ";
     };
     PageStream stream = client.list();
     while (stream.next(client.waiter)) {

@@ -1,0 +1,257 @@
+#include "driven_run.h"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <set>
+
+namespace syncer {
+namespace {
+
+/// What ends a full fetch, in one transaction and in several.
+class Sweeping : public testing::TestWithParam<Durability> {};
+
+INSTANTIATE_TEST_SUITE_P(Runs, Sweeping, testing::Values(Durability::AtOnce, Durability::PageByPage),
+                         [](const auto &given) {
+                             return given.param == Durability::AtOnce ? "at_once" : "page_by_page";
+                         });
+
+/// Kombo, as far as ids=… goes.
+struct Kombo {
+    std::set<std::string> knows;
+    int refusal = 0; ///< status of the answer to a request that has an unknown id; 0: it is just left out
+    std::string code = "PLATFORM.SAID_NO";
+    std::vector<size_t> asked;
+    std::vector<std::string> requests;
+
+    /// The list itself is empty.
+    kombo::Answer operator()(const std::string &request) {
+        if (request.find("ids=") == std::string::npos) return page_answer("");
+        requests.push_back(request);
+        const size_t begin = request.find("ids=") + 4;
+        std::string list = request.substr(begin, request.find_first_of("& ", begin) - begin);
+        std::string records;
+        bool unknown = false;
+        size_t count = 0;
+        for (size_t from = 0; from <= list.size(); ++count) {
+            const size_t comma = std::min(list.find("%2C", from), list.size());
+            const std::string id = list.substr(from, comma - from);
+            from = comma + 3;
+            unknown |= knows.count(id) == 0;
+            if (knows.count(id) > 0) records += (records.empty() ? "" : ",") + (R"({"id":")" + id + "\"}");
+        }
+        asked.push_back(count);
+        if (unknown && refusal != 0) return error_answer(refusal, code);
+        return page_answer(records);
+    }
+};
+
+struct Sweep {
+    RunResult result;
+    bool went_through = false;
+    Kombo kombo;
+};
+
+Sweep sweep(People &people, Durability durability, Kombo kombo = {}) {
+    Sweep done;
+    done.kombo = std::move(kombo);
+    const kombo::FaultServer server([&](const std::string &request, size_t) { return done.kombo(request); });
+    Driven driven(people, server, durability);
+    driven.finish();
+    done.result = driven.run.result();
+    done.went_through = done.result.status == Status::Ok;
+    return done;
+}
+
+Ids missing_ids(size_t count) {
+    Ids ids;
+    for (size_t n = 0; n < count; ++n) ids.push_back("p" + std::to_string(n));
+    return ids;
+}
+
+TEST_P(Sweeping, the_fuse) {
+    struct Case {
+        int64_t live;
+        size_t gone;
+        bool passes;
+        double fraction = 0.5;
+        bool accepted = false;
+    };
+    const Case cases[] = {
+        {11, 11, false},
+        {20, 20, false},
+        {21, 11, false},
+        {21, 21, false},
+        {100, 51, false},
+        {100, 100, false},
+        {100, 100, false, 1.0},
+        {21, 1, false, 0.0},
+        {10, 10, true},
+        {1, 1, true},
+        {11, 10, true},
+        {20, 19, true},
+        {21, 10, true},
+        {100, 50, true},
+        {100, 99, true, 1.0},
+        {20, 1, true, 0.0},
+        {0, 0, true},
+        {100, 0, true, 0.0},
+        {11, 11, true, 0.5, true},
+        {100, 100, true, 0.5, true},
+        {1000, 300, true},
+    };
+    for (const Case &c : cases) {
+        People run;
+        run.store.live = c.live;
+        run.store.gone = missing_ids(c.gone);
+        run.settings.max_sweep_fraction = c.fraction;
+        run.state().accept_sweep = c.accepted;
+        const Sweep done = sweep(run, GetParam());
+        const std::string name = std::to_string(c.gone) + " of " + std::to_string(c.live) + ", fraction " +
+                                 std::to_string(c.fraction) + (c.accepted ? ", accepted" : "");
+        EXPECT_EQ(done.went_through, c.passes) << name;
+        EXPECT_EQ(run.store.removed.size(), c.passes ? c.gone : 0) << name;
+        EXPECT_EQ(run.store.orphan_sweeps, c.passes ? 1 : 0) << name;
+        EXPECT_EQ(run.store.own_endpoints, c.passes ? std::set<size_t>{Invented::People} : std::set<size_t>()) << name;
+        EXPECT_EQ(done.result.error.empty(), c.passes) << name << ": " << done.result.error;
+        EXPECT_EQ(done.result.status, c.passes ? Status::Ok : Status::Held) << name;
+        if (!c.passes) {
+            EXPECT_TRUE(done.kombo.asked.empty()) << name;
+            EXPECT_NE(done.result.error.find(std::to_string(c.gone) + " of " + std::to_string(c.live)),
+                      std::string::npos)
+                << done.result.error;
+        }
+    }
+}
+
+TEST_P(Sweeping, asks_once_more_and_believes_the_answer) {
+    for (const int refusal : {0, 400, 404}) {
+        struct Case {
+            const char *name;
+            size_t missing;
+            std::set<std::string> known;
+        };
+        const Case cases[] = {
+            {"one that is gone", 1, {}},
+            {"one that is there", 1, {"p0"}},
+            {"all there", 7, {"p0", "p1", "p2", "p3", "p4", "p5", "p6"}},
+            {"some, more than fit a request", 230, {"p0", "p99", "p100", "p101", "p229"}},
+            {"none of more than fit a request", 101, {}},
+        };
+        for (const Case &c : cases) {
+            People run;
+            run.store.live = 1000;
+            run.store.gone = missing_ids(c.missing);
+            Kombo kombo;
+            kombo.knows = c.known;
+            kombo.refusal = refusal;
+            const Sweep done = sweep(run, GetParam(), kombo);
+            EXPECT_TRUE(done.went_through);
+            Ids gone;
+            for (const std::string &id : missing_ids(c.missing))
+                if (c.known.count(id) == 0) gone.push_back(id);
+            EXPECT_EQ(run.store.removed, gone) << c.name << ", refusal " << refusal;
+            std::sort(run.store.stored.begin(), run.store.stored.end());
+            EXPECT_EQ(run.store.stored, Ids(c.known.begin(), c.known.end())) << c.name << ": what came is written";
+            EXPECT_EQ(done.result.received, 0) << c.name << ": only the endpoint's own list counts";
+            for (const size_t ids : done.kombo.asked) EXPECT_LE(ids, 100U) << c.name;
+            for (const std::string &request : done.kombo.requests)
+                EXPECT_NE(request.find("include_deleted=true"), std::string::npos) << request;
+            EXPECT_LE(done.kombo.asked.size(), refusal == 0 ? (c.missing + 99) / 100 : 2 * c.missing) << c.name;
+        }
+    }
+}
+
+TEST_P(Sweeping, any_other_refusal_fails_the_endpoint_and_removes_nothing) {
+    for (const int refusal : {401, 403, 409, 422, 429, 500}) {
+        People run;
+        run.store.live = 100;
+        run.store.gone = missing_ids(3);
+        Kombo kombo;
+        kombo.refusal = refusal;
+        EXPECT_THROW(sweep(run, GetParam(), kombo), kombo::ApiError) << refusal;
+        EXPECT_TRUE(run.store.removed.empty()) << refusal;
+    }
+}
+
+TEST_P(Sweeping, a_refusal_that_is_not_about_the_ids_is_no_answer_about_them) {
+    struct Refusing {
+        int status;
+        const char *code;
+    };
+    for (const Refusing &c :
+         {Refusing{400, "INTEGRATION.MODEL_DISABLED"}, Refusing{404, "INTEGRATION.SETUP_INCOMPLETE"},
+          Refusing{400, "PLATFORM.UNKNOWN_ERROR"}, Refusing{404, "PLATFORM.INTEGRATION_NOT_FOUND"},
+          Refusing{400, "INTEGRATION.PERMISSION_MISSING"}, Refusing{404, "PLATFORM.AUTHENTICATION_INVALID"}}) {
+        People run;
+        run.store.live = 100;
+        run.store.gone = missing_ids(1);
+        Kombo kombo;
+        kombo.refusal = c.status;
+        kombo.code = c.code;
+        EXPECT_THROW(sweep(run, GetParam(), kombo), kombo::ApiError) << c.code;
+        EXPECT_TRUE(run.store.removed.empty()) << c.code;
+    }
+}
+
+TEST_P(Sweeping, what_comes_back_in_several_pages_is_not_missing) {
+    People run;
+    run.store.live = 100;
+    run.store.gone = missing_ids(3);
+    const kombo::FaultServer server([&](const std::string &request, size_t) {
+        if (request.find("ids=") == std::string::npos) return page_answer("");
+        return request.find("cursor=") == std::string::npos ? page_answer(R"({"id":"p0"})", "more")
+                                                            : page_answer(R"({"id":"p2"})");
+    });
+    Driven driven(run, server, GetParam());
+    driven.finish();
+    EXPECT_EQ(run.store.removed, Ids{"p1"});
+    EXPECT_EQ(run.store.stored, (Ids{"p0", "p2"}));
+    EXPECT_EQ(driven.run.result().pages, 1) << "only the endpoint's own list counts";
+}
+
+TEST_P(Sweeping, what_was_written_meanwhile_stays) {
+    People run;
+    run.store.live = 100;
+    run.store.gone = missing_ids(3);
+    run.store.touched = {"p1"};
+    sweep(run, GetParam());
+    EXPECT_EQ(run.store.removed, (Ids{"p0", "p2"}));
+}
+
+TEST_P(Sweeping, a_record_that_comes_back_and_is_refused_is_not_missing) {
+    People run;
+    run.store.live = 100;
+    run.store.gone = missing_ids(2);
+    run.store.bad = {"p1"};
+    Kombo kombo;
+    kombo.knows = {"p1"};
+    sweep(run, GetParam(), kombo);
+    EXPECT_EQ(run.store.removed, Ids{"p0"});
+    EXPECT_EQ(run.store.parked.size(), 1U);
+}
+
+TEST_P(Sweeping, keep_judges_and_removes_nothing) {
+    People run;
+    run.state().subscription.on_missing = OnMissing::Keep;
+    run.store.live = 11;
+    run.store.gone = missing_ids(11);
+    const Sweep done = sweep(run, GetParam());
+    EXPECT_TRUE(done.went_through);
+    EXPECT_TRUE(done.kombo.asked.empty());
+    EXPECT_TRUE(run.store.removed.empty());
+}
+
+TEST_P(Sweeping, removes_as_the_subscription_says) {
+    for (const OnMissing how : {OnMissing::Mark, OnMissing::Delete}) {
+        People run;
+        run.state().subscription.on_missing = how;
+        run.store.live = 100;
+        run.store.gone = {"p0"};
+        Sweep done = sweep(run, GetParam());
+        EXPECT_EQ(run.store.how, how);
+        EXPECT_EQ(done.result.counts[Invented::People].deleted, 1);
+    }
+}
+
+} // namespace
+} // namespace syncer
