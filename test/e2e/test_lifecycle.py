@@ -237,8 +237,8 @@ def test_a_worker_that_cannot_live_is_started_ever_more_seldom(own):
     ended = set()
 
     def end_it():
-        ended.update(row["pid"] for row in own.execute("SELECT pid FROM pg_stat_activity WHERE pg_terminate_backend(pid) "
-                                                       "AND backend_type = 'kombo_sync worker'"))
+        ended.update(row["pid"] for row in own.execute("SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity "
+                                                       "WHERE backend_type = 'kombo_sync worker'"))
         row = first_row(own)
         return "soon after its start" in (row["reason"] or "") and row
 

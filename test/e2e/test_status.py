@@ -65,13 +65,14 @@ def test_what_is_being_fetched_asks_for_nothing(served, sandbox):
 
 def test_a_failure_says_when_it_is_tried_again_and_how_at_once(few, sandbox):
     few.cluster.configure({"kombo_sync.max_retries": 0})
-    sandbox.faults({"path": EMPLOYEES, "status": 500, "message": "out of order"})
+    sandbox.faults({"path": EMPLOYEES, "status": 500, "times": 10, "message": "out of order"})
     send_webhook(few, sandbox)
     until(few, lambda: row_of(few, EMPLOYEES)["state"] == "failed", what="the failure")
     row, state = row_of(few, EMPLOYEES), state_of(few, EMPLOYEES)
     assert "500" in row["reason"] or "out of order" in row["reason"]
     assert row["next"] == (f"tried again at {clock(few, state['next_attempt_at'])}; "
                            f"at once: SELECT kombo.resume('{sandbox.integration}')")
+    sandbox.faults()
     few.execute("SELECT kombo.resume(%s)", [sandbox.integration])
     wait_synced(few)
     assert (row_of(few, EMPLOYEES)["state"], row_of(few, EMPLOYEES)["next"]) == ("fresh", None)

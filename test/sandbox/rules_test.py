@@ -303,11 +303,11 @@ def the_rate_limit_answers_429():
 
 def the_window_of_the_rate_limit_can_be_short():
     fresh()
-    admin("POST", "settings", {"rate_limit": 1, "rate_window_s": 1})
+    admin("POST", "settings", {"rate_limit": 1, "rate_window_s": 2})
     assert [api("/hris/groups", fresh.id)[0] for _ in range(2)] == [200, 429]
     refused = api("/hris/groups", fresh.id)[2]
-    assert refused["ratelimit-reset"] in ("1", "2") and refused["ratelimit-limit"] == "1"
-    time.sleep(1.1)
+    assert refused["ratelimit-reset"] in ("1", "2", "3") and refused["ratelimit-limit"] == "1"
+    time.sleep(2.1)
     assert api("/hris/groups", fresh.id)[0] == 200
     admin("POST", "settings", {"rate_limit": 0, "rate_window_s": 60})
 
@@ -333,14 +333,15 @@ def requests_are_logged():
 def requests_in_flight_are_counted():
     fresh()
     admin("DELETE", "concurrency")
-    admin("POST", "faults", {"delay_ms": 400, "times": 4})
+    admin("POST", "faults", {"delay_ms": 2000, "times": 4})
     pages = [(fresh.id, 1), (fresh.id, 1), (fresh.id, 2), (ONE, 1)]
     askers = [threading.Thread(target=api, args=("/hris/groups", integration), kwargs={"page_size": size})
               for integration, size in pages]
     for asker in askers:
         asker.start()
-    time.sleep(0.2)
-    now = admin("GET", "concurrency")
+    end = time.time() + 1.5
+    while (now := admin("GET", "concurrency"))["in_flight"] < 4 and time.time() < end:
+        time.sleep(0.02)
     assert sorted((r["integration"], r["path"], r["query"]) for r in now["requests"]) == sorted(
         (integration, "/hris/groups", f"page_size={size}") for integration, size in pages)
     for asker in askers:
@@ -364,7 +365,9 @@ def a_client_that_leaves_is_no_longer_in_flight():
         assert False
     except OSError:
         pass
-    time.sleep(0.2)
+    end = time.time() + 5
+    while admin("GET", "concurrency")["in_flight"] and time.time() < end:
+        time.sleep(0.02)
     assert admin("GET", "concurrency")["in_flight"] == 0
     assert admin("GET", "requests")["requests"][-1]["status"] == 0
 
