@@ -12,6 +12,9 @@ constexpr int64_t soon = 250;
 /// Two answers of one window may differ by so much, as `reset` is in whole seconds.
 constexpr int64_t same_window = 2000;
 
+/// So many requests may be on the way when an answer is given, which it does not count.
+constexpr int64_t most_on_the_way = 100;
+
 /// What is kept for urgent requests; a limit of one has nothing to keep.
 int64_t reserve(int64_t limit) {
     return std::min(std::max<int64_t>(limit / 10, 1), limit - 1);
@@ -24,8 +27,9 @@ void RateBudget::note(int64_t of, int64_t left, int64_t reset, int64_t now) {
     begin_window_if_over(now);
     const int64_t new_reset_at = now + std::max<int64_t>(reset, 0);
     const bool new_window = limit == 0 || (reset_at != 0 && new_reset_at > reset_at + same_window);
-    // Within a window answers come in any order, and none counts what is still on the way: the least is true.
-    remaining = new_window ? left : std::min(remaining, left);
+    // Within a window answers come in any order, and none counts what is still on the way: the least is true, unless
+    // it is further off than that explains.
+    remaining = new_window ? left : std::max(std::min(remaining, left), left - most_on_the_way);
     limit = new_window ? of : std::max(limit, of);
     if (new_window || reset_at == 0) reset_at = new_reset_at;
 }

@@ -145,24 +145,6 @@ private:
         if (job.integration.suspended && runner.succeeded_once()) end_suspension(job.integration.id);
     }
 
-    /// What was asked of the worker before this run begins is fulfilled by it.
-    static std::vector<int64_t> pending_requests(const std::string &integration_id, const syncer::Task &task) {
-        Params params;
-        params.text(integration_id).text(task.endpoint->path).boolean(task.kind == syncer::Kind::Full);
-        const Result rows = execute("SELECT r.id FROM kombo.sync_requests r WHERE r.integration_id = $1 AND "
-                                    "r.endpoint = $2 AND (r.kind = 'delta' OR ($3 AND r.kind = 'full'))",
-                                    params);
-        std::vector<int64_t> ids;
-        for (uint64_t i = 0; i < rows.size(); ++i) ids.push_back(rows.integer(i, 1));
-        return ids;
-    }
-
-    static void end_suspension(const std::string &integration_id) {
-        execute("UPDATE kombo.integrations i SET paused_at = NULL, paused_by = NULL, pause_reason = NULL, "
-                "next_attempt_at = NULL WHERE i.integration_id = $1 AND i.paused_by = 'kombo_sync'",
-                Params().text(integration_id));
-    }
-
     static void report_skipped(const syncer::Plan &plan, const std::string &reason, Reporter &reporter) {
         for (const syncer::Task &task : plan.tasks) {
             syncer::RunResult run;

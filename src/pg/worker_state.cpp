@@ -25,13 +25,13 @@ struct Sight {
     std::optional<State> troubled;                    ///< the first worker that does not work
 };
 
-Sight look() {
+Sight look(const std::string &name) {
     Sight sight;
     sight.working.reserve(worker_slots);
     const Locked lock(LW_SHARED);
     sight.launcher_pid = segment().launcher_pid;
     for (const ServedDatabase &database : segment().databases)
-        if (database.name[0] != '\0' && database.oid == MyDatabaseId) sight.database = database;
+        if (name == database.name) sight.database = database;
     for (const WorkerSlot &slot : segment().workers) {
         if (slot.pid == 0 || slot.database != MyDatabaseId) continue;
         if (slot.trouble[0] == '\0')
@@ -52,8 +52,7 @@ std::string quoted(const std::string &name) {
 }
 
 /// What keeps all workers of the cluster, or those of this database, from running.
-std::optional<State> none_wanted() {
-    const std::string name = guard([] { return get_database_name(MyDatabaseId); });
+std::optional<State> none_wanted(const std::string &name) {
     const std::string reload = "; SELECT pg_reload_conf()";
     if (!available())
         return State{"no worker",
@@ -120,6 +119,7 @@ Datum result_row(FunctionCallInfo fcinfo, const State &state) {
 
 PG_ENTRY(worker_state, {
     using namespace pg::shared;
-    const auto none = none_wanted();
-    return result_row(fcinfo, none ? *none : describe(look()));
+    const std::string name = pg::guard([] { return get_database_name(MyDatabaseId); });
+    const auto none = none_wanted(name);
+    return result_row(fcinfo, none ? *none : describe(look(name)));
 })

@@ -61,7 +61,7 @@ def test_a_schema_of_that_name_that_is_not_ours_does_no_harm(bare, sandbox):
     assert "ERROR" not in text_of(bare.cluster.log)[before:]
     bare.execute("DROP SCHEMA kombo CASCADE")
     bare.execute("CREATE EXTENSION kombo_sync")
-    wait_state(bare, "running")
+    until(bare, lambda: "data tables" in first_row(bare)["reason"], what="the worker's notice of the extension")
 
 
 @pytest.mark.sandbox(employees=600)
@@ -78,6 +78,7 @@ def test_dropping_the_extension_waits_a_second_at_most_and_leaves_whole_rows(ser
     before = len(text_of(served.cluster.log))
     sandbox.clear_requests()
     served.execute("CREATE EXTENSION kombo_sync")
+    served.execute("SELECT kombo.create_tables('HRIS')")
     served.create_server(sandbox, webhook_secret=WEBHOOK_SECRET)
     served.add_integration(sandbox.integration, only=[EMPLOYEES, GROUPS])
     wait_synced(served)
@@ -95,7 +96,7 @@ def test_creating_and_dropping_it_again_and_again_fills_no_log(bare):
         bare.execute("SELECT kombo.wake(true)")
         assert seconds(lambda: bare.execute("DROP EXTENSION kombo_sync")) < 2
     bare.execute("CREATE EXTENSION kombo_sync")
-    wait_state(bare, "running")
+    until(bare, lambda: "data tables" in first_row(bare)["reason"], what="the worker's notice of the extension")
     assert worker_pid(bare) == pid
     said = text_of(bare.cluster.log)[before:]
     assert said.count("ERROR") + said.count("WARNING") <= 1, said

@@ -6,35 +6,61 @@ import re
 import psycopg
 import pytest
 
+from cluster import Database
+from sandbox import WEBHOOK_SECRET
+from worker import data_changed, runs, sign, until, wait_synced
+
 ROOT = pathlib.Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 
 
-def statements(sandbox):
-    """The README's ```sql blocks as one script, with the sandbox where Kombo is."""
-    script = "\n".join(re.findall(r"^```sql\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
+def blocks(sandbox):
+    """The README's ```sql blocks, with the sandbox where Kombo is."""
+    found = re.findall(r"^```sql\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     for real, ours in [("base_url 'https://api.kombo.dev/v1'", f"base_url '{sandbox.base_url}', allow_http 'on'"),
-                       ("'your API key'", f"'{sandbox.api_key}'")]:
-        assert script.count(real) == 1, f"the README has not exactly one {real}"
-        script = script.replace(real, ours)
-    return script
+                       ("'your API key'", f"'{sandbox.api_key}'"), ("'your webhook secret'", f"'{WEBHOOK_SECRET}'")]:
+        assert "".join(found).count(real) == 1, f"the README has not exactly one {real}"
+        found = [block.replace(real, ours) for block in found]
+    return found
 
 
-def test_the_statements_of_the_readme_connect_sync_and_show_employees(new_cluster, sandbox):
-    cluster = new_cluster()
-    script = cluster.folder / "readme.sql"
-    script.write_text(statements(sandbox), encoding="utf-8")
-    printed = cluster.program("psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-f", script)
+def settings():
+    """What the README puts into postgresql.conf, and the database that it names there."""
+    block = re.search(r"^```\n(shared_preload_libraries.*?)^```", README, re.MULTILINE | re.DOTALL)[1]
+    return block, re.search(r"^kombo_sync.databases = '(\w+)'", block, re.MULTILINE)[1]
+
+
+def run_script(db, statements):
+    script = db.cluster.folder / "readme.sql"
+    script.write_text("\n".join(statements), encoding="utf-8")
+    printed = db.cluster.program("psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", db.name, "-f", script)
     assert "ERROR" not in printed and "WARNING" not in printed, printed
-    with cluster.connect() as connection:
-        stored = connection.execute("SELECT count(*) AS n, count(ssn) AS ssn FROM kombo.hris_employees").fetchone()
-        runs = connection.execute("SELECT DISTINCT status FROM kombo.sync_runs").fetchall()
-        states = connection.execute("SELECT DISTINCT state FROM kombo.sync_status "
-                                    "WHERE integration_id IS NOT NULL").fetchall()
-    assert stored == {"n": sandbox.count("hris_employees"), "ssn": 0}
-    assert runs == [{"status": "ok"}] and states == [{"state": "fresh"}]
+    return printed
+
+
+def test_the_statements_of_the_readme_connect_a_worker_that_takes_webhooks_in(new_cluster, sandbox):
+    preload, name = settings()
+    cluster = new_cluster(preload)
+    cluster.run(f"CREATE DATABASE {name}")
+    cluster.restart()
+    db = Database(cluster, name)
+    found = blocks(sandbox)
+    last = next(i for i, block in enumerate(found) if "kombo.add_integration(" in block) + 1
+    run_script(db, found[:last])
+    wait_synced(db)
+    assert {run["trigger"] for run in runs(db)} == {"schedule"}
+    stored = db.execute("SELECT count(*) AS n, count(ssn) AS ssn FROM kombo.hris_employees")
+    assert stored == [{"n": sandbox.count("hris_employees"), "ssn": 0}]
+
+    printed = run_script(db, found[last:])
     assert re.search(r"/hris/employees +\| delta +\| ok", printed), printed
+    with db.connect(user="hr_webhooks") as front_end:
+        front_end.execute("INSERT INTO kombo.webhook_inbox (body, signature) VALUES (%s, %s)",
+                          [body := data_changed(sandbox.integration, "hris_employees"), sign(body)])
+    until(db, lambda: runs(db, "/hris/employees", trigger="webhook"), what="the fetch that the webhook asks for")
+    wait_synced(db)
+    assert {run["status"] for run in runs(db)} == {"ok"}
 
 
 def test_every_link_of_the_documents_leads_somewhere():

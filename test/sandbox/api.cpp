@@ -242,10 +242,9 @@ RateLimit::State RateLimit::take(int limit, std::chrono::seconds window) {
         start_ = at;
         used_ = 0;
     }
-    const int shown = limit > 0 ? limit : 300;
     const auto left = std::chrono::duration_cast<std::chrono::seconds>(start_ + window - at).count() + 1;
     ++used_;
-    return {limit > 0 && used_ > limit, std::max(0, shown - (limit > 0 ? used_ : 1)), static_cast<int>(left)};
+    return {limit > 0 && used_ > limit, std::max(0, limit - used_), static_cast<int>(left)};
 }
 
 void RateLimit::restart() {
@@ -296,9 +295,11 @@ void serve_api(Sandbox &sandbox, const httplib::Request &request, httplib::Respo
         if (!response.has_header(name)) response.set_header(name, value);
     };
     header("Date", http_date(now()));
-    header("ratelimit-limit", std::to_string(limit > 0 ? limit : 300));
-    header("ratelimit-remaining", std::to_string(rate.remaining));
-    header("ratelimit-reset", std::to_string(rate.reset));
+    if (limit > 0) {
+        header("ratelimit-limit", std::to_string(limit));
+        header("ratelimit-remaining", std::to_string(rate.remaining));
+        header("ratelimit-reset", std::to_string(rate.reset));
+    }
     response.status = reply.status;
     sandbox.journal.end(number, reply.status);
     if (fault && (fault->truncate || fault->drip_ms > 0 || fault->without_length))

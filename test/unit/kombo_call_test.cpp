@@ -187,6 +187,71 @@ TEST(Call, the_back_off_is_announced_and_grows_within_its_cap) {
     EXPECT_THROW(call.take(), ApiError);
 }
 
+TEST(Call, sends_by_itself_only_when_it_is_advanced) {
+    FaultServer server({answer(500, ""), answer(200, empty_list)});
+    Transfers transfers;
+    Call call(transfers, {server.url(), {}}, options(), quick());
+    const auto notice = [&] {
+        const auto give_up = Call::Clock::now() + std::chrono::seconds(10);
+        do {
+            turn(transfers, milliseconds(1));
+            call.notice(Call::Clock::now());
+        } while (call.in_flight() && Call::Clock::now() < give_up);
+    };
+    EXPECT_TRUE(call.due(Call::Clock::now()));
+    notice();
+    EXPECT_TRUE(server.requests().empty());
+    call.send();
+    EXPECT_TRUE(call.in_flight());
+    EXPECT_FALSE(call.due(Call::Clock::now()));
+    EXPECT_FALSE(call.wake_at());
+    notice();
+    ASSERT_TRUE(call.wake_at());
+    EXPECT_EQ(call.last_error()->http_status, 500);
+    for (int turns = 0; turns < 60; ++turns) notice(); // longer than the back-off
+    EXPECT_EQ(server.requests().size(), 1U) << "it is due, and waits to be told";
+    EXPECT_TRUE(call.due(*call.wake_at()));
+    EXPECT_FALSE(call.due(*call.wake_at() - milliseconds(1)));
+    call.send();
+    notice();
+    ASSERT_TRUE(call.done());
+    EXPECT_FALSE(call.due(Call::Clock::now()));
+    EXPECT_EQ(call.take().status, 200);
+    EXPECT_EQ(call.retries(), 1);
+}
+
+TEST(Call, the_listener_hears_of_every_answer_and_of_nothing_else) {
+    FaultServer server({answer(500, "", "X-Number: 1\r\n"), Answer{"", false, false, milliseconds(0), true},
+                        answer(200, "<html>", "X-Number: 2\r\n"), answer(200, empty_list, "X-Number: 3\r\n")});
+    Transfers transfers;
+    std::string heard;
+    Call call(
+        transfers, {server.url(), {}}, options(), quick(),
+        [](Response &response) { Page::parse(std::move(response.body)); },
+        [&](const Response &response) {
+            heard += std::to_string(response.status) + ":" +
+                     std::string(response.headers.find("x-number").value_or("")) + ":" +
+                     std::to_string(response.body.size()) + " ";
+        });
+    run(transfers, call);
+    EXPECT_EQ(call.take().status, 200);
+    EXPECT_EQ(heard, "500:1:0 200:2:6 200:3:" + std::to_string(empty_list.size()) + " ");
+}
+
+TEST(Call, the_listener_hears_of_what_ends_it_too) {
+    for (const int status : {401, 404, 429}) {
+        FaultServer server({answer(status, "", "Retry-After: 3600\r\n")});
+        Transfers transfers;
+        std::vector<long> heard;
+        Call call(transfers, {server.url(), {}}, options(), quick(), {},
+                  [&](const Response &response) { heard.push_back(response.status); });
+        Call moved = std::move(call);
+        run(transfers, moved);
+        EXPECT_THROW(moved.take(), ApiError);
+        EXPECT_EQ(heard, std::vector<long>{status});
+    }
+}
+
 TEST(Call, an_error_of_the_check_that_is_no_malformed_body_goes_through) {
     FaultServer server({answer(200, empty_list)});
     Transfers transfers;

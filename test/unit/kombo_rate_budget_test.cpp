@@ -58,6 +58,16 @@ TEST(RateBudget, answers_of_one_window_come_in_any_order) {
     EXPECT_EQ(budget.remaining, 99) << "another window has begun";
 }
 
+TEST(RateBudget, an_answer_that_leaves_more_than_can_be_on_the_way_is_believed) {
+    RateBudget budget;
+    int sent = 0;
+    for (int i = 0; i < 1000; ++i) {
+        if (!budget.take(false, i)) ++sent;
+        budget.note(300, 299, 60000, i); // it counts nothing down
+    }
+    EXPECT_EQ(sent, 1000);
+}
+
 TEST(RateBudget, a_429_stops_all_for_as_long_as_it_says) {
     RateBudget budget;
     budget.block(2000, 1000);

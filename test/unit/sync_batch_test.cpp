@@ -58,6 +58,20 @@ TEST(Oddities, of_pages_are_added_up) {
     EXPECT_EQ(run.json(), R"([{"kind": "U+0000 replaced by U+FFFD", "table": "people", "key": "name", "count": 4}])");
 }
 
+TEST(Oddities, a_kind_is_found_by_the_name_that_it_is_told_by) {
+    for (const auto kind :
+         {Oddities::Kind::UnknownKey, Oddities::Kind::Misfit, Oddities::Kind::Nul, Oddities::Kind::Surrogate,
+          Oddities::Kind::Number, Oddities::Kind::Depth, Oddities::Kind::UnknownModel}) {
+        Oddities oddities;
+        oddities.add(kind, "t", "k");
+        const std::string json = oddities.json();
+        const size_t begin = json.find(": \"") + 3;
+        EXPECT_EQ(Oddities::kind_of(json.substr(begin, json.find('"', begin) - begin)), kind) << json;
+    }
+    EXPECT_FALSE(Oddities::kind_of(""));
+    EXPECT_FALSE(Oddities::kind_of("unknown"));
+}
+
 TEST(JsonQuote, gives_a_json_string_of_any_text) {
     const std::pair<std::string, std::string> cases[] = {
         {"", R"("")"},

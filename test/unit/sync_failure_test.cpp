@@ -86,6 +86,37 @@ template <class Error> Failure explained(const Error &error) {
     return explain(std::make_exception_ptr(error));
 }
 
+TEST(Explain, tells_what_cannot_help_to_try_again_soon_and_whom_else_it_concerns) {
+    struct Case {
+        ErrorClass error_class;
+        bool lasting;
+        bool of_server;
+    };
+    for (const Case &c : {Case{ErrorClass::Unauthorized, true, true}, Case{ErrorClass::SetupPending, true, false},
+                          Case{ErrorClass::Unavailable, true, false}, Case{ErrorClass::NotFound, true, false},
+                          Case{ErrorClass::InvalidInput, true, false}, Case{ErrorClass::Final, true, false},
+                          Case{ErrorClass::RateLimited, false, false}, Case{ErrorClass::Transport, false, false},
+                          Case{ErrorClass::MalformedBody, false, false}, Case{ErrorClass::Transient, false, false}}) {
+        kombo::ApiError error(c.error_class, 418, "said so");
+        const char *const name = kombo::error_class_name(c.error_class);
+        EXPECT_EQ(explain(error).lasting, c.lasting) << name;
+        EXPECT_EQ(explain(error).of_server, c.of_server) << name;
+        EXPECT_FALSE(explain(error).retry_after) << name;
+        error.retry_after = std::chrono::milliseconds(1500);
+        EXPECT_EQ(explain(error).retry_after, error.retry_after) << name;
+    }
+    kombo::ApiError permanent(ErrorClass::Transport, 0, "no such protocol");
+    permanent.permanent = true;
+    EXPECT_TRUE(explain(permanent).lasting);
+}
+
+TEST(Explain, an_integration_that_kombo_does_not_know_concerns_all_its_endpoints) {
+    kombo::ApiError error(ErrorClass::NotFound, 404, "said so");
+    EXPECT_FALSE(explain(error).of_integration);
+    error.code = "PLATFORM.INTEGRATION_NOT_FOUND";
+    EXPECT_TRUE(explain(error).of_integration);
+}
+
 TEST(Explain, errors_of_the_database_keep_their_words) {
     const Failure failure = explained(Refusal("40P01", "deadlock detected", "Process 1 waits.", "See log."));
     EXPECT_EQ(failure.status, Status::Failed);
@@ -110,7 +141,10 @@ TEST(Explain, what_the_sync_itself_finds) {
     const Failure parked = explained(TooManyParked("more than 1000 records were refused"));
     EXPECT_EQ(parked.sqlstate, "55000");
     EXPECT_EQ(parked.message, "more than 1000 records were refused");
+    EXPECT_TRUE(parked.too_many_parked);
+    EXPECT_FALSE(json.too_many_parked);
     for (const Failure &failure : {json, parked}) {
+        EXPECT_FALSE(failure.lasting);
         EXPECT_EQ(failure.status, Status::Failed);
         EXPECT_FALSE(failure.of_integration);
     }
