@@ -20,7 +20,10 @@ CREATE TRIGGER wake_worker AFTER INSERT ON kombo.webhook_inbox
     FOR EACH STATEMENT EXECUTE FUNCTION kombo.wake_worker();
 CREATE TRIGGER wake_worker AFTER INSERT ON kombo.sync_requests
     FOR EACH STATEMENT EXECUTE FUNCTION kombo.wake_worker();
-CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE ON kombo.integrations
+-- What the worker itself notes there, such as when Kombo was last asked, is no news to it.
+CREATE TRIGGER wake_worker AFTER INSERT OR DELETE OR
+    UPDATE OF integration_id, server, category, paused_at, paused_by, system_identifier, database_oid
+    ON kombo.integrations
     FOR EACH STATEMENT EXECUTE FUNCTION kombo.wake_worker('configuration');
 CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE ON kombo.subscriptions
     FOR EACH STATEMENT EXECUTE FUNCTION kombo.wake_worker('configuration');

@@ -13,6 +13,7 @@ struct RateBudget {
     int64_t remaining = 0;
     int64_t reset_at = 0; ///< 0: the window is over and no answer has said when the next one is
     int64_t blocked_until = 0;
+    int64_t assumed_over_at = 0; ///< while reset_at is 0: nobody answers, and the window counts as over then
 
     /// Notes what an answer said: `of` requests a window, of which `left` remain for `reset` ms from `now`.
     void note(int64_t of, int64_t left, int64_t reset, int64_t now);

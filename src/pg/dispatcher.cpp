@@ -44,12 +44,15 @@ void Dispatcher::notice(Time now) {
 
 size_t Dispatcher::in_flight() const {
     size_t count = 0;
-    for (const auto &[id, sync] : syncs_) {
-        if (sync->inquiry && sync->inquiry->in_flight()) ++count;
-        for (const auto &fetch : sync->fetches)
-            if (fetch->run->in_flight()) ++count;
-    }
+    for (const auto &[id, sync] : syncs_) count += sync->in_flight();
     return count;
+}
+
+/// How many requests one integration may have on the way: where there are others, a quarter is theirs, even if none of
+/// its requests is ever answered.
+size_t Dispatcher::share() const {
+    const size_t all = static_cast<size_t>(settings::max_concurrency);
+    return integrations_ < 2 || all < 2 ? all : all - std::max<size_t>(1, all / 4);
 }
 
 size_t Dispatcher::under_way() const {
@@ -84,7 +87,7 @@ std::optional<Dispatcher::Sender> Dispatcher::best_sender(Time now) {
         return found != keys.end() && found->second > now;
     };
     for (const auto &[id, sync] : syncs_) {
-        if (blocked(blocked_keys_, sync->key())) continue;
+        if (blocked(blocked_keys_, sync->key()) || sync->in_flight() >= share()) continue;
         const auto offer = [&](ActiveFetch *fetch, syncer::Urgency urgency) {
             if (urgency != syncer::Urgency::WebhookDelta && blocked(blocked_for_others_, sync->key())) return;
             if (best && std::make_pair(best->urgency, best->sync->turn) <= std::make_pair(urgency, sync->turn)) return;
@@ -290,9 +293,10 @@ void Dispatcher::reload() {
     as_sync_role(role_, [&] {
         const std::string fingerprint = catalogue_fingerprint();
         all_changed = std::exchange(fingerprint_, fingerprint) != fingerprint;
-        if (all_changed) return;
         std::map<std::string, Integration> rows;
         for (Integration &row : load_integrations(std::nullopt)) rows.emplace(row.id, row);
+        integrations_ = rows.size();
+        if (all_changed) return;
         for (const auto &[id, sync] : syncs_) {
             const auto row = rows.find(id);
             if (row != rows.end() && sync->row() && sync->row()->same_as(row->second))

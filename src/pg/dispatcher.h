@@ -69,6 +69,7 @@ private:
     void put_off(IntegrationSync &sync, Time now);
     bool room_for(syncer::Urgency urgency, bool first_of_its_integration) const;
     size_t in_flight() const;
+    size_t share() const;
     size_t under_way() const;
     const syncer::Asks *asks_of(const std::string &id);
     void close(const std::string &id);
@@ -86,6 +87,7 @@ private:
     Oid role_;
     syncer::Agenda agenda_;
     Syncs syncs_;
+    size_t integrations_ = 0; ///< that there are, whether anything is asked of them or not
     std::map<std::string, std::shared_ptr<const syncer::Catalogue>> catalogues_;
     std::string fingerprint_;                     ///< of the catalogue that they were read from
     std::map<uint64_t, Time> blocked_keys_;       ///< no request with this key before

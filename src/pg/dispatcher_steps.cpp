@@ -41,11 +41,18 @@ void report_activity(const std::string &integration_id, const syncer::Run &run) 
     guard([&] { pgstat_report_activity(STATE_RUNNING, text.c_str()); });
 }
 
-/// So that plans are right before autovacuum gets to the tables.
+/// So that plans are right before autovacuum gets to the tables: those that have no statistics, or that this run has at
+/// least doubled.
 void analyze(const syncer::Catalogue &catalogue, const syncer::RunResult &result) {
+    constexpr int64_t worth_it = 1000;
     for (const auto &[table, rows] : result.counts) {
         if (rows.inserted == 0) continue;
-        const std::string statement = "ANALYZE " + statements::qualified(catalogue.tables[table]);
+        const std::string name = statements::qualified(catalogue.tables[table]);
+        const int64_t known =
+            execute("SELECT c.reltuples::bigint FROM pg_class c WHERE c.oid = $1::regclass", Params().text(name))
+                .integer(0, 1);
+        if (known >= 0 && rows.inserted < std::max(known, worth_it)) continue;
+        const std::string statement = "ANALYZE " + name;
         guard([&] {
             const int code = SPI_execute(statement.c_str(), false, 0);
             if (code < 0) elog(ERROR, "could not run a statement: %s", SPI_result_code_string(code));
@@ -102,6 +109,7 @@ void Dispatcher::step_fetch(IntegrationSync &sync, ActiveFetch &fetch) {
             // What was accepted, or switched off, while the pages came.
             if (run.phase() == syncer::Run::Phase::Sweeping) sync.refresh();
             run.step();
+            if (first_full) sync.refresh(); // deltas begin where it began
         });
         run.committed();
         fetch.blocked_by = fetch.lock_failures = 0;

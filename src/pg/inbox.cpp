@@ -152,7 +152,10 @@ private:
         try {
             subtransaction([&] { arrival.verdict = judge.judge(arrival.webhook, arrival.body, arrival.signature); });
         } catch (const syncer::DatabaseError &error) {
-            if (error.is_intervention()) throw;
+            // A lock that was not to be had, or a full disk, says nothing of the row: the batch is judged again later.
+            const std::string state = error.sqlstate().substr(0, 2);
+            for (const char *passing : {"40", "53", "55", "57", "58"})
+                if (state == passing) throw;
             refuse(arrival, error.message());
         } catch (const std::exception &error) {
             refuse(arrival, error.what());

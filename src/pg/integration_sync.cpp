@@ -135,6 +135,12 @@ const Asks::value_type *IntegrationSync::most_urgent(const Asks &asks) const {
     return best;
 }
 
+size_t IntegrationSync::in_flight() const {
+    const auto flying =
+        std::count_if(fetches.begin(), fetches.end(), [](const auto &fetch) { return fetch->run->in_flight(); });
+    return static_cast<size_t>(flying) + (inquiry && inquiry->in_flight() ? 1 : 0);
+}
+
 std::optional<syncer::Urgency> IntegrationSync::urgency(const Asks &asks) const {
     // A suspension ends with an answer of Kombo's, asked for or not.
     if (row_ && row_->suspended && !inquiry && row_->next_attempt_at <= std::optional(kombo::current_timestamp()))
@@ -167,7 +173,10 @@ void IntegrationSync::begin(const Asks &asks) {
         syncer::Durability::PageByPage);
     for (const std::string &model : unknown_models)
         run->remark(syncer::Oddities::Kind::UnknownModel, run->task().endpoint->path, model);
-    fetches.push_back(std::make_unique<ActiveFetch>(std::move(run), best->second.urgency, id_));
+    // The first fetch of a list is long, whoever asked for it.
+    const bool long_one = run->task().kind == Kind::Full && run->task().endpoint->incremental;
+    fetches.push_back(
+        std::make_unique<ActiveFetch>(std::move(run), long_one ? syncer::Urgency::Full : best->second.urgency, id_));
 }
 
 /// What is asked for and not already under way, that this fetch brings: a full fetch brings what a delta would, and a
@@ -216,7 +225,7 @@ bool IntegrationSync::gives_way(const ActiveFetch &fetch, const Asks *asks) cons
         fetch.run->result().pages <= fetch.gave_way_at)
         return false;
     if (runs(task.endpoint->path, Kind::Delta)) return true;
-    if (!asks) return false;
+    if (!asks || doubtful) return false; // then nothing is begun beside it
     const Key delta(task.endpoint->path, false);
     const auto asked = asks->find(delta);
     if (asked == asks->end()) return false;

@@ -64,6 +64,9 @@ public:
 
     bool idle() const { return fetches.empty() && !inquiry; }
 
+    /// Its requests that are on the way.
+    size_t in_flight() const;
+
     std::vector<std::unique_ptr<ActiveFetch>> fetches;
     std::unique_ptr<Inquiry> inquiry;
     /// The last fetch failed in a way that all would: one at a time until one succeeds.

@@ -2,7 +2,6 @@
 
 #include "pg/roster.h"
 #include "pg/segment.h"
-#include "pg/settings.h"
 
 #include <algorithm>
 
@@ -14,165 +13,69 @@ using namespace std::chrono_literals;
 
 /// How often it looks whether databases came, went or were renamed: nobody tells it.
 constexpr auto look_interval = 10s;
-/// The log has the same cause at most so often.
+/// After an error of the database it tries again after so long, and says the same one at most so often.
+constexpr auto error_delay = 5s;
 constexpr auto repeat_after = 60s;
-
-/// What pg_database has of a database.
-struct Found {
-    Oid oid;
-    bool allows_connections;
-    bool valid;
-};
-
-/// The databases of these names, in a transaction of their own.
-std::map<std::string, Found> find_databases(const std::vector<std::string> &names) {
-    std::map<std::string, Found> found;
-    guard([&] {
-        StartTransactionCommand();
-        Relation relation = table_open(DatabaseRelationId, AccessShareLock);
-        TableScanDesc scan = table_beginscan_catalog(relation, 0, nullptr);
-        while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
-            const auto *row = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
-            if (std::find(names.begin(), names.end(), NameStr(row->datname)) == names.end()) continue;
-            // -2: a DROP DATABASE of it was interrupted; minor releases that do not know it have no such rows
-            found[NameStr(row->datname)] = {row->oid, row->datallowconn, row->datconnlimit != -2};
-        }
-        table_endscan(scan);
-        table_close(relation, AccessShareLock);
-        CommitTransactionCommand();
-    });
-    return found;
-}
 
 class Launcher {
 public:
     void run();
-    /// At its end: the next launcher would not know the workers of this one.
-    void dismiss();
+    void dismiss() { roster_.dismiss(); }
 
 private:
-    void look();
-    void judge(Database &database, const std::map<std::string, Found> &found) const;
-    void settle_posts();
-    bool start_is_due() const;
-    bool tend();
-    void add_troubles_of_posts();
-    void publish() const;
-    void tell();
-    void wait() const;
+    void step();
+    void recover(const Error &error);
+    static void wait(Clock::time_point until);
 
-    std::vector<Database> databases_;
-    std::vector<Post> posts_;
+    Roster roster_;
     Clock::time_point look_at_;
-    std::map<std::string, Clock::time_point> told_; ///< what the log has, and when
-    std::vector<std::string> standing_;             ///< troubles that were there at the last look
+    std::string last_error_;
+    Clock::time_point last_error_at_;
 };
 
 void Launcher::run() {
     for (;;) {
-        guard([] { CHECK_FOR_INTERRUPTS(); });
-        if (ConfigReloadPending) {
-            ConfigReloadPending = false;
-            guard([] { ProcessConfigFile(PGC_SIGHUP); });
-            look_at_ = Clock::now();
-        }
-        // A worker often ends because its database does: it is looked for again before another is started.
-        if (Clock::now() >= look_at_ || start_is_due()) look();
-        if (tend()) look_at_ = Clock::now();
-        add_troubles_of_posts();
-        publish();
-        tell();
-        wait();
-    }
-}
-
-void Launcher::look() {
-    look_at_ = Clock::now() + look_interval;
-    const std::vector<std::string> names = settings::enabled ? settings::databases() : std::vector<std::string>();
-    std::map<std::string, Found> found;
-    if (!names.empty()) found = find_databases(names);
-    databases_.clear();
-    int left = shared::worker_slots;
-    for (const std::string &name : names) {
-        Database database;
-        database.name = name;
-        judge(database, found);
-        if (OidIsValid(database.oid)) {
-            database.workers = std::min(settings::workers, left);
-            left -= database.workers;
-            if (database.workers < settings::workers) {
-                database.trouble = "more than " + std::to_string(shared::worker_slots) + " workers are wanted";
-                database.remedy = "set kombo_sync.workers lower, or kombo_sync.databases shorter";
-            }
-        }
-        databases_.push_back(std::move(database));
-    }
-    settle_posts();
-}
-
-/// Whether workers can run in it.
-void Launcher::judge(Database &database, const std::map<std::string, Found> &found) const {
-    const auto its = found.find(database.name);
-    if (its == found.end()) {
-        database.trouble = "there is no such database";
-        database.remedy = "workers start once there is, or take it out of kombo_sync.databases";
-    } else if (!its->second.valid) {
-        database.trouble = "the database is invalid: a DROP DATABASE of it was interrupted";
-        database.remedy = "drop it again";
-    } else if (!its->second.allows_connections) {
-        database.trouble = "the database does not allow connections";
-        database.remedy = "ALTER DATABASE ... ALLOW_CONNECTIONS true, or take it out of kombo_sync.databases";
-    } else {
-        database.oid = its->second.oid;
-    }
-}
-
-/// A post for each worker that is to run; the others are terminated.
-void Launcher::settle_posts() {
-    std::vector<Post *> wanted;
-    const size_t before = posts_.size();
-    std::vector<std::pair<Oid, int>> missing;
-    for (const Database &database : databases_) {
-        for (int number = 1; number <= database.workers; ++number) {
-            const auto end = posts_.begin() + static_cast<std::ptrdiff_t>(before);
-            const auto post = std::find_if(posts_.begin(), end, [&](const Post &p) {
-                return p.database() == database.oid && p.number() == number;
-            });
-            if (post == end)
-                missing.emplace_back(database.oid, number);
-            else
-                wanted.push_back(&*post);
+        try {
+            step();
+        } catch (const Error &error) { // its workers go on meanwhile
+            recover(error);
         }
     }
-    for (Post &post : posts_) post.want(std::find(wanted.begin(), wanted.end(), &post) != wanted.end());
-    for (const auto &[database, number] : missing) posts_.emplace_back(database, number);
 }
 
-bool Launcher::start_is_due() const {
+void Launcher::step() {
+    guard([] { CHECK_FOR_INTERRUPTS(); });
+    if (ConfigReloadPending) {
+        ConfigReloadPending = false;
+        guard([] { ProcessConfigFile(PGC_SIGHUP); });
+        look_at_ = Clock::now();
+    }
+    // A worker often ends because its database does: it is looked for again before another is started.
+    if (Clock::now() >= look_at_ || roster_.start_is_due()) {
+        roster_.look();
+        look_at_ = Clock::now() + look_interval;
+    }
+    if (roster_.tend()) look_at_ = Clock::now();
+    roster_.report();
+    wait(std::min(look_at_, roster_.due().value_or(look_at_)));
+}
+
+void Launcher::recover(const Error &error) {
+    guard([] { AbortOutOfAnyTransaction(); });
     const auto now = Clock::now();
-    return std::any_of(posts_.begin(), posts_.end(),
-                       [&](const Post &p) { return !p.running() && p.wanted() && p.due() <= now; });
+    if (error.message() != last_error_ || now - last_error_at_ >= repeat_after) {
+        last_error_ = error.message();
+        last_error_at_ = now;
+        guard([&] {
+            ereport(WARNING, errcode(error.data()->sqlerrcode),
+                    errmsg("kombo_sync launcher: %s", error.data()->message));
+        });
+    }
+    look_at_ = now + error_delay;
+    wait(look_at_);
 }
 
-/// True if a worker ended.
-bool Launcher::tend() {
-    bool ended = false;
-    const auto now = Clock::now();
-    for (Post &post : posts_) ended = post.tend(now) || ended;
-    posts_.erase(
-        std::remove_if(posts_.begin(), posts_.end(), [](const Post &p) { return !p.wanted() && !p.running(); }),
-        posts_.end());
-    return ended;
-}
-
-void Launcher::dismiss() {
-    for (Post &post : posts_) post.terminate();
-}
-
-void Launcher::wait() const {
-    auto until = look_at_;
-    for (const Post &post : posts_)
-        if (const auto due = post.due()) until = std::min(until, *due);
+void Launcher::wait(Clock::time_point until) {
     const auto timeout = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
     guard([&] {
         WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, std::max<long>(0, timeout.count()),
@@ -181,80 +84,13 @@ void Launcher::wait() const {
     });
 }
 
-/// What keeps a worker from running is the trouble of its database, unless that has one of its own.
-void Launcher::add_troubles_of_posts() {
-    for (Database &database : databases_) {
-        if (!OidIsValid(database.oid) || database.workers < settings::workers) continue;
-        const auto post = std::find_if(posts_.begin(), posts_.end(), [&](const Post &p) {
-            return p.database() == database.oid && p.wanted() && !p.trouble().empty();
-        });
-        const bool troubled = post != posts_.end();
-        database.trouble = troubled ? post->trouble() : "";
-        database.remedy = troubled ? post->remedy() : "";
-        database.told = !troubled || post->told();
-    }
-}
-
-/// For kombo.sync_status. What is there already keeps its time and its count of departures.
-void Launcher::publish() const {
-    const TimestampTz now = GetCurrentTimestamp();
-    std::vector<shared::ServedDatabase> all(shared::served_databases);
-    const shared::Locked lock(LW_EXCLUSIVE);
-    auto &known = shared::segment().databases;
-    for (size_t i = 0; i < databases_.size() && i < all.size(); ++i) {
-        const Database &database = databases_[i];
-        shared::ServedDatabase &entry = all[i];
-        shared::put(entry.name, database.name);
-        shared::put(entry.trouble, database.trouble);
-        shared::put(entry.remedy, database.remedy);
-        entry.oid = database.oid;
-        entry.workers = database.workers;
-        entry.since = now;
-        for (const auto &old : known) {
-            if (strcmp(old.name, entry.name) != 0 || old.oid != entry.oid) continue;
-            entry.departures = old.departures;
-            if (strcmp(old.trouble, entry.trouble) == 0) entry.since = old.since;
-        }
-    }
-    std::copy(all.begin(), all.end(), known);
-}
-
-/// A remedy as a HINT: a sentence.
-std::string sentence(std::string text) {
-    if (!text.empty()) text[0] = static_cast<char>(pg_toupper(static_cast<unsigned char>(text[0])));
-    return text + ".";
-}
-
-/// For the log: each trouble when it begins, and the same at most once a minute.
-void Launcher::tell() {
-    std::vector<std::string> standing;
-    const auto now = Clock::now();
-    for (const Database &database : databases_) {
-        if (database.trouble.empty() || !database.told) continue;
-        standing.push_back(database.name + '\n' + database.trouble);
-        const bool stood = std::find(standing_.begin(), standing_.end(), standing.back()) != standing_.end();
-        const auto last = told_.find(standing.back());
-        if (stood || (last != told_.end() && now - last->second < repeat_after)) continue;
-        told_[standing.back()] = now;
-        const std::string hint = sentence(database.remedy);
-        guard([&] {
-            ereport(WARNING, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("could not run all workers of kombo_sync in database \"%s\": %s", database.name.c_str(),
-                           database.trouble.c_str()),
-                    errhint("%s", hint.c_str()));
-        });
-    }
-    standing_ = std::move(standing);
-    for (auto it = told_.begin(); it != told_.end();)
-        it = now - it->second < repeat_after ? std::next(it) : told_.erase(it);
-}
-
 /// The process's launcher; PostgreSQL ends a process without running destructors.
 Launcher &launcher() {
     static Launcher only;
     return only;
 }
 
+/// The next launcher would not know the workers of this one.
 void leave(int, Datum) {
     launcher().dismiss();
     const shared::Locked lock(LW_EXCLUSIVE);
@@ -271,6 +107,9 @@ void prepare() {
     MemoryContextSwitchTo(AllocSetContextCreate(TopMemoryContext, "kombo_sync launcher", ALLOCSET_DEFAULT_SIZES));
     pgstat_report_activity(STATE_IDLE, nullptr);
     before_shmem_exit(leave, 0);
+    const shared::Locked lock(LW_EXCLUSIVE);
+    shared::segment().launcher_pid = MyProcPid;
+    shared::segment().launcher_latch = MyLatch;
 }
 
 } // namespace
@@ -298,11 +137,6 @@ extern "C" void kombo_sync_launcher_main(Datum);
 void kombo_sync_launcher_main(Datum) {
     pg::entry([] {
         pg::guard(pg::launcher::prepare);
-        {
-            const pg::shared::Locked lock(LW_EXCLUSIVE);
-            pg::shared::segment().launcher_pid = MyProcPid;
-            pg::shared::segment().launcher_latch = MyLatch;
-        }
         pg::launcher::launcher().run();
     });
 }

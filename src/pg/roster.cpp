@@ -1,6 +1,7 @@
 #include "pg/roster.h"
 
 #include "pg/segment.h"
+#include "pg/settings.h"
 
 #include <algorithm>
 
@@ -10,114 +11,198 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// A worker that lives for so long has got over what ended the one before it.
-constexpr auto settled_after = 10s;
-constexpr auto shortest_delay = 1s;
-constexpr auto longest_delay = 60s;
-/// How often a start is tried that had no free worker slot, or a database that somebody is about to drop or copy.
-constexpr auto slot_retry = 5s;
-constexpr auto database_retry = 1s;
+/// The log has the same cause at most so often.
+constexpr auto repeat_after = 60s;
 
-BackgroundWorker describe(Oid database, int number) {
-    BackgroundWorker worker = {};
-    snprintf(worker.bgw_name, BGW_MAXLEN, "kombo_sync worker %d", number);
-    strlcpy(worker.bgw_type, "kombo_sync worker", BGW_MAXLEN);
-    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-    worker.bgw_restart_time = BGW_NEVER_RESTART; // whether it is still wanted is the launcher's to know
-    strlcpy(worker.bgw_library_name, "kombo_sync", sizeof worker.bgw_library_name);
-    strlcpy(worker.bgw_function_name, "kombo_sync_worker_main", BGW_MAXLEN);
-    const shared::Assignment assignment{database, number};
-    memcpy(worker.bgw_extra, &assignment, sizeof assignment);
-    worker.bgw_notify_pid = MyProcPid;
-    return worker;
+/// What pg_database has of a database.
+struct Found {
+    Oid oid;
+    bool allows_connections;
+    bool valid;
+};
+
+/// The databases of these names, in a transaction of their own.
+std::map<std::string, Found> find_databases(const std::vector<std::string> &names) {
+    std::map<std::string, Found> found;
+    guard([&] {
+        StartTransactionCommand();
+        Relation relation = table_open(DatabaseRelationId, AccessShareLock);
+        TableScanDesc scan = table_beginscan_catalog(relation, 0, nullptr);
+        while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
+            const auto *row = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
+            if (std::find(names.begin(), names.end(), NameStr(row->datname)) == names.end()) continue;
+            // -2: a DROP DATABASE of it was interrupted; minor releases that do not know it have no such rows
+            found[NameStr(row->datname)] = {row->oid, row->datallowconn, row->datconnlimit != -2};
+        }
+        table_endscan(scan);
+        table_close(relation, AccessShareLock);
+        CommitTransactionCommand();
+    });
+    return found;
 }
 
-/// How often workers left the database of their own accord.
-uint64_t departures_from(Oid database) {
-    const shared::Locked lock(LW_SHARED);
-    for (const auto &served : shared::segment().databases)
-        if (served.name[0] != '\0' && served.oid == database) return served.departures;
-    return 0;
+/// Whether workers can run in it.
+void judge(Database &database, const std::map<std::string, Found> &found) {
+    const auto its = found.find(database.name);
+    if (its == found.end()) {
+        database.trouble = "there is no such database";
+        database.remedy = "workers start once there is, or take it out of kombo_sync.databases";
+    } else if (!its->second.valid) {
+        database.trouble = "the database is invalid: a DROP DATABASE of it was interrupted";
+        database.remedy = "drop it again";
+    } else if (!its->second.allows_connections) {
+        database.trouble = "the database does not allow connections";
+        database.remedy = "ALTER DATABASE ... ALLOW_CONNECTIONS true, or take it out of kombo_sync.databases";
+    } else {
+        database.oid = its->second.oid;
+    }
+}
+
+/// A remedy as a HINT: a sentence.
+std::string sentence(std::string text) {
+    if (!text.empty()) text[0] = static_cast<char>(pg_toupper(static_cast<unsigned char>(text[0])));
+    return text + ".";
 }
 
 } // namespace
 
-void Post::want(bool wanted) {
-    if (wanted_ && !wanted) terminate();
-    wanted_ = wanted;
-}
-
-void Post::terminate() {
-    if (handle_) guard([&] { TerminateBackgroundWorker(handle_.get()); });
-}
-
-bool Post::tend(Clock::time_point now) {
-    if (handle_) {
-        pid_t pid = 0;
-        const BgwHandleStatus status = guard([&] { return GetBackgroundWorkerPid(handle_.get(), &pid); });
-        if (status == BGWH_STOPPED) {
-            ended(now);
-            return true;
+void Roster::look() {
+    const std::vector<std::string> names = settings::enabled ? settings::databases() : std::vector<std::string>();
+    std::map<std::string, Found> found;
+    if (!names.empty()) found = find_databases(names);
+    databases_.clear();
+    int left = shared::worker_slots;
+    for (const std::string &name : names) {
+        Database database;
+        database.name = name;
+        judge(database, found);
+        if (OidIsValid(database.oid)) {
+            database.workers = std::min(settings::workers, left);
+            left -= database.workers;
+            if (database.workers < settings::workers) {
+                database.trouble = "more than " + std::to_string(shared::worker_slots) + " workers are wanted";
+                database.remedy = "set kombo_sync.workers lower, or kombo_sync.databases shorter";
+            }
         }
-        if (status == BGWH_STARTED && now - started_at_ >= settled_after) {
-            delay_ = 0s;
-            trouble_.clear();
+        databases_.push_back(std::move(database));
+    }
+    settle_posts();
+}
+
+/// A post for each worker that is to run; the others are terminated.
+void Roster::settle_posts() {
+    std::vector<Post *> wanted;
+    std::vector<std::pair<Oid, int>> missing;
+    for (const Database &database : databases_) {
+        for (int number = 1; number <= database.workers; ++number) {
+            const auto post = std::find_if(posts_.begin(), posts_.end(), [&](const Post &p) {
+                return p.database() == database.oid && p.number() == number;
+            });
+            if (post == posts_.end())
+                missing.emplace_back(database.oid, number);
+            else
+                wanted.push_back(&*post);
         }
-        return false;
     }
-    if (wanted_ && now >= start_at_) start(now);
-    return false;
+    for (Post &post : posts_) post.want(std::find(wanted.begin(), wanted.end(), &post) != wanted.end());
+    for (const auto &[database, number] : missing) posts_.emplace_back(database, number);
 }
 
-std::optional<Clock::time_point> Post::due() const {
-    if (!handle_) return wanted_ ? std::optional(start_at_) : std::nullopt;
-    if (delay_ > 0s || !trouble_.empty()) return std::max(started_at_ + settled_after, Clock::now() + 100ms);
-    return std::nullopt;
+bool Roster::start_is_due() const {
+    const auto now = Clock::now();
+    return std::any_of(posts_.begin(), posts_.end(),
+                       [&](const Post &p) { return !p.running() && p.wanted() && p.due() <= now; });
 }
 
-void Post::start(Clock::time_point now) {
-    if (!shared::database_is_free(database_)) {
-        start_at_ = now + database_retry;
-        hinder("the database is being dropped, renamed, moved or copied", "its workers come back when that is done",
-               false);
-        return;
+bool Roster::tend() {
+    bool ended = false;
+    const auto now = Clock::now();
+    for (Post &post : posts_) ended = post.tend(now) || ended;
+    posts_.erase(
+        std::remove_if(posts_.begin(), posts_.end(), [](const Post &p) { return !p.wanted() && !p.running(); }),
+        posts_.end());
+    return ended;
+}
+
+std::optional<Clock::time_point> Roster::due() const {
+    std::optional<Clock::time_point> earliest;
+    for (const Post &post : posts_) {
+        const auto due = post.due();
+        if (due && (!earliest || *due < *earliest)) earliest = due;
     }
-    departures_ = departures_from(database_);
-    BackgroundWorker worker = describe(database_, number_);
-    BackgroundWorkerHandle *handle = nullptr;
-    const bool registered = guard([&] {
-        MemoryContextSwitchTo(TopMemoryContext);
-        return RegisterDynamicBackgroundWorker(&worker, &handle);
-    });
-    if (!registered) {
-        start_at_ = now + slot_retry;
-        hinder("no background worker slot is free",
-               "raise max_worker_processes (now " + std::to_string(max_worker_processes) + ") and restart the server",
-               true);
-        return;
+    return earliest;
+}
+
+void Roster::dismiss() {
+    for (Post &post : posts_) post.terminate();
+}
+
+void Roster::report() {
+    add_troubles_of_posts();
+    publish();
+    tell();
+}
+
+/// What keeps a worker from running is the trouble of its database, unless that has one of its own.
+void Roster::add_troubles_of_posts() {
+    for (Database &database : databases_) {
+        if (!OidIsValid(database.oid) || database.workers < settings::workers) continue;
+        const auto post = std::find_if(posts_.begin(), posts_.end(), [&](const Post &p) {
+            return p.database() == database.oid && p.wanted() && !p.trouble().empty();
+        });
+        const bool troubled = post != posts_.end();
+        database.trouble = troubled ? post->trouble() : "";
+        database.remedy = troubled ? post->remedy() : "";
+        database.told = !troubled || post->told();
     }
-    handle_.reset(handle);
-    started_at_ = now;
-    if (delay_ == 0s) trouble_.clear();
 }
 
-void Post::ended(Clock::time_point now) {
-    handle_.reset();
-    const bool left = departures_from(database_) != departures_;
-    const bool settled = left || now - started_at_ >= settled_after;
-    delay_ = settled ? Clock::duration(0s) : std::min<Clock::duration>(delay_ * 2 + shortest_delay, longest_delay);
-    start_at_ = now + std::max<Clock::duration>(delay_, shortest_delay);
-    if (settled) trouble_.clear();
-    if (delay_ > shortest_delay)
-        hinder("worker " + std::to_string(number_) + " ended soon after its start, more than once",
-               "the server's log says why; it is started again within a minute", true);
+/// For kombo.sync_status. What is there already keeps its time and its count of departures.
+void Roster::publish() const {
+    const TimestampTz now = GetCurrentTimestamp();
+    std::vector<shared::ServedDatabase> all(shared::served_databases);
+    const shared::Locked lock(LW_EXCLUSIVE);
+    auto &known = shared::segment().databases;
+    for (size_t i = 0; i < databases_.size() && i < all.size(); ++i) {
+        const Database &database = databases_[i];
+        shared::ServedDatabase &entry = all[i];
+        shared::put(entry.name, database.name);
+        shared::put(entry.trouble, database.trouble);
+        shared::put(entry.remedy, database.remedy);
+        entry.oid = database.oid;
+        entry.workers = database.workers;
+        entry.since = now;
+        for (const auto &old : known) {
+            if (strcmp(old.name, entry.name) != 0 || old.oid != entry.oid) continue;
+            entry.departures = old.departures;
+            if (strcmp(old.trouble, entry.trouble) == 0) entry.since = old.since;
+        }
+    }
+    std::copy(all.begin(), all.end(), known);
 }
 
-void Post::hinder(std::string trouble, std::string remedy, bool told) {
-    trouble_ = std::move(trouble);
-    remedy_ = std::move(remedy);
-    told_ = told;
+/// For the log: each trouble when it begins, and the same at most once a minute.
+void Roster::tell() {
+    std::vector<std::string> standing;
+    const auto now = Clock::now();
+    for (const Database &database : databases_) {
+        if (database.trouble.empty() || !database.told) continue;
+        standing.push_back(database.name + '\n' + database.trouble);
+        const bool stood = std::find(standing_.begin(), standing_.end(), standing.back()) != standing_.end();
+        const auto last = told_.find(standing.back());
+        if (stood || (last != told_.end() && now - last->second < repeat_after)) continue;
+        told_[standing.back()] = now;
+        const std::string hint = sentence(database.remedy);
+        guard([&] {
+            ereport(WARNING, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("could not run all workers of kombo_sync in database \"%s\": %s", database.name.c_str(),
+                           database.trouble.c_str()),
+                    errhint("%s", hint.c_str()));
+        });
+    }
+    standing_ = std::move(standing);
+    for (auto it = told_.begin(); it != told_.end();)
+        it = now - it->second < repeat_after ? std::next(it) : told_.erase(it);
 }
 
 } // namespace pg::launcher

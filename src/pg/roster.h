@@ -1,64 +1,46 @@
 #pragma once
 
-#include "pg/guard.h"
+#include "pg/post.h"
 
-#include <chrono>
-
-/// Which workers are to run, which do, and what is in the way.
 namespace pg::launcher {
-
-using Clock = std::chrono::steady_clock;
 
 /// A database of kombo_sync.databases as the launcher found it.
 struct Database {
     std::string name;
     Oid oid = InvalidOid; ///< InvalidOid: no worker can run in it, for the reason in `trouble`
-    int workers = 0;
+    int workers = 0;      ///< that are to run
     std::string trouble;
     std::string remedy;
     bool told = true; ///< whether the log is to have it; what passes by itself is for sync_status alone
 };
 
-/// A worker that is to run, or that is being ended.
-class Post {
+/// Which workers are to run, which do, and what is in the way.
+class Roster {
 public:
-    Post(Oid database, int number) : database_(database), number_(number) {}
+    /// Reads settings and pg_database anew; workers that are not wanted any more are terminated.
+    void look();
+    /// Starts the workers that are due. True if one has ended.
+    bool tend();
+    /// Tells kombo.sync_status, and the log, how it stands.
+    void report();
+    /// Terminates all.
+    void dismiss();
 
-    Oid database() const { return database_; }
-    int number() const { return number_; }
-    bool wanted() const { return wanted_; }
-    bool running() const { return handle_ != nullptr; }
-    const std::string &trouble() const { return trouble_; }
-    const std::string &remedy() const { return remedy_; }
-    bool told() const { return told_; }
-
-    /// Whether it is to run; one that is not wanted any more is terminated.
-    void want(bool wanted);
-    /// Notes its end, starts it when it is due. True if it ended.
-    bool tend(Clock::time_point now);
-    /// When tend() has something to do even though nothing is heard of the worker.
+    /// Whether tend() would start one.
+    bool start_is_due() const;
+    /// When tend() has something to do even though nothing is heard of a worker.
     std::optional<Clock::time_point> due() const;
-    void terminate();
 
 private:
-    void start(Clock::time_point now);
-    void ended(Clock::time_point now);
-    void hinder(std::string trouble, std::string remedy, bool told);
+    void settle_posts();
+    void add_troubles_of_posts();
+    void publish() const;
+    void tell();
 
-    struct Free {
-        void operator()(BackgroundWorkerHandle *handle) const { pfree(handle); }
-    };
-    Oid database_;
-    int number_;
-    bool wanted_ = true;
-    std::unique_ptr<BackgroundWorkerHandle, Free> handle_;
-    Clock::time_point started_at_;
-    Clock::time_point start_at_; ///< not before
-    Clock::duration delay_{0};
-    uint64_t departures_ = 0; ///< of workers of the database when this one started
-    std::string trouble_;
-    std::string remedy_;
-    bool told_ = true;
+    std::vector<Database> databases_;
+    std::vector<Post> posts_;
+    std::map<std::string, Clock::time_point> told_; ///< what the log has, and when
+    std::vector<std::string> standing_;             ///< troubles that were there at the last report
 };
 
 } // namespace pg::launcher

@@ -10,10 +10,20 @@ constexpr int64_t epoch_difference = INT64CONST(946684800) * 1000000; // 1970 to
 
 constexpr size_t most_statements = 500;
 
+/// While it lives a statement runs; from a trigger others may, too.
+struct Running {
+    Running() { ++count; }
+    ~Running() { --count; }
+    Running(const Running &) = delete;
+    Running &operator=(const Running &) = delete;
+    static int count;
+};
+int Running::count = 0;
+
 /// The session's statements, by their text. Those that are planned by key get a generic plan at once.
 SPIPlanPtr prepared(const std::string &sql, const std::vector<Oid> &types, Planning planning) {
     static std::unordered_map<std::string, SPIPlanPtr> statements;
-    if (statements.size() >= most_statements) { // linked records make one per combination of keys that they carry
+    if (statements.size() >= most_statements && Running::count == 0) { // linked records make one per combination of keys that they carry
         for (const auto &[text, kept] : statements) SPI_freeplan(kept);
         statements.clear();
     }
@@ -158,6 +168,7 @@ std::optional<kombo::Timestamp> Result::instant(uint64_t row, int column) const 
 Result execute(const std::string &sql, const Params &params, Planning planning) {
     SPIPlanPtr plan = prepared(sql, params.types(), planning);
     if (planning == Planning::ByKey) plan_by_key(plan);
+    const Running running;
     guard([&] {
         const int code =
             SPI_execute_plan(plan, const_cast<Datum *>(params.values().data()), params.nulls().data(), false, 0);

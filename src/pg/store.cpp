@@ -227,7 +227,7 @@ void SqlStore::succeeded(const syncer::Task &task, const syncer::States &states,
             (integration_id, endpoint, watermark, last_status, last_success_at, last_full_at, last_error, held)
         VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN $5 END, $7, CASE WHEN $9 THEN $7 END)
         ON CONFLICT (integration_id, endpoint) DO UPDATE SET
-            watermark = excluded.watermark, last_status = excluded.last_status,
+            watermark = greatest(s.watermark, excluded.watermark), last_status = excluded.last_status,
             last_success_at = excluded.last_success_at,
             last_full_at = coalesce(excluded.last_full_at, s.last_full_at),
             failures = 0, attempts = 0, next_attempt_at = NULL, last_error = excluded.last_error,

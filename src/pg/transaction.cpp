@@ -7,12 +7,12 @@ namespace pg {
 
 void in_transaction(const std::function<void()> &body) {
     MemoryContext outer = CurrentMemoryContext;
-    guard([] {
-        SetCurrentStatementStartTimestamp();
-        StartTransactionCommand();
-        PushActiveSnapshot(GetTransactionSnapshot());
-    });
     try {
+        guard([] {
+            SetCurrentStatementStartTimestamp();
+            StartTransactionCommand();
+            PushActiveSnapshot(GetTransactionSnapshot());
+        });
         body();
         guard([] {
             PopActiveSnapshot();

@@ -64,6 +64,7 @@ private:
     bool unreported_ = false;
     std::optional<kombo::Timestamp> due_at_;
     bool schedule_ = false;
+    bool new_key_ = false; ///< what it may end is not ended yet
     Clock::time_point next_tick_ = Clock::now();
     Clock::time_point next_poll_ = Clock::now();
     Clock::time_point next_prune_ = Clock::now();
@@ -81,23 +82,23 @@ void Worker::run() {
     for (;;) {
         MemoryContextSwitchTo(loop);
         MemoryContextReset(loop);
-        guard([] { CHECK_FOR_INTERRUPTS(); });
-        if (ConfigReloadPending) {
-            ConfigReloadPending = false;
-            guard([] { ProcessConfigFile(PGC_SIGHUP); });
-            next_poll_ = Clock::now();
-        }
-        hear_news();
-        bool busy = false;
         try {
+            guard([] { CHECK_FOR_INTERRUPTS(); });
+            if (ConfigReloadPending) {
+                ConfigReloadPending = false;
+                guard([] { ProcessConfigFile(PGC_SIGHUP); });
+                next_poll_ = Clock::now();
+            }
+            hear_news();
+            bool busy = false;
             if (Clock::now() >= next_tick_) tick();
             if (Clock::now() >= not_before_) busy = work();
+            if (!busy || Clock::now() < not_before_) wait();
         } catch (const syncer::DatabaseError &error) {
             trouble(error.message(), error.sqlstate(), error.detail(), error.hint());
         } catch (const syncer::InvalidRequest &error) {
             trouble(error.what(), error.sqlstate, error.detail, error.hint);
         }
-        if (!busy) wait();
     }
 }
 
@@ -122,7 +123,11 @@ bool Worker::work() {
     }
     if (look_) look();
     if (!dispatcher_) return false;
-    if (key_changed) attempt(new_keys_, [&] { try_new_key(); });
+    if (std::exchange(key_changed, false)) {
+        dispatcher_->close_all();
+        new_key_ = true;
+    }
+    if (new_key_) attempt(new_keys_, [&] { try_new_key(); });
     if (judge_) attempt(judging_, [&] { judge(); });
     if (schedule_ || (due_at_ && *due_at_ <= kombo::current_timestamp())) attempt(scheduling_, [&] { schedule(); });
     if (Clock::now() >= next_prune_) attempt(pruning_, [&] { prune(); });
@@ -154,7 +159,8 @@ void Worker::look() {
         dispatcher_.reset();
         restart_ = true;
     }
-    if (std::exchange(restart_, false)) start();
+    if (restart_) start();
+    restart_ = false; // not before: what throws is tried again
     if (!dispatcher_) return;
     std::set<int64_t> ids;
     bool complete = false;
@@ -208,7 +214,6 @@ void Worker::idle_because(const std::string &trouble, const std::string &remedy)
 
 /// Pauses and back-offs that another key, or another address, may end.
 void Worker::try_new_key() {
-    dispatcher_->close_all();
     const Params now = Params().instant(kombo::current_timestamp());
     as_sync_role(role_, [&] {
         execute("UPDATE kombo.integrations i SET next_attempt_at = $1 "
@@ -218,7 +223,7 @@ void Worker::try_new_key() {
                 "WHERE s.last_status = 'failed' AND s.next_attempt_at > $1",
                 now);
     });
-    key_changed = false;
+    new_key_ = false;
 }
 
 void Worker::judge() {
@@ -243,6 +248,7 @@ void Worker::schedule() {
     if (due_at_) due_at_ = std::max(*due_at_, kombo::current_timestamp() + 1s);
     schedule_ = false;
     look_ = true;
+    scheduling_.not_before = Clock::now() + 100ms; // many integrations may be added one by one
 }
 
 void Worker::prune() {
@@ -257,11 +263,10 @@ void Worker::prune() {
 void Worker::trouble(const std::string &message, const std::string &sqlstate, const std::string &detail,
                      const std::string &hint) {
     not_before_ = Clock::now() + 1s;
-    look_ = true;
+    look_ = restart_ = true; // the sync role, say, may be another
     try {
         if (!installed_as_before()) {
             dispatcher_.reset();
-            restart_ = true;
             not_before_ = Clock::now();
             return;
         }

@@ -105,16 +105,25 @@ class Cluster:
         return int((self.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
 
     def configure(self, settings):
-        """ALTER SYSTEM SET for each, and a reload: cluster.configure({"kombo_sync.workers": 2})."""
-        with self.connect() as connection:
-            for name, value in settings.items():
-                connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
-            connection.execute("SELECT pg_reload_conf()")
+        """ALTER SYSTEM SET for each, and a reload; in force when this returns: cluster.configure({"kombo_sync.workers": 2})."""
+        self.reload(*(f"ALTER SYSTEM SET {name} = '{value}'" for name, value in settings.items()))
 
     def reset_settings(self):
         """Undoes every `configure`."""
-        self.run("ALTER SYSTEM RESET ALL")
-        self.run("SELECT pg_reload_conf()")
+        self.reload("ALTER SYSTEM RESET ALL")
+
+    def reload(self, *statements):
+        """Runs these, has the server read its settings, and waits until it has told everybody to."""
+        with self.connect() as connection:
+            before = connection.execute("SELECT pg_conf_load_time() AS at").fetchone()["at"]
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute("SELECT pg_reload_conf()")
+        # A new session has what the postmaster has, which told the others when it read them.
+        while True:
+            with self.connect() as connection:
+                if connection.execute("SELECT pg_conf_load_time() AS at").fetchone()["at"] > before:
+                    return
 
     def log_tail(self, lines=30):
         """The end of the server's log."""

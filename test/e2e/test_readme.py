@@ -12,6 +12,7 @@ from worker import data_changed, runs, sign, until, wait_synced
 
 ROOT = pathlib.Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 
 
@@ -63,10 +64,24 @@ def test_the_statements_of_the_readme_connect_a_worker_that_takes_webhooks_in(ne
     assert {run["status"] for run in runs(db)} == {"ok"}
 
 
+def anchors(page):
+    """What GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.*)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_every_link_of_the_documents_leads_somewhere():
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
-        for target in re.findall(r"\]\((?!https?:)([^)#]*)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for page in PAGES:
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text(encoding="utf-8")):
+            found = page.parent / target if target else page
+            assert found.exists(), f"{page.name} links to {target}"
+            assert not anchor or anchor in anchors(found), f"{page.name} links to {target}#{anchor}"
+
+
+def test_the_queries_to_monitor_run(hris):
+    for page in PAGES[1:]:
+        for block in re.findall(r"^```sql\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+            run_script(hris, [block])
 
 
 def in_reference(name):
@@ -80,10 +95,19 @@ def test_the_reference_names_every_function_and_table(db):
     assert [member["name"] for member in members if not in_reference(member["name"])] == []
 
 
+def test_the_reference_names_every_column_of_state_and_status(db):
+    columns = db.execute("""
+        SELECT DISTINCT attname AS name FROM pg_attribute
+        WHERE attnum > 0 AND attrelid = ANY (ARRAY['kombo.integrations', 'kombo.subscriptions', 'kombo.sync_requests',
+            'kombo.sync_state', 'kombo.webhook_inbox', 'kombo.sync_status', 'kombo.sync_progress']::regclass[])
+          AND attname NOT IN ('added_at', 'system_identifier', 'database_oid')""")
+    assert [column["name"] for column in columns if not in_reference(column["name"])] == []
+
+
 def test_the_reference_has_every_setting_with_its_default(db):
     db.execute("LOAD 'kombo_sync'")
     settings = db.execute("SELECT name, current_setting(name) AS value FROM pg_settings WHERE name LIKE 'kombo\\_sync.%'")
-    documented = dict(re.findall(r"^\| `(kombo_sync\.\w+)` \| (\S+)", REFERENCE, re.MULTILINE))
+    documented = dict(re.findall(r"^\| `(kombo_sync\.\w+)` \| ([^|\s]*)", REFERENCE, re.MULTILINE))
     assert documented == {setting["name"]: setting["value"] for setting in settings}
 
 
