@@ -27,6 +27,23 @@ Clock::time_point by_steady_clock(kombo::Timestamp when) {
     return Clock::now() + std::chrono::duration_cast<Clock::duration>(when - kombo::current_timestamp());
 }
 
+std::vector<int64_t> ids_of(const syncer::Asks &asks) {
+    std::vector<int64_t> ids;
+    for (const auto &[key, ask] : asks) ids.insert(ids.end(), ask.ids.begin(), ask.ids.end());
+    return ids;
+}
+
+/// What another worker, or a function, has done since the queue was read. In a transaction, with the integration's
+/// lock.
+std::vector<int64_t> fulfilled_elsewhere(const syncer::Asks &asks) {
+    const Result rows = execute("SELECT a.id FROM unnest($1) AS a(id) "
+                                "WHERE NOT EXISTS (SELECT FROM kombo.sync_requests r WHERE r.id = a.id)",
+                                Params().integers(ids_of(asks)));
+    std::vector<int64_t> gone;
+    for (uint64_t i = 0; i < rows.size(); ++i) gone.push_back(rows.integer(i, 1));
+    return gone;
+}
+
 } // namespace
 
 void Dispatcher::exchange() {
@@ -55,9 +72,12 @@ size_t Dispatcher::share() const {
     return integrations_ < 2 || all < 2 ? all : all - std::max<size_t>(1, all / 4);
 }
 
-size_t Dispatcher::under_way() const {
+/// Fetches that are as urgent or more.
+size_t Dispatcher::under_way(syncer::Urgency urgency) const {
     size_t count = 0;
-    for (const auto &[id, sync] : syncs_) count += sync->fetches.size();
+    for (const auto &[id, sync] : syncs_)
+        for (const auto &fetch : sync->fetches)
+            if (fetch->urgency <= urgency) ++count;
     return count;
 }
 
@@ -66,7 +86,16 @@ void Dispatcher::grant(Time now) {
     while (flying < static_cast<size_t>(settings::max_concurrency)) {
         const auto sender = best_sender(now);
         if (const auto beginner = best_beginner(now, sender)) {
-            begin(*beginner, now);
+            try {
+                begin(*beginner, now);
+            } catch (const Error &error) {
+                // A lock, or a value of this integration's: the others do not wait for it.
+                if (!is_conflict(error) && !error.is_records_fault()) throw;
+                agenda_.put_off(*beginner, Clock::now() + (is_conflict(error) ? busy_retry : Clock::duration(1min)));
+                if (!is_conflict(error))
+                    complain("integration \"" + *beginner + "\" cannot be synced: " + error.message(), error.sqlstate(),
+                             error.detail(), error.hint());
+            }
         } else if (!sender) {
             return;
         } else if (send(*sender, now)) {
@@ -106,10 +135,11 @@ std::optional<Dispatcher::Sender> Dispatcher::best_sender(Time now) {
 }
 
 /// Whether so many fetches are under way that no further one of this urgency is to begin. An integration that has none
-/// may always have its first, up to the limit that memory sets.
+/// may always have its first, up to the limit that memory sets. What is less urgent takes no room: a full fetch that
+/// gives way to a delta would wait for ever for one that waits for it to end.
 bool Dispatcher::room_for(syncer::Urgency urgency, bool first_of_its_integration) const {
     const size_t requests = static_cast<size_t>(settings::max_concurrency);
-    const size_t count = under_way();
+    const size_t count = under_way(urgency);
     if (urgency == syncer::Urgency::WebhookDelta) return count < 2 * fetches_per_request * requests;
     return count < (first_of_its_integration ? fetches_per_request * requests : requests);
 }
@@ -160,8 +190,14 @@ void Dispatcher::begin(const std::string &id, Time now) {
     if (!pointless.empty()) {
         as_sync_role(role_, [&] { delete_requests(pointless); });
         for (const int64_t request : pointless) agenda_.remove(request);
+        close_if_idle(id);
     } else if (opened.urgency(entry.asks)) {
-        opened.begin(entry.asks);
+        try {
+            opened.begin(entry.asks);
+        } catch (const Unfetchable &error) {
+            cannot_fetch(opened, error);
+            close_if_idle(id);
+        }
     } else {
         put_off(opened, now);
         close_if_idle(id);
@@ -193,6 +229,7 @@ std::unique_ptr<IntegrationSync> Dispatcher::open(const std::string &id, const s
     std::vector<int64_t> gone;
     try {
         as_sync_role(role_, [&] {
+            gone = fulfilled_elsewhere(asks);
             const auto rows = load_integrations(id);
             const auto question = asks.find({"", false});
             if (!rows.empty()) {
@@ -205,7 +242,7 @@ std::unique_ptr<IntegrationSync> Dispatcher::open(const std::string &id, const s
                                                            std::make_shared<const syncer::Catalogue>(),
                                                            question->second.server);
             } else {
-                for (const auto &[key, ask] : asks) gone.insert(gone.end(), ask.ids.begin(), ask.ids.end());
+                gone = ids_of(asks);
                 delete_requests(gone); // of an integration that was removed
             }
         });
@@ -214,17 +251,25 @@ std::unique_ptr<IntegrationSync> Dispatcher::open(const std::string &id, const s
         return nullptr;
     }
     for (const int64_t request : gone) agenda_.remove(request);
-    if (!opened) agenda_.put_off(id, Time::max());
+    if (!asks_of(id)) return nullptr;
+    if (!opened) {
+        agenda_.put_off(id, Time::max());
+        return nullptr;
+    }
+    cannot_begin_.erase(id);
+    const auto failed = failed_inquiries_.find(id);
+    if (failed != failed_inquiries_.end()) opened->inquiry_not_before = failed->second.not_before;
     return opened;
 }
 
 /// The server is gone, has no key, or the catalogue contradicts itself: somebody has to act, and is told in
 /// kombo.sync_status.
 void Dispatcher::cannot_begin(const std::string &id, const syncer::InvalidRequest &error) {
-    complain("integration \"" + id + "\" cannot be synced: " + error.what(), error.sqlstate, error.detail, error.hint);
+    complain("integration \"" + id + "\" cannot be synced: " + error.what(), error.sqlstate, error.detail, error.hint,
+             error.what());
     agenda_.put_off(id, Clock::now() + 1min);
     const auto *asks = asks_of(id);
-    if (!asks) return;
+    if (!asks || std::exchange(cannot_begin_[id], error.what()) == error.what()) return;
     syncer::RunResult result;
     result.status = syncer::Status::Failed;
     result.error = error.what();
@@ -250,6 +295,10 @@ void Dispatcher::tend() {
         close(id);
         agenda_.put_off(id, Clock::now() + busy_retry);
     }
+    std::vector<std::string> idle;
+    for (const auto &[id, sync] : syncs_)
+        if (sync->idle()) idle.push_back(id);
+    for (const std::string &id : idle) close_if_idle(id);
 }
 
 /// Ends what is under way: a full fetch goes on later where its last page was committed, a delta begins anew.
@@ -290,9 +339,10 @@ void Dispatcher::read_again(const std::vector<std::string> &ids) {
 void Dispatcher::reload() {
     std::vector<std::string> changed;
     bool all_changed = false;
+    std::string fingerprint;
     as_sync_role(role_, [&] {
-        const std::string fingerprint = catalogue_fingerprint();
-        all_changed = std::exchange(fingerprint_, fingerprint) != fingerprint;
+        fingerprint = catalogue_fingerprint();
+        all_changed = fingerprint_ != fingerprint;
         std::map<std::string, Integration> rows;
         for (Integration &row : load_integrations(std::nullopt)) rows.emplace(row.id, row);
         integrations_ = rows.size();
@@ -305,6 +355,7 @@ void Dispatcher::reload() {
                 changed.push_back(id);
         }
     });
+    fingerprint_ = fingerprint; // not before: what throws is tried again
     if (all_changed) return close_all();
     for (const std::string &id : changed) close(id);
     agenda_.wake_all();

@@ -59,6 +59,11 @@ private:
         syncer::Urgency urgency = syncer::Urgency::Full;
     };
 
+    struct FailedInquiry {
+        int count = 0; ///< in a row
+        kombo::Timestamp not_before;
+    };
+
     void notice(Time now);
     void grant(Time now);
     std::optional<Sender> best_sender(Time now);
@@ -70,17 +75,19 @@ private:
     bool room_for(syncer::Urgency urgency, bool first_of_its_integration) const;
     size_t in_flight() const;
     size_t share() const;
-    size_t under_way() const;
+    size_t under_way(syncer::Urgency urgency) const;
     const syncer::Asks *asks_of(const std::string &id);
     void close(const std::string &id);
     void close_if_idle(const std::string &id);
 
     void step_fetch(IntegrationSync &sync, ActiveFetch &fetch);
     void step_inquiry(IntegrationSync &sync);
+    void inquiry_failed(IntegrationSync &sync);
     void ended(IntegrationSync &sync, ActiveFetch &fetch);
     void came_to_nothing(IntegrationSync &sync, ActiveFetch &fetch, const std::exception_ptr &caught);
     void write_failure(IntegrationSync &sync, ActiveFetch &fetch, const syncer::RunResult &result);
     void cannot_begin(const std::string &id, const syncer::InvalidRequest &error);
+    void cannot_fetch(IntegrationSync &sync, const Unfetchable &error);
     void postpone(IntegrationSync &sync, ActiveFetch &fetch, const Error &error);
     void drop(IntegrationSync &sync, const ActiveFetch &fetch);
 
@@ -92,7 +99,8 @@ private:
     std::string fingerprint_;                     ///< of the catalogue that they were read from
     std::map<uint64_t, Time> blocked_keys_;       ///< no request with this key before
     std::map<uint64_t, Time> blocked_for_others_; ///< the same for what is not urgent
-    std::map<std::string, int> failed_inquiries_; ///< in a row
+    std::map<std::string, FailedInquiry> failed_inquiries_;
+    std::map<std::string, std::string> cannot_begin_; ///< why, of those of which that is noted
     uint64_t turns_ = 0;
 };
 

@@ -60,6 +60,21 @@ void analyze(const syncer::Catalogue &catalogue, const syncer::RunResult &result
     }
 }
 
+/// What a run comes to, also where it is not the API, the network or the database that it failed for.
+syncer::RunResult result_of(const syncer::Run &run, const std::exception_ptr &caught) {
+    try {
+        return run.failed(caught);
+    } catch (const syncer::DatabaseError &) {
+        throw;
+    } catch (const std::exception &error) {
+        syncer::RunResult result = run.result();
+        result.status = syncer::Status::Failed;
+        result.sqlstate = "XX000";
+        result.error = error.what();
+        return result;
+    }
+}
+
 /// Of the requests that a failed fetch saw one of each kind is enough to try it again.
 void thin_out(const std::vector<int64_t> &ids) {
     execute(R"(
@@ -72,6 +87,23 @@ void thin_out(const std::vector<int64_t> &ids) {
 }
 
 } // namespace
+
+/// The catalogue says nothing usable of the endpoint: the others go on.
+void Dispatcher::cannot_fetch(IntegrationSync &sync, const Unfetchable &error) {
+    syncer::Task task;
+    task.endpoint = error.endpoint;
+    syncer::RunResult result;
+    result.status = syncer::Status::Failed;
+    result.error = error.what();
+    result.next_attempt_at = syncer::next_attempt(result, sync.states().at(task.endpoint->path).attempts + 1, jitter(),
+                                                  kombo::current_timestamp());
+    as_sync_role(role_, [&] {
+        sync.store().failed(task, result);
+        sync.refresh();
+    });
+    complain("sync of " + task.endpoint->path + " of \"" + sync.id() + "\" failed: " + result.error, error.sqlstate,
+             error.detail, error.hint, result.error);
+}
 
 bool Dispatcher::step() {
     const auto now = Clock::now();
@@ -109,7 +141,8 @@ void Dispatcher::step_fetch(IntegrationSync &sync, ActiveFetch &fetch) {
             // What was accepted, or switched off, while the pages came.
             if (run.phase() == syncer::Run::Phase::Sweeping) sync.refresh();
             run.step();
-            if (first_full) sync.refresh(); // deltas begin where it began
+            // Deltas of the endpoint ask from where it began, as soon as that is known.
+            if (first_full && run.phase() == syncer::Run::Phase::Fetching) sync.refresh();
         });
         run.committed();
         fetch.blocked_by = fetch.lock_failures = 0;
@@ -166,7 +199,7 @@ void Dispatcher::postpone(IntegrationSync &sync, ActiveFetch &fetch, const Error
 }
 
 void Dispatcher::came_to_nothing(IntegrationSync &sync, ActiveFetch &fetch, const std::exception_ptr &caught) {
-    syncer::RunResult result = fetch.run->failed(caught);
+    syncer::RunResult result = result_of(*fetch.run, caught);
     const std::string path = fetch.run->task().endpoint->path;
     // A cursor that Kombo no longer takes is no lasting error: the list is begun anew.
     if (fetch.run->cursor_refused()) result.lasting = false;
@@ -180,7 +213,7 @@ void Dispatcher::came_to_nothing(IntegrationSync &sync, ActiveFetch &fetch, cons
     }
     if (result.status == syncer::Status::Failed)
         complain("sync of " + path + " of \"" + sync.id() + "\" failed: " + result.error, result.sqlstate,
-                 result.detail, result.hint);
+                 result.detail, result.hint, result.of_integration ? sync.server() + result.error : "");
     if (result.of_integration) sync.doubtful = true;
     if (result.sqlstate == "08001")
         shared::block_key(sync.key(), 1s); // the others of this server would wait in vain, too
@@ -223,22 +256,46 @@ void Dispatcher::step_inquiry(IntegrationSync &sync) {
     const std::string server = asks && question != asks->end() ? question->second.server : std::string();
     const auto requests = inquiry.requests();
     const auto failure = inquiry.failure();
+    std::vector<Integration> rows;
     try {
-        as_sync_role(role_, [&] { inquiry.settle(sync.row(), server); });
-    } catch (const syncer::DatabaseError &error) {
+        as_sync_role(role_, [&] {
+            inquiry.settle(sync.row(), server);
+            rows = load_integrations(id);
+        });
+    } catch (const Error &error) {
         complain("the state of integration \"" + id + "\" could not be noted: " + error.message(), error.sqlstate(),
                  error.detail(), error.hint());
-        close(id);
-        return agenda_.put_off(id, Clock::now() + syncer::back_off(++failed_inquiries_[id], 1s, 5min, jitter()));
+        if (!sync.row() && !is_conflict(error)) { // it cannot be registered; the next webhook asks again
+            as_sync_role(role_, [&] { delete_requests(requests); });
+            for (const int64_t request : requests) agenda_.remove(request);
+        }
+        return inquiry_failed(sync);
     }
-    close(id); // what it knows is old now
     if (failure && (!failure->lasting || failure->of_server)) {
         complain("Kombo did not tell the state of integration \"" + id + "\": " + failure->message, failure->sqlstate,
-                 failure->detail, failure->hint);
-        return agenda_.put_off(id, Clock::now() + syncer::back_off(++failed_inquiries_[id], 5s, 1h, jitter()));
+                 failure->detail, failure->hint, failure->message);
+        inquiry_failed(sync);
+        if (failure->of_server) close(id);
+        return;
     }
     failed_inquiries_.erase(id);
     for (const int64_t request : requests) agenda_.remove(request);
+    sync.inquiry.reset();
+    sync.inquiry_not_before.reset();
+    if (sync.accept(rows))
+        close_if_idle(id);
+    else
+        close(id);
+}
+
+/// It is tried again in a while; the fetches of the integration go on.
+void Dispatcher::inquiry_failed(IntegrationSync &sync) {
+    FailedInquiry &failed = failed_inquiries_[sync.id()];
+    failed.not_before = kombo::current_timestamp() + syncer::back_off(++failed.count, 5s, 1h, jitter());
+    sync.inquiry.reset();
+    sync.inquiry_not_before = failed.not_before;
+    const std::string id = sync.id();
+    close_if_idle(id);
 }
 
 } // namespace pg

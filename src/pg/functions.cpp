@@ -7,6 +7,7 @@
 #include "pg/reporter.h"
 #include "pg/role.h"
 #include "pg/settings.h"
+#include "pg/shared.h"
 #include "pg/spi.h"
 #include "pg/store.h"
 #include "pg/wait.h"
@@ -21,7 +22,7 @@ namespace {
 class OneAtATime {
 public:
     OneAtATime() {
-        if (running())
+        if (running() || shared::is_worker())
             raise(ERRCODE_OBJECT_IN_USE, "a sync is already running in this session", "",
                   "Do not call a sync function from a trigger on a data table.");
         running() = true;

@@ -74,6 +74,12 @@ void IntegrationSync::refresh() {
     if (!store_) store_ = std::make_unique<SqlStore>(*catalogue_, id_);
 }
 
+bool IntegrationSync::accept(const std::vector<Integration> &rows) {
+    if (!row_ || rows.empty() || !row_->same_as(rows.front())) return false;
+    row_ = rows.front();
+    return true;
+}
+
 bool IntegrationSync::all_taken(const Ask &ask) const {
     return std::all_of(ask.ids.begin(), ask.ids.end(), [&](int64_t id) {
         const auto has = [&](const std::vector<int64_t> &taken) {
@@ -107,7 +113,7 @@ IntegrationSync::Start IntegrationSync::earliest(const Key &key, const Ask &ask,
                                                  kombo::Timestamp now) const {
     if (all_taken(ask)) return std::nullopt;
     const auto &[path, full] = key;
-    if (path.empty()) return inquiry ? std::nullopt : Start(now);
+    if (path.empty()) return inquiry ? std::nullopt : Start(std::max(now, inquiry_not_before.value_or(now)));
     if (!row_ || row_->suspended) return std::nullopt;
     const syncer::Endpoint *endpoint = catalogue_->find(path);
     if (!endpoint || runs(path, Kind::Delta)) return std::nullopt;
@@ -143,7 +149,8 @@ size_t IntegrationSync::in_flight() const {
 
 std::optional<syncer::Urgency> IntegrationSync::urgency(const Asks &asks) const {
     // A suspension ends with an answer of Kombo's, asked for or not.
-    if (row_ && row_->suspended && !inquiry && row_->next_attempt_at <= std::optional(kombo::current_timestamp()))
+    const std::optional now(kombo::current_timestamp());
+    if (row_ && row_->suspended && !inquiry && row_->next_attempt_at <= now && inquiry_not_before <= now)
         return syncer::Urgency::WebhookDelta;
     const auto *best = most_urgent(asks);
     if (!best) return std::nullopt;
@@ -167,10 +174,7 @@ void IntegrationSync::begin(const Asks &asks) {
         task.requests.insert(task.requests.end(), ask->ids.begin(), ask->ids.end());
         unknown_models.insert(ask->unknown_models.begin(), ask->unknown_models.end());
     }
-    auto run = std::make_unique<syncer::Run>(
-        *catalogue_, states_, std::move(task), id_, connection_, *store_,
-        syncer::Settings{std::chrono::seconds(settings::overlap_seconds), settings::max_sweep_fraction},
-        syncer::Durability::PageByPage);
+    auto run = make_run(std::move(task));
     for (const std::string &model : unknown_models)
         run->remark(syncer::Oddities::Kind::UnknownModel, run->task().endpoint->path, model);
     // The first fetch of a list is long, whoever asked for it.
@@ -179,14 +183,32 @@ void IntegrationSync::begin(const Asks &asks) {
         std::make_unique<ActiveFetch>(std::move(run), long_one ? syncer::Urgency::Full : best->second.urgency, id_));
 }
 
+std::unique_ptr<syncer::Run> IntegrationSync::make_run(syncer::Task task) {
+    const syncer::Endpoint *endpoint = task.endpoint;
+    try {
+        if (!endpoint->missing_table.empty())
+            raise(ERRCODE_UNDEFINED_TABLE, "table kombo.\"" + endpoint->missing_table + "\" does not exist", "",
+                  "SELECT kombo.create_tables('" + endpoint->category + "') makes what is missing.");
+        return std::make_unique<syncer::Run>(
+            *catalogue_, states_, std::move(task), id_, connection_, *store_,
+            syncer::Settings{std::chrono::seconds(settings::overlap_seconds), settings::max_sweep_fraction},
+            syncer::Durability::PageByPage);
+    } catch (const syncer::InvalidRequest &error) {
+        throw Unfetchable(error, endpoint);
+    }
+}
+
 /// What is asked for and not already under way, that this fetch brings: a full fetch brings what a delta would, and a
 /// delta what that of an endpoint would which it implies.
 std::vector<const Ask *> IntegrationSync::fulfilled_by(const syncer::Task &task, const Asks &asks) const {
     std::vector<const Ask *> fulfilled;
     const kombo::Timestamp now = kombo::current_timestamp();
+    const auto &open = states_.at(task.endpoint->path).open_full;
     for (const auto &[key, ask] : asks) {
         const auto &[path, full] = key;
         if (full && task.kind != Kind::Full) continue;
+        // A full fetch that is gone on with has pages from before that was asked for.
+        if (task.kind == Kind::Full && open && open->alive(now) && ask.latest > open->started_at) continue;
         const syncer::Endpoint *endpoint = catalogue_->find(path);
         if (!endpoint || all_taken(ask)) continue;
         if (endpoint == task.endpoint ||
@@ -197,7 +219,7 @@ std::vector<const Ask *> IntegrationSync::fulfilled_by(const syncer::Task &task,
 }
 
 IntegrationSync::Start IntegrationSync::next_start(const Asks &asks) const {
-    if (row_ && row_->suspended) return row_->next_attempt_at;
+    if (row_ && row_->suspended) return std::max(row_->next_attempt_at, inquiry_not_before);
     const kombo::Timestamp now = kombo::current_timestamp();
     Start first;
     for (const auto &[key, ask] : asks) {

@@ -26,6 +26,13 @@ struct ActiveFetch {
     void show(shared::Phase phase);
 };
 
+/// An endpoint that the catalogue says nothing usable of.
+struct Unfetchable : syncer::InvalidRequest {
+    Unfetchable(const syncer::InvalidRequest &error, const syncer::Endpoint *endpoint_)
+        : InvalidRequest(error), endpoint(endpoint_) {}
+    const syncer::Endpoint *endpoint;
+};
+
 /// One integration while the worker syncs it: its lock, what is known of it, and its fetches.
 class IntegrationSync {
 public:
@@ -47,10 +54,14 @@ public:
     /// Reads states and subscriptions again; in a transaction.
     void refresh();
 
+    /// Takes over the row as it is now; false where so much has changed that everything has to be begun anew.
+    bool accept(const std::vector<Integration> &rows);
+
     /// How urgent the most urgent of what could be begun now is; nullopt: nothing can.
     std::optional<syncer::Urgency> urgency(const syncer::Asks &asks) const;
 
-    /// Begins that, which may be several requests at once. Must not be called where urgency() says nothing.
+    /// Begins that, which may be several requests at once. Must not be called where urgency() says nothing. Throws
+    /// Unfetchable.
     void begin(const syncer::Asks &asks);
 
     /// When something of what is asked for can be begun by the clock; nullopt: when something else ends, or never.
@@ -69,6 +80,7 @@ public:
 
     std::vector<std::unique_ptr<ActiveFetch>> fetches;
     std::unique_ptr<Inquiry> inquiry;
+    std::optional<kombo::Timestamp> inquiry_not_before; ///< the last one failed
     /// The last fetch failed in a way that all would: one at a time until one succeeds.
     bool doubtful = false;
     uint64_t turn = 0;
@@ -82,6 +94,7 @@ private:
     const syncer::Endpoint *served_by_another(const syncer::Endpoint &endpoint, const syncer::Asks &asks,
                                               kombo::Timestamp now) const;
     const syncer::Asks::value_type *most_urgent(const syncer::Asks &asks) const;
+    std::unique_ptr<syncer::Run> make_run(syncer::Task task);
     std::vector<const syncer::Ask *> fulfilled_by(const syncer::Task &task, const syncer::Asks &asks) const;
 
     std::string id_;

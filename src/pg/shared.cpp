@@ -107,6 +107,10 @@ void take_worker_slot(Oid database, int number) {
     guard([] { before_shmem_exit(free_worker_slot, 0); });
 }
 
+bool is_worker() {
+    return own_slot != nullptr;
+}
+
 void say(const std::string &trouble, const std::string &remedy) {
     if (!own_slot) return;
     const Locked lock(LW_EXCLUSIVE);

@@ -23,6 +23,9 @@ struct Assignment {
 /// that is. A worker calls it once, before it connects. Throws Error where no place is free.
 void take_worker_slot(Oid database, int number);
 
+/// Whether this process is a worker.
+bool is_worker();
+
 /// What kombo.sync_status says of this worker: why it does not work, and what to do about that. "" = it works. Both
 /// without secrets, at most 500 bytes; cheap to repeat.
 void say(const std::string &trouble, const std::string &remedy = {});

@@ -23,7 +23,8 @@ int Running::count = 0;
 /// The session's statements, by their text. Those that are planned by key get a generic plan at once.
 SPIPlanPtr prepared(const std::string &sql, const std::vector<Oid> &types, Planning planning) {
     static std::unordered_map<std::string, SPIPlanPtr> statements;
-    if (statements.size() >= most_statements && Running::count == 0) { // linked records make one per combination of keys that they carry
+    // Linked records make one per combination of keys that they carry.
+    if (statements.size() >= most_statements && Running::count == 0) {
         for (const auto &[text, kept] : statements) SPI_freeplan(kept);
         statements.clear();
     }

@@ -4,6 +4,7 @@
 #include "pg/inbox.h"
 #include "pg/interface.h"
 #include "pg/network.h"
+#include "pg/options.h"
 #include "pg/queue.h"
 #include "pg/role.h"
 #include "pg/settings.h"
@@ -27,6 +28,15 @@ void note_key_change(Datum, int, uint32) {
     key_changed = true;
 }
 
+/// Between two transactions there is nothing that pg_cancel_backend() could end.
+template <typename Body> void unless_cancelled(Body &&body) {
+    try {
+        body();
+    } catch (const Error &error) {
+        if (error.sqlstate() != "57014") throw;
+    }
+}
+
 class Worker {
 public:
     [[noreturn]] void run();
@@ -46,6 +56,7 @@ private:
     bool installed_as_before();
     void start();
     void idle_because(const std::string &trouble, const std::string &remedy);
+    void look_at_keys();
     void try_new_key();
     void judge();
     void schedule();
@@ -64,7 +75,8 @@ private:
     bool unreported_ = false;
     std::optional<kombo::Timestamp> due_at_;
     bool schedule_ = false;
-    bool new_key_ = false; ///< what it may end is not ended yet
+    bool new_key_ = false;       ///< what it may end is not ended yet
+    std::optional<size_t> keys_; ///< hash of all addresses and keys
     Clock::time_point next_tick_ = Clock::now();
     Clock::time_point next_poll_ = Clock::now();
     Clock::time_point next_prune_ = Clock::now();
@@ -82,23 +94,23 @@ void Worker::run() {
     for (;;) {
         MemoryContextSwitchTo(loop);
         MemoryContextReset(loop);
+        unless_cancelled([] { guard([] { CHECK_FOR_INTERRUPTS(); }); });
+        if (ConfigReloadPending) {
+            ConfigReloadPending = false;
+            guard([] { ProcessConfigFile(PGC_SIGHUP); });
+            next_poll_ = Clock::now();
+        }
+        hear_news();
+        bool busy = false;
         try {
-            guard([] { CHECK_FOR_INTERRUPTS(); });
-            if (ConfigReloadPending) {
-                ConfigReloadPending = false;
-                guard([] { ProcessConfigFile(PGC_SIGHUP); });
-                next_poll_ = Clock::now();
-            }
-            hear_news();
-            bool busy = false;
             if (Clock::now() >= next_tick_) tick();
             if (Clock::now() >= not_before_) busy = work();
-            if (!busy || Clock::now() < not_before_) wait();
         } catch (const syncer::DatabaseError &error) {
             trouble(error.message(), error.sqlstate(), error.detail(), error.hint());
         } catch (const syncer::InvalidRequest &error) {
             trouble(error.what(), error.sqlstate, error.detail, error.hint);
         }
+        if (!busy) unless_cancelled([&] { wait(); });
     }
 }
 
@@ -123,10 +135,7 @@ bool Worker::work() {
     }
     if (look_) look();
     if (!dispatcher_) return false;
-    if (std::exchange(key_changed, false)) {
-        dispatcher_->close_all();
-        new_key_ = true;
-    }
+    if (std::exchange(key_changed, false)) look_at_keys();
     if (new_key_) attempt(new_keys_, [&] { try_new_key(); });
     if (judge_) attempt(judging_, [&] { judge(); });
     if (schedule_ || (due_at_ && *due_at_ <= kombo::current_timestamp())) attempt(scheduling_, [&] { schedule(); });
@@ -213,6 +222,26 @@ void Worker::idle_because(const std::string &trouble, const std::string &remedy)
 }
 
 /// Pauses and back-offs that another key, or another address, may end.
+/// The invalidation may be of something else: caches are reset as a whole, too, when there is much of it.
+void Worker::look_at_keys() {
+    std::string all;
+    in_transaction([&] {
+        for (const Server &server : all_servers()) {
+            all += server.name + " " + server.base_url + " " + server.http.ca_file + " " + server.http.proxy + " " +
+                   std::to_string(server.page_size) + " " + std::to_string(server.http.request_timeout.count()) + " ";
+            try {
+                all += api_key(server);
+            } catch (const syncer::InvalidRequest &) {
+                all += "none";
+            }
+        }
+    });
+    const size_t hash = std::hash<std::string>()(all);
+    if (std::exchange(keys_, hash) == hash) return;
+    dispatcher_->close_all();
+    new_key_ = true;
+}
+
 void Worker::try_new_key() {
     const Params now = Params().instant(kombo::current_timestamp());
     as_sync_role(role_, [&] {
@@ -224,6 +253,7 @@ void Worker::try_new_key() {
                 now);
     });
     new_key_ = false;
+    look_ = restart_ = true; // what was put off, and what is due
 }
 
 void Worker::judge() {

@@ -1,5 +1,7 @@
 #include "sync/agenda.h"
 
+#include <algorithm>
+
 namespace syncer {
 
 Urgency urgency_of(const Queued &request) {
@@ -24,6 +26,7 @@ void Ask::include(const Queued &request) {
         trigger = request.trigger;
     }
     ids.push_back(request.id);
+    latest = std::max(latest, request.requested_at);
     if (!request.server.empty()) server = request.server;
     if (!request.unknown_model.empty()) unknown_models.insert(request.unknown_model);
 }

@@ -35,6 +35,7 @@ struct Ask {
     std::string trigger; ///< of the most urgent request
     std::string server;
     std::set<std::string> unknown_models;
+    kombo::Timestamp latest; ///< when the last of them was asked for
 
     void include(const Queued &request);
 };

@@ -12,49 +12,11 @@ import psycopg
 import pytest
 
 from cluster import TEMPLATE, Cluster, Database
+from lifecycle import (EMPLOYEES, GROUPS, LAUNCHER, assert_a_change_arrives, first_row, in_the_middle_of_a_fetch,
+                       seconds, text_of, wait_state)
 from syncing import one, same_as_sandbox
-from worker import (WORKER_SETTINGS, inbox, new_served, runs, send_webhook, until, wait_judged, wait_requested, wait_synced,
-                    worker_pid, workers_of)
-
-EMPLOYEES = "/hris/employees"
-GROUPS = "/hris/groups"
-LAUNCHER = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'kombo_sync launcher'"
-
-
-def first_row(db):
-    """What sync_status says of the worker."""
-    return db.execute("SELECT * FROM kombo.sync_status WHERE integration_id IS NULL")[0]
-
-
-def wait_state(db, state, timeout=20):
-    return until(db, lambda: (row := first_row(db))["state"] == state and row, timeout, f"the state {state}")
-
-
-def assert_a_change_arrives(db, sandbox, value, timeout=15):
-    """A change that a webhook announces becomes a row."""
-    person = sandbox.dump("hris_employees")[0]["id"]
-    sandbox.record("change", "hris_employees", person, {"job_title": value})
-    send_webhook(db, sandbox)
-    until(db, lambda: one(db, "hris_employees", person)["job_title"] == value, timeout, "the change")
-
-
-def in_the_middle_of_a_fetch(db, sandbox):
-    """A webhook's fetch that Kombo does not answer, until sandbox.faults()."""
-    sandbox.faults({"path": EMPLOYEES, "hang": True})
-    sandbox.clear_requests()
-    send_webhook(db, sandbox)
-    wait_requested(db, sandbox, EMPLOYEES)
-
-
-def seconds(act):
-    began = time.monotonic()
-    act()
-    return time.monotonic() - began
-
-
-def text_of(log):
-    return log.read_text(encoding="utf-8", errors="replace")
-
+from worker import (WORKER_SETTINGS, inbox, new_served, runs, send_webhook, until, wait_judged, wait_synced, worker_pid,
+                    workers_of)
 
 def few_in(cluster, sandbox):
     """As the fixture `few`, in a cluster of the test's own."""
@@ -77,7 +39,8 @@ def test_off_ends_the_worker_and_on_brings_it_back(few, sandbox):
     few.cluster.configure({"kombo_sync.enabled": "off"})
     until(few, lambda: not workers_of(few), what="the end of the worker")
     row = first_row(few)
-    assert (row["state"], row["reason"]) == ("no worker", "kombo_sync.enabled is off") and "pg_reload_conf" in row["next"]
+    assert (row["state"], row["reason"]) == ("no worker", "kombo_sync.enabled is off")
+    assert "pg_reload_conf" in row["next"]
     send_webhook(few, sandbox)
     few.cluster.configure({"kombo_sync.enabled": "on"})
     wait_state(few, "running")
@@ -159,11 +122,10 @@ def test_a_terminated_launcher_comes_back_with_its_workers(own, sandbox):
     until(own, lambda: not workers_of(own), what="the end of the worker, which the new launcher must know")
 
 
-@pytest.mark.parametrize("victim", ["a backend", "the worker", "the launcher"])
+@pytest.mark.parametrize("victim", ["a backend", "the launcher"])
 def test_after_a_crash_all_come_back(own, sandbox, victim):
     in_the_middle_of_a_fetch(own, sandbox)
-    pid = {"a backend": own.connection.info.backend_pid, "the worker": worker_pid(own),
-           "the launcher": own.value(LAUNCHER)}[victim]
+    pid = {"a backend": own.connection.info.backend_pid, "the launcher": own.value(LAUNCHER)}[victim]
     os.kill(pid, signal.SIGKILL)
     sandbox.faults()
     own.reconnect()
@@ -226,8 +188,9 @@ def test_what_stays_wrong_is_said_once(few):
     until(few, lambda: "template0" in text_of(cluster.log)[before:], what="the warning")
     for workers in (2, 1, 2, 1):
         cluster.configure({"kombo_sync.workers": workers})
-        until(few, lambda: len(workers_of(few)) == workers, what="the workers")  # pylint: disable=cell-var-from-loop
-    said = re.findall(r"could not run all workers of kombo_sync in database \"(\w+)\": (.*)", text_of(cluster.log)[before:])
+        until(few, lambda n=workers: len(workers_of(few)) == n, what="the workers")
+    said = re.findall(r"could not run all workers of kombo_sync in database \"(\w+)\": (.*)",
+                      text_of(cluster.log)[before:])
     assert sorted(said) == [("nowhere", "there is no such database"),
                             ("template0", "the database does not allow connections")]
 
@@ -256,7 +219,7 @@ def test_a_worker_that_cannot_live_is_started_ever_more_seldom(own):
 class Standby(Cluster):
     """A standby of a running cluster."""
 
-    def __init__(self, primary):  # pylint: disable=super-init-not-called
+    def __init__(self, primary):
         self.bindir = primary.bindir
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ks."))
         self.data = self.folder / "data"

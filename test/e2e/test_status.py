@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from cluster import TEMPLATE, Database
-from test_lifecycle import EMPLOYEES, GROUPS, first_row, in_the_middle_of_a_fetch, wait_state
+from lifecycle import EMPLOYEES, GROUPS, first_row, in_the_middle_of_a_fetch, wait_state
 from worker import integration_of, send_webhook, state_of, until, wait_requested, wait_synced, worker_pid, workers_of
 
 

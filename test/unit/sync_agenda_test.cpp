@@ -212,6 +212,18 @@ TEST(Agenda, models_that_nobody_knows_and_the_server_are_those_of_the_requests_t
     EXPECT_EQ(given.ask("a", "people").unknown_models, std::set<std::string>{"hats"});
 }
 
+TEST(Agenda, knows_when_the_last_request_of_an_ask_came) {
+    Given given;
+    for (const auto &[id, micros] : {std::make_pair(1, 20), std::make_pair(2, 30), std::make_pair(3, 10)}) {
+        Queued one = request(id, "a", "people!", "sql");
+        one.requested_at.micros = micros;
+        EXPECT_TRUE(given.agenda.add(one));
+    }
+    EXPECT_EQ(given.ask("a", "people", true).latest, kombo::Timestamp{30});
+    given.agenda.remove(2);
+    EXPECT_EQ(given.ask("a", "people", true).latest, kombo::Timestamp{20});
+}
+
 TEST(Agenda, forgets_what_is_fulfilled_and_what_somebody_else_has_fulfilled) {
     Given given;
     const int64_t first = given.add("a");

@@ -45,9 +45,15 @@ void expect_complete(const Driven &driven, const std::string &name) {
 
 TEST(Resume, wherever_a_full_fetch_is_interrupted_it_ends_as_if_it_had_not_been) {
     const int steps = 7; // four pages, the suspects, one confirming page, the end
+    size_t bytes = 0;    // in all
     for (int interrupted_after = 0; interrupted_after <= steps; ++interrupted_after) {
         const std::string name = "after step " + std::to_string(interrupted_after);
-        const kombo::FaultServer server(list(four_pages));
+        bool failed = false;
+        const kombo::FaultServer server([&](const std::string &request, size_t) {
+            if (request.find("cursor=c1") != std::string::npos && !std::exchange(failed, true))
+                return error_answer(503, "A.B");
+            return list_answer(four_pages, request);
+        });
         Copied people;
         kombo::Timestamp began;
         {
@@ -57,6 +63,7 @@ TEST(Resume, wherever_a_full_fetch_is_interrupted_it_ends_as_if_it_had_not_been)
             if (interrupted_after == steps) {
                 EXPECT_EQ(driven.run.phase(), Phase::Ended);
                 expect_complete(driven, "not interrupted");
+                EXPECT_EQ(driven.run.result().bytes, bytes);
                 continue;
             }
             driven.arrive(); // what has come and is not written is lost
@@ -65,6 +72,9 @@ TEST(Resume, wherever_a_full_fetch_is_interrupted_it_ends_as_if_it_had_not_been)
         Driven driven(people, server);
         driven.finish();
         expect_complete(driven, name);
+        if (interrupted_after == 0) bytes = driven.run.result().bytes;
+        EXPECT_EQ(driven.run.result().bytes, bytes) << name;
+        EXPECT_EQ(driven.run.result().retries, interrupted_after == 1 ? 0 : 1) << name << ": of what was committed";
         EXPECT_EQ(driven.run.result().started_at == began, interrupted_after > 0) << name;
         const std::string cursor = "&cursor=c" + std::to_string(interrupted_after);
         EXPECT_EQ(asked(server, requests), interrupted_after == 0  ? first_request

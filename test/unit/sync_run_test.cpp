@@ -114,7 +114,8 @@ std::string told(const RunResult &result, const FakeStore &store, const Catalogu
         text += " /";
         for (const std::string &id : *ids) text += " " + id;
     }
-    return text;
+    for (const auto &[page, hashes] : store.seen_pages) text += " " + std::to_string(hashes.size());
+    return text + "\n";
 }
 
 TEST(Run, a_step_that_is_rolled_back_can_be_repeated_and_nothing_shows_it) {
@@ -129,6 +130,7 @@ TEST(Run, a_step_that_is_rolled_back_can_be_repeated_and_nothing_shows_it) {
         people.store.gone = {"x1", "x2"};
         people.store.bad = {"b"};
         Driven driven(people, server);
+        std::string story;
         while (driven.run.phase() != Phase::Ended) {
             driven.arrive();
             const Phase phase = driven.run.phase();
@@ -151,8 +153,9 @@ TEST(Run, a_step_that_is_rolled_back_can_be_repeated_and_nothing_shows_it) {
             people.store.on_write = [] {};
             driven.step();
             EXPECT_EQ(server.requests().size(), requests) << "the page is still here";
+            story += told(driven.run.result(), people.store, people.invented.catalogue);
         }
-        return told(driven.run.result(), people.store, people.invented.catalogue);
+        return story;
     };
     for (const Kind kind : {Kind::Full, Kind::Delta}) {
         const std::string undisturbed = outcome(0, kind);
