@@ -53,7 +53,7 @@ def folder():
 
 
 @pytest.mark.time_limit(300)
-def test_the_demo_shows_a_change_a_tombstone_and_a_repair_and_leaves_nothing(folder):
+def test_the_demo_shows_a_change_a_repair_a_webhook_and_a_kill_and_leaves_nothing(folder):
     status, output = run("./demo", folder=folder)
     assert status == 0, output[-4000:]
     assert re.search(r"/hris/employees +│ ok +│ +\d+ │ +1000 │ +1000 ", output), output
@@ -62,6 +62,11 @@ def test_the_demo_shows_a_change_a_tombstone_and_a_repair_and_leaves_nothing(fol
     assert re.search(r"/hris/absences │ delta │ ok ", output), output
     # The name that was written by hand is in the statement, and no more in what is read after the full sync.
     assert "Atlantis" not in output.split("'/hris/employments']")[-1], output
+    # Five webhooks, each with its time; and the full fetch that was killed ends with all its pages.
+    assert len(re.findall(r"^ +\d │ done +│ /hris/employees │ delta │ +1 │ +[0-9.]+ *$", output, re.M)) == 5, output
+    killed = output.split("kill -9")[-1]
+    assert re.search(r"/hris/employees │ .* │ +([2-9]|1\d) *$", killed, re.M), killed
+    assert re.search(r"/hris/employees │ full │ ok +│ +20 │ +1000 │ +0 │ +0 │ +1000 │ +0 *$", killed, re.M), killed
     assert list(folder.iterdir()) == [] and processes_of(folder) == []
 
 
@@ -76,7 +81,7 @@ def test_a_demo_that_is_terminated_leaves_nothing(folder):
 
 
 @pytest.mark.parametrize("command, said", [(("./demo", "--fast"), "there is only --keep"),
-                                           (("./check", "unti"), "the parts are unit, regress, e2e and lint"),
+                                           (("./check", "unti"), "the parts are unit, regress, e2e, lint and soak"),
                                            (("./check", "lint", "-k", "x"), "the parts are")])
 def test_an_unknown_argument_is_refused_before_anything_is_done(folder, command, said):
     status, output = run(*command, folder=folder, timeout=20)
