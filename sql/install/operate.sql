@@ -101,6 +101,10 @@ BEGIN
                      WHERE e.category = provide_tables.category) t
         WHERE NOT EXISTS (SELECT FROM kombo.data_tables d WHERE d.table_name = t.table_name)) THEN
         PERFORM kombo.warn_of_superuser(kombo.sync_role());
+        -- The tables may be older than the extension, which was dropped and made again.
+        IF has_function_privilege('kombo.grant_sync_role(regrole)', 'EXECUTE') THEN
+            PERFORM kombo.grant_sync_role(kombo.sync_role());
+        END IF;
     ELSIF has_function_privilege('kombo.create_tables(text, regrole)', 'EXECUTE') THEN
         PERFORM kombo.create_tables(provide_tables.category);
     ELSE

@@ -214,7 +214,14 @@ void Dispatcher::came_to_nothing(IntegrationSync &sync, ActiveFetch &fetch, cons
     if (result.status == syncer::Status::Failed)
         complain("sync of " + path + " of \"" + sync.id() + "\" failed: " + result.error, result.sqlstate,
                  result.detail, result.hint, result.of_integration ? sync.server() + result.error : "");
-    if (result.of_integration) sync.doubtful = true;
+    if (result.of_integration) {
+        sync.doubtful = true;
+        // The others would end alike, and each would count.
+        auto &fetches = sync.fetches;
+        fetches.erase(std::remove_if(fetches.begin(), fetches.end(),
+                                     [&](const auto &other) { return other.get() != &fetch; }),
+                      fetches.end());
+    }
     if (result.sqlstate == "08001")
         shared::block_key(sync.key(), 1s); // the others of this server would wait in vain, too
     const std::string id = sync.id();

@@ -13,7 +13,7 @@ ErrorData *make_error(int sqlstate, const std::string &message, const std::strin
     error->elevel = ERROR;
     error->sqlerrcode = sqlstate;
     error->output_to_server = true;
-    error->output_to_client = true;
+    error->output_to_client = whereToSendOutput == DestRemote; // a worker has no client
     error->filename = "kombo_sync";
     error->funcname = "kombo_sync";
     error->assoc_context = CurrentMemoryContext;

@@ -130,8 +130,8 @@ class Cluster:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
     def connect(self, database="postgres", user="postgres", **options):
-        """A new connection, in autocommit; rows are dicts."""
-        options = {"autocommit": True, "row_factory": dict_row, **options}
+        """A new connection, in autocommit; rows are dicts. Nothing is prepared: tests alter tables."""
+        options = {"autocommit": True, "row_factory": dict_row, "prepare_threshold": None, **options}
         return psycopg.connect(host=str(self.folder), port=PORT, dbname=database, user=user, **options)
 
     def run(self, statement, database="postgres"):

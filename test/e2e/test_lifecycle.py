@@ -18,6 +18,7 @@ from syncing import one, same_as_sandbox
 from worker import (WORKER_SETTINGS, inbox, new_served, runs, send_webhook, until, wait_judged, wait_synced, worker_pid,
                     workers_of)
 
+
 def few_in(cluster, sandbox):
     """As the fixture `few`, in a cluster of the test's own."""
     db = new_served(cluster, sandbox)

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from cluster import TEMPLATE, Database
-from lifecycle import (EMPLOYEES, GROUPS, assert_a_change_arrives, first_row, in_the_middle_of_a_fetch, seconds, text_of,
-                       wait_state)
+from lifecycle import (EMPLOYEES, GROUPS, assert_a_change_arrives, first_row, in_the_middle_of_a_fetch, seconds,
+                       text_of, wait_state)
 from sandbox import WEBHOOK_SECRET
 from syncing import same_as_sandbox
 from worker import (inbox, runs, send_webhook, serve, until, wait_judged, wait_requested, wait_synced, worker_pid,

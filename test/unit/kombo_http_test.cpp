@@ -283,6 +283,24 @@ TEST(Http, transfers_in_flight_end_with_their_owner) {
     turn(transfers);
 }
 
+TEST(Http, a_timer_that_has_gone_off_is_not_waited_for_again) {
+    FaultServer server({answer(200, "hello")});
+    Transfers transfers;
+    HttpOptions options = quick();
+    options.request_timeout = std::chrono::milliseconds(100);
+    run(transfers, {server.url("/"), {}}, options);
+    const auto give_up = Clock::now() + std::chrono::seconds(5);
+    while (Clock::now() < give_up && transfers.timeout().value_or(std::chrono::milliseconds(0)).count() > 0) {
+        turn(transfers);
+    }
+    int times = 0;
+    while (times < 100 && transfers.timeout() == std::chrono::milliseconds(0)) {
+        transfers.on_timeout();
+        ++times;
+    }
+    EXPECT_LT(times, 100) << "an idle caller would spin";
+}
+
 TEST(Http, the_environment_names_no_proxy) {
     FaultServer proxy({answer(200, "proxy")});
     FaultServer server({answer(200, "direct")});

@@ -53,6 +53,7 @@ public:
     std::vector<size_t> attempts; ///< rows of each write
     Ids parked;                   ///< "id sqlstate record"
     Ids unparked;
+    std::optional<kombo::Timestamp> unparked_before;
     std::vector<uint64_t> compared; ///< the hashes that missing() was given
     std::optional<kombo::Timestamp> since;
     Ids removed;
@@ -140,7 +141,7 @@ public:
         unparked.insert(unparked.end(), ids.begin(), ids.end());
     }
 
-    void unpark_before(const Endpoint &, kombo::Timestamp) override {}
+    void unpark_before(const Endpoint &, kombo::Timestamp before) override { unparked_before = before; }
     void succeeded(const Task &task, const States &, const RunResult &, kombo::Timestamp watermark) override {
         succeeded_with.push_back(watermark);
         if (task.kind == Kind::Full) forget_full(*task.endpoint);

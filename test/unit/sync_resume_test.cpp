@@ -56,6 +56,7 @@ TEST(Resume, wherever_a_full_fetch_is_interrupted_it_ends_as_if_it_had_not_been)
         });
         Copied people;
         kombo::Timestamp began;
+        std::optional<kombo::Timestamp> since;
         {
             Driven driven(people, server);
             for (int step = 0; step < interrupted_after; ++step) driven.step();
@@ -67,11 +68,14 @@ TEST(Resume, wherever_a_full_fetch_is_interrupted_it_ends_as_if_it_had_not_been)
                 continue;
             }
             driven.arrive(); // what has come and is not written is lost
+            if (people.store.open) since = people.store.open->started_at;
         }
         const size_t requests = server.requests().size();
         Driven driven(people, server);
         driven.finish();
         expect_complete(driven, name);
+        EXPECT_EQ(people.store.since, since.value_or(*people.store.since)) << name << ": later rows are left alone";
+        EXPECT_EQ(people.store.unparked_before, driven.run.result().started_at) << name;
         if (interrupted_after == 0) bytes = driven.run.result().bytes;
         EXPECT_EQ(driven.run.result().bytes, bytes) << name;
         EXPECT_EQ(driven.run.result().retries, interrupted_after == 1 ? 0 : 1) << name << ": of what was committed";

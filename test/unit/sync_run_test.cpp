@@ -305,6 +305,26 @@ TEST(Run, what_was_odd_before_the_first_page_is_told_with_the_rest) {
               R"({"kind": "unknown model in a webhook", "table": "/people", "key": "shoes", "count": 1}])");
 }
 
+TEST(Run, ends_with_the_purge_and_a_full_one_with_what_was_parked_before_it) {
+    for (const Kind kind : {Kind::Full, Kind::Delta})
+        for (const bool held : {false, true}) {
+            const kombo::FaultServer server(list(three_pages));
+            People people;
+            people.kind = kind;
+            people.state().subscription.purge_after_micros = std::chrono::microseconds(24h).count();
+            people.store.live = held ? 100 : 0;
+            for (int n = 0; held && n < 99; ++n) people.store.gone.push_back("x" + std::to_string(n));
+            Driven driven(people, server);
+            while (driven.run.phase() != Phase::Ended) {
+                EXPECT_FALSE(people.store.purged_before);
+                driven.step();
+            }
+            EXPECT_TRUE(people.store.purged_before);
+            const auto began = kind == Kind::Full ? std::optional(driven.run.result().started_at) : std::nullopt;
+            EXPECT_EQ(people.store.unparked_before, began) << "what is refused still was parked again";
+        }
+}
+
 TEST(Run, a_watermark_is_no_older_than_it_has_to_be) {
     const auto least = kombo::parse_timestamp("2030-01-01T00:00:00Z");
     for (const bool given : {false, true}) {
