@@ -230,6 +230,7 @@ class Watch:
         self.connection = db.connect()
         self.oldest = 0.0
         self.peak = 0
+        self.doing = None  # what had the oldest transaction
         self.xmins = []
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._look, daemon=True)
@@ -246,7 +247,8 @@ class Watch:
     def _look(self):
         while not self.ended.wait(0.01):
             for row in self.connection.execute(WORKERS).fetchall():
-                self.oldest = max(self.oldest, row["transaction_age"] or 0.0)
+                if (row["transaction_age"] or 0.0) > self.oldest:
+                    self.oldest, self.doing = row["transaction_age"], row["query"]
                 self.peak = max(self.peak, private_kilobytes(row["pid"]))
                 if row["state"] == "idle" and row["wait_event_type"] == "Extension" and row["backend_xmin"]:
                     self.xmins.append(row)
