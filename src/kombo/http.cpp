@@ -117,8 +117,8 @@ void Transfers::on_socket(int fd, bool readable, bool writable, bool error) {
 }
 
 void Transfers::on_timeout() {
-    // libcurl's timer goes off once. It says when it wants the next, and nothing where it wants none: one that has passed
-    // would have the caller look again and again.
+    // libcurl's timer goes off once. It says when it wants the next, and nothing where it wants none: one that has
+    // passed would have the caller look again and again.
     if (state_->deadline && *state_->deadline <= Clock::now()) {
         state_->deadline.reset();
     }

@@ -115,12 +115,13 @@ std::optional<Dispatcher::Sender> Dispatcher::best_sender(Time now) {
         const auto found = keys.find(key);
         return found != keys.end() && found->second > now;
     };
-    for (const auto &[id, sync] : syncs_) {
+    for (const auto &[id, owned] : syncs_) {
+        IntegrationSync *sync = owned.get(); // a lambda cannot capture a binding
         if (blocked(blocked_keys_, sync->key()) || sync->in_flight() >= share()) continue;
         const auto offer = [&](ActiveFetch *fetch, syncer::Urgency urgency) {
             if (urgency != syncer::Urgency::WebhookDelta && blocked(blocked_for_others_, sync->key())) return;
             if (best && std::make_pair(best->urgency, best->sync->turn) <= std::make_pair(urgency, sync->turn)) return;
-            best = {sync.get(), fetch, urgency};
+            best = {sync, fetch, urgency};
         };
         if (sync->inquiry && sync->inquiry->wants_to_send(now)) offer(nullptr, syncer::Urgency::WebhookDelta);
         for (const auto &fetch : sync->fetches) {

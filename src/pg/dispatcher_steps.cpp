@@ -218,9 +218,9 @@ void Dispatcher::came_to_nothing(IntegrationSync &sync, ActiveFetch &fetch, cons
         sync.doubtful = true;
         // The others would end alike, and each would count.
         auto &fetches = sync.fetches;
-        fetches.erase(std::remove_if(fetches.begin(), fetches.end(),
-                                     [&](const auto &other) { return other.get() != &fetch; }),
-                      fetches.end());
+        fetches.erase(
+            std::remove_if(fetches.begin(), fetches.end(), [&](const auto &other) { return other.get() != &fetch; }),
+            fetches.end());
     }
     if (result.sqlstate == "08001")
         shared::block_key(sync.key(), 1s); // the others of this server would wait in vain, too
