@@ -314,6 +314,7 @@ void Worker::wait() {
     if (dispatcher_) {
         if (const auto wake_at = dispatcher_->wake_at()) until = std::min(until, *wake_at);
         if (judge_) until = std::min(until, judging_.not_before);
+        if (schedule_) until = std::min(until, scheduling_.not_before);
         if (due_at_)
             until = std::min(until, Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                                        *due_at_ - kombo::current_timestamp()));

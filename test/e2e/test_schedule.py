@@ -78,6 +78,7 @@ def test_the_state_of_an_integration_is_asked_for_daily(few, sandbox):
     before = db.value("SELECT checked_at FROM kombo.integrations")
     assert before is not None
     db.execute("UPDATE kombo.integrations SET checked_at = checked_at - interval '1 day'")
+    db.execute("SELECT kombo.wake(true)")
     until(db, lambda: db.value("SELECT checked_at FROM kombo.integrations") > before, what="the daily question")
     assert len([r for r in sandbox.requests() if r["path"].removeprefix("/v1").replace("%3A", ":") == path]) == 1
 

@@ -114,7 +114,7 @@ def test_a_database_whose_worker_is_killed_again_and_again_does_no_harm_to_anoth
     wait_synced(own)
     own.cluster.configure({"kombo_sync.databases": f"{own.name}, {other.name}"})
     until(other, lambda: workers_of(other), what="the other's worker")
-    for _ in range(3):
+    for _ in range(2):
         pid = worker_pid(other)
         other.execute("SELECT pg_terminate_backend(%s)", [pid])
         until(other, lambda pid=pid: [w for w in workers_of(other) if w["pid"] != pid], what="the next worker")
