@@ -58,7 +58,7 @@ BEGIN
         LEFT JOIN kombo.sync_state st ON st.integration_id = s.integration_id AND st.endpoint = s.endpoint
         LEFT JOIN pending p ON p.integration_id = s.integration_id AND p.endpoint = s.endpoint
     ), falls AS (
-        SELECT e.integration_id, e.endpoint, 'full' AS kind, e.full_pending AS pending,
+        SELECT e.integration_id, e.endpoint, 'full' AS kind, e.full_pending OR e.is_new AND e.pending AS pending,
                CASE WHEN e.is_new THEN least(e.full_i, e.delta_i) ELSE e.full_i END AS every, e.not_before,
                CASE WHEN e.is_new THEN '-infinity' ELSE e.full_since + e.full_i END AS due
         FROM endpoint e

@@ -86,7 +86,8 @@ CREATE VIEW kombo.sync_status AS
                     WHEN NOT s.server_exists THEN 'failed'
                     WHEN s.last_status IN ('failed', 'waiting', 'unavailable') THEN s.last_status
                     WHEN s.held IS NOT NULL THEN 'held'
-                    WHEN s.fresh_at IS NULL THEN 'never synced'
+                    -- A delta may run while the first full fetch is under way.
+                    WHEN s.fresh_at IS NULL OR s.watermark IS NULL AND s.last_full_at IS NULL THEN 'never synced'
                     WHEN s.fresh_at + s.allowed < now() THEN 'behind'
                     ELSE 'fresh' END AS state,
                -- Of several things to wait for the last: an integration that is paused holds back all its endpoints.
