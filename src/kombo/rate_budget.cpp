@@ -15,8 +15,8 @@ constexpr int64_t same_window = 2000;
 /// So many requests may be on the way when an answer is given, which it does not count.
 constexpr int64_t most_on_the_way = 100;
 
-/// Requests may end without an answer that says anything: then the limit is there again after so long.
-constexpr int64_t longest_silence = 60'000;
+/// Requests may end without an answer that says anything: then, after so long, no limit is known any more.
+constexpr int64_t longest_silence = 5000;
 
 /// What is kept for urgent requests; a limit of one has nothing to keep.
 int64_t reserve(int64_t limit) {
@@ -45,6 +45,7 @@ std::optional<int64_t> RateBudget::take(bool urgent, int64_t now) {
     if (now < blocked_until) return blocked_until - now;
     if (limit == 0) return std::nullopt;
     begin_window_if_over(now);
+    if (limit == 0) return std::nullopt;
     if (remaining > (urgent ? 0 : reserve(limit))) {
         --remaining;
         return std::nullopt;
@@ -55,6 +56,10 @@ std::optional<int64_t> RateBudget::take(bool urgent, int64_t now) {
 /// Once a window is over the whole limit is there again, until an answer says more.
 void RateBudget::begin_window_if_over(int64_t now) {
     if (limit == 0 || now < (reset_at == 0 ? assumed_over_at : reset_at)) return;
+    if (reset_at == 0) { // no answer has spoken of a limit since: there may be none any more
+        limit = 0;
+        return;
+    }
     remaining = limit;
     reset_at = 0;
     assumed_over_at = now + longest_silence;

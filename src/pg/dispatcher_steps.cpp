@@ -43,21 +43,21 @@ void report_activity(const std::string &integration_id, const syncer::Run &run) 
 
 /// So that plans are right before autovacuum gets to the tables: those that have no statistics, or that this run has at
 /// least doubled.
-void analyze(const syncer::Catalogue &catalogue, const syncer::RunResult &result) {
+void analyze(const syncer::Table &table, int64_t inserted) {
     constexpr int64_t worth_it = 1000;
-    for (const auto &[table, rows] : result.counts) {
-        if (rows.inserted == 0) continue;
-        const std::string name = statements::qualified(catalogue.tables[table]);
-        const int64_t known =
-            execute("SELECT c.reltuples::bigint FROM pg_class c WHERE c.oid = $1::regclass", Params().text(name))
-                .integer(0, 1);
-        if (known >= 0 && rows.inserted < std::max(known, worth_it)) continue;
-        const std::string statement = "ANALYZE " + name;
-        guard([&] {
-            const int code = SPI_execute(statement.c_str(), false, 0);
-            if (code < 0) elog(ERROR, "could not run a statement: %s", SPI_result_code_string(code));
-        });
-    }
+    const std::string name = statements::qualified(table);
+    const int64_t known =
+        execute("SELECT c.reltuples::bigint FROM pg_class c WHERE c.oid = $1::regclass", Params().text(name))
+            .integer(0, 1);
+    if (known >= 0 && inserted < std::max(known, worth_it)) return;
+    const std::string statement = "ANALYZE " + name;
+    guard([&] {
+        // A small sample is soon taken, and enough for whoever looks rows up by key; autovacuum takes a better one.
+        set_config_option("default_statistics_target", "10", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                          false);
+        const int code = SPI_execute(statement.c_str(), false, 0);
+        if (code < 0) elog(ERROR, "could not run a statement: %s", SPI_result_code_string(code));
+    });
 }
 
 /// What a run comes to, also where it is not the API, the network or the database that it failed for.
@@ -157,7 +157,12 @@ void Dispatcher::step_fetch(IntegrationSync &sync, ActiveFetch &fetch) {
         try {
             as_sync_role(role_, [&] { sync.refresh(); });
             as_sync_role(role_, [&] { announce(sync.id(), path, result); });
-            if (first_full) as_sync_role(role_, [&] { analyze(sync.catalogue(), result); });
+            if (first_full)
+                for (const auto &[table, rows] : result.counts)
+                    if (rows.inserted > 0)
+                        as_sync_role(role_, [&, table = table, inserted = rows.inserted] {
+                            analyze(sync.catalogue().tables[table], inserted);
+                        });
         } catch (const Error &error) {
             complain("after the sync of " + path + " of \"" + sync.id() + "\": " + error.message(), error.sqlstate(),
                      error.detail(), error.hint());

@@ -101,6 +101,13 @@ class Cluster:
                     raise
                 time.sleep(0.1)
 
+    def ensure_running(self):
+        """Starts it if a test has left it dead."""
+        try:
+            self.run("SELECT 1")
+        except psycopg.OperationalError:
+            self.start_again()
+
     def postmaster_pid(self):
         return int((self.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
 

@@ -138,10 +138,23 @@ def served(worker_cluster, sandbox):
     made.drop()
 
 
+@pytest.fixture(scope="session")
+def mortal_cluster():
+    """A third one, like worker_cluster, whose processes may be killed."""
+    started = Cluster(needed("KOMBO_PGBIN"), WORKER_SETTINGS)
+    yield started
+    started.close()
+
+
 @pytest.fixture
-def own(new_cluster, sandbox):
-    """The same in a cluster of the test's own, for those that kill and restart."""
-    return new_served(new_cluster(WORKER_SETTINGS), sandbox)
+def own(mortal_cluster, sandbox):
+    """`served` in mortal_cluster, for tests that kill and restart."""
+    mortal_cluster.ensure_running()
+    made = new_served(mortal_cluster, sandbox)
+    yield made
+    mortal_cluster.ensure_running()
+    mortal_cluster.reset_settings()
+    made.drop()
 
 
 @pytest.fixture

@@ -65,6 +65,7 @@ def test_a_webhook_becomes_rows_without_anybody_calling_anything(live, sandbox):
     assert sandbox.paths() == {EMPLOYEES: 1}
 
 
+@pytest.mark.soak
 def test_from_webhook_to_row_takes_little_more_than_the_http_request(few, sandbox, measured):
     """Measured in the insert's own thread, from before the insert until the row is seen to be committed."""
     person, = people(sandbox, 1)
@@ -341,6 +342,7 @@ def unanswered_in_all(sandbox):
     return len([request for request in sandbox.requests() if request["status"] is None])
 
 
+@pytest.mark.soak
 @pytest.mark.sandbox(employees=200)
 @pytest.mark.time_limit(240)
 def test_two_workers_and_two_callers_never_ask_for_one_page_twice_at_the_same_time(served, sandbox):

@@ -8,7 +8,8 @@ import time
 import psycopg
 import pytest
 
-from cluster import Database
+from cluster import TEMPLATE, Database
+from sandbox import WEBHOOK_SECRET
 from syncing import Background, same_as_sandbox
 from worker import (SOAK, Churn, asked, assert_no_page_twice, inbox, insert_webhooks, data_changed, runs, send_webhook,
                     until, wait_judged, wait_requested, wait_synced, worker_pid, workers_of)
@@ -108,8 +109,8 @@ def test_a_killed_worker_leaves_no_lock_and_no_progress(own, sandbox):
 
 def test_a_database_whose_worker_is_killed_again_and_again_does_no_harm_to_another(own, sandbox):
     """pg_terminate_backend as fast as it goes; the launcher brings the worker back, less and less often."""
-    other = Database(own.cluster, own.cluster.new_database("kombo_template"))
-    other.create_server(sandbox, webhook_secret="sandbox-secret")
+    other = Database(own.cluster, own.cluster.new_database(TEMPLATE))
+    other.create_server(sandbox, webhook_secret=WEBHOOK_SECRET)
     own.add_integration(sandbox.integration, only=[EMPLOYEES, GROUPS])
     wait_synced(own)
     own.cluster.configure({"kombo_sync.databases": f"{own.name}, {other.name}"})
@@ -123,6 +124,7 @@ def test_a_database_whose_worker_is_killed_again_and_again_does_no_harm_to_anoth
     send_webhook(own, sandbox)
     wait_synced(own)
     same_as_sandbox(own, sandbox, tables=["hris_employees"])
+    other.drop()
 
 
 def test_what_a_front_end_was_told_is_committed_survives_the_postmaster(own, sandbox):
