@@ -28,7 +28,7 @@ int64_t reserve(int64_t limit) {
 void RateBudget::note(int64_t of, int64_t left, int64_t reset, int64_t now) {
     if (of <= 0) return;
     begin_window_if_over(now);
-    const int64_t new_reset_at = now + std::max<int64_t>(reset, 0);
+    const int64_t new_reset_at = now + std::max<int64_t>(reset, 1); // later than any time that has been, so never 0
     const bool new_window = limit == 0 || (reset_at != 0 && new_reset_at > reset_at + same_window);
     // Within a window answers come in any order, and none counts what is still on the way: the least is true, unless
     // it is further off than that explains.

@@ -28,7 +28,7 @@ double jitter() {
 shared::Phase phase_of(const syncer::Run &run) {
     switch (run.phase()) {
     case syncer::Run::Phase::Sweeping:
-    case syncer::Run::Phase::Finishing:
+    case syncer::Run::Phase::Removing:
         return shared::Phase::Sweeping;
     default:
         return shared::Phase::Writing;

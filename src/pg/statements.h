@@ -18,6 +18,12 @@ std::string write(const syncer::Table &table, const syncer::RowSet &set);
 /// $2 when the page was requested, $3 now, $4 parents, then an array per key column of what the lists hold.
 std::string shrink(const syncer::Table &table, const std::string &parent_column);
 
+/// Goes through the next `limit` rows of a nested table by their parent, and removes those whose parent does not exist:
+/// a join row goes, an owned one is marked deleted. By parent, as what goes are all rows of one. $1 integration id, $2
+/// now, $3 the parent to begin behind. Returns the numbers of rows removed and passed, and the last parent.
+std::string remove_orphans(const syncer::Table &table, const std::string &parent_column, const syncer::Table &parents,
+                           uint64_t limit);
+
 /// The identifier, quoted where it needs to be.
 std::string quoted(const std::string &identifier);
 

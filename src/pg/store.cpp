@@ -20,9 +20,8 @@ using statements::quoted;
 /// What the index of rejected_records surely holds (an entry has at most 2704 bytes); a longer id is in the record.
 constexpr size_t longest_parked_id = 1000;
 
-bool is_top_level(const syncer::Nested &nested) {
-    return nested.json_path.find('.') == std::string::npos;
-}
+/// Rows that a step of a sweep passes: by key, so some 10 to 50 ms.
+constexpr uint64_t rows_at_once = 10000;
 
 } // namespace
 
@@ -67,25 +66,26 @@ uint64_t SqlStore::hash(std::string_view id) {
         hash_any_extended(reinterpret_cast<const unsigned char *>(id.data()), static_cast<int>(id.size()), 0));
 }
 
-int64_t SqlStore::live_rows(const syncer::Endpoint &endpoint) {
-    return execute("SELECT count(*) FROM " + qualified(table(endpoint.table)) + " t WHERE " + statements::live(), key())
-        .integer(0, 1);
-}
-
-std::vector<std::string> SqlStore::missing(const syncer::Endpoint &endpoint, const std::vector<uint64_t> &seen,
-                                           kombo::Timestamp since) {
+std::optional<std::string> SqlStore::find_missing(const syncer::Endpoint &endpoint, const std::string &after,
+                                                  const std::vector<uint64_t> &seen, kombo::Timestamp since,
+                                                  std::vector<std::string> &missing, int64_t &live) {
     const MemoryScope scope;
     Params params = key();
-    params.instant(since).instant(kombo::current_timestamp());
-    std::vector<std::string> ids;
-    // Looked up here and not joined there: without statistics the planner took one row for the table, and joined
-    // 100,000 rows to 100,000 hashes in a nested loop.
-    for_each_text("SELECT t.id FROM " + qualified(table(endpoint.table)) + " t WHERE " + statements::live() +
-                      " AND NOT coalesce(" + statements::written_since("t") + ", false)",
-                  params, [&](std::string_view id) {
-                      if (!std::binary_search(seen.begin(), seen.end(), hash(id))) ids.emplace_back(id);
-                  });
-    return ids;
+    params.instant(since).instant(kombo::current_timestamp()).text(after);
+    const Result rows = execute("SELECT t.id, coalesce(" + statements::written_since("t") + ", false) FROM " +
+                                    qualified(table(endpoint.table)) + " t WHERE " + statements::live() +
+                                    " AND t.id > $4 ORDER BY t.id LIMIT " + std::to_string(rows_at_once),
+                                params, Planning::ByKey);
+    live += static_cast<int64_t>(rows.size());
+    for (uint64_t i = 0; i < rows.size(); ++i) {
+        if (rows.boolean(i, 2)) continue;
+        // Looked up here and not joined there: no plan of a join that statistics can spoil.
+        rows.with_bytes(i, 1, [&](std::string_view id) {
+            if (!std::binary_search(seen.begin(), seen.end(), hash(id))) missing.emplace_back(id);
+        });
+    }
+    if (rows.size() < rows_at_once) return std::nullopt;
+    return rows.text(rows.size() - 1, 1);
 }
 
 void SqlStore::remove(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids, syncer::OnMissing how,
@@ -107,7 +107,7 @@ void SqlStore::remove(const syncer::Endpoint &endpoint, const std::vector<std::s
         counts[target].deleted += static_cast<int64_t>(gone.size());
     };
     for (const syncer::Nested &nested : endpoint.nested) {
-        if (!is_top_level(nested)) continue;
+        if (!nested.of_record()) continue;
         if (nested.relation == syncer::Relation::Join) run(nested.table, nested.parent_column, false);
         if (nested.relation == syncer::Relation::Owned)
             run(nested.table, nested.parent_column, how == syncer::OnMissing::Mark);
@@ -129,38 +129,34 @@ std::vector<std::string> SqlStore::untouched(const syncer::Endpoint &endpoint, c
     return left;
 }
 
-void SqlStore::remove_orphans(const syncer::Endpoint &endpoint,
-                              const std::function<bool(size_t)> &own_endpoint_subscribed, syncer::TableCounts &counts) {
-    for (const syncer::Nested &nested : endpoint.nested) {
-        if (!is_top_level(nested)) continue;
-        const bool join = nested.relation == syncer::Relation::Join;
-        if (!join && (nested.relation != syncer::Relation::Owned || own_endpoint_subscribed(nested.table))) continue;
-        Params params = key();
-        if (!join) params.instant(kombo::current_timestamp());
-        const std::string change =
-            join ? "DELETE FROM " + qualified(table(nested.table)) + " t WHERE t.integration_id = $1"
-                 : "UPDATE " + qualified(table(nested.table)) + " t SET remote_deleted_at = $2, synced_at = $2 WHERE " +
-                       statements::live();
-        const Result gone =
-            execute(change + " AND NOT EXISTS (SELECT FROM " + qualified(table(endpoint.table)) +
-                        " p WHERE p.integration_id = $1 AND p.id = t." + quoted(nested.parent_column) + ")",
-                    params, Planning::ByKey);
-        counts[nested.table].deleted += static_cast<int64_t>(gone.size());
-    }
+std::optional<std::string> SqlStore::remove_orphans(const syncer::Endpoint &endpoint, const syncer::Nested &nested,
+                                                    const std::string &after, syncer::TableCounts &counts) {
+    const MemoryScope scope;
+    Params params = key();
+    params.instant(kombo::current_timestamp()).text(after);
+    const Result walked = execute(
+        statements::remove_orphans(table(nested.table), nested.parent_column, table(endpoint.table), rows_at_once),
+        params, Planning::ByKey);
+    counts[nested.table].deleted += walked.integer(0, 1);
+    if (walked.integer(0, 2) < static_cast<int64_t>(rows_at_once)) return std::nullopt;
+    return walked.text(0, 3);
 }
 
-void SqlStore::purge(const syncer::Endpoint &endpoint, kombo::Timestamp before, syncer::TableCounts &counts) {
+bool SqlStore::purge(const syncer::Endpoint &endpoint, kombo::Timestamp before, syncer::TableCounts &counts) {
     const MemoryScope scope;
-    std::vector<std::string> ids;
     Params params = key();
     params.instant(before);
-    for_each_text("SELECT t.id FROM " + qualified(table(endpoint.table)) +
-                      " t WHERE t.integration_id = $1 AND t.remote_deleted_at < $2",
-                  params, [&](std::string_view id) { ids.emplace_back(id); });
+    const Result rows =
+        execute("SELECT t.id FROM " + qualified(table(endpoint.table)) +
+                    " t WHERE t.integration_id = $1 AND t.remote_deleted_at < $2 LIMIT " + std::to_string(rows_at_once),
+                params);
+    std::vector<std::string> ids;
+    for (uint64_t i = 0; i < rows.size(); ++i) ids.push_back(rows.text(i, 1));
     syncer::TableCounts purged;
     remove(endpoint, ids, syncer::OnMissing::Delete, purged);
     for (const auto &[index, count] : purged) // `deleted` of the run's own table is the sweep's alone
         if (index != endpoint.table) counts[index].deleted += count.deleted;
+    return rows.size() == rows_at_once;
 }
 
 void SqlStore::park(const syncer::Endpoint &endpoint, std::optional<std::string_view> id, const std::string &record,
@@ -286,6 +282,13 @@ void SqlStore::checkpoint(const syncer::Task &task, const syncer::OpenFull &open
     Params batch = of(*task.endpoint);
     batch.integer(page).bytes({reinterpret_cast<const char *>(seen.data()), seen.size() * sizeof(uint64_t)});
     execute("INSERT INTO kombo.sync_seen (integration_id, endpoint, batch, hashes) VALUES ($1, $2, $3, $4)", batch);
+}
+
+void SqlStore::keep_progress(const syncer::Task &task, const std::string &progress) {
+    const MemoryScope scope;
+    Params params = of(*task.endpoint);
+    params.jsonb(progress);
+    execute("UPDATE kombo.sync_state s SET full_progress = $3 WHERE s.integration_id = $1 AND s.endpoint = $2", params);
 }
 
 std::vector<uint64_t> SqlStore::seen(const syncer::Endpoint &endpoint) {

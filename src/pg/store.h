@@ -15,16 +15,16 @@ public:
     void write(const syncer::Endpoint &endpoint, const syncer::Batch &batch, kombo::Timestamp requested_at,
                syncer::TableCounts &counts) override;
     uint64_t hash(std::string_view id) override;
-    int64_t live_rows(const syncer::Endpoint &endpoint) override;
-    std::vector<std::string> missing(const syncer::Endpoint &endpoint, const std::vector<uint64_t> &seen,
-                                     kombo::Timestamp since) override;
+    std::optional<std::string> find_missing(const syncer::Endpoint &endpoint, const std::string &after,
+                                            const std::vector<uint64_t> &seen, kombo::Timestamp since,
+                                            std::vector<std::string> &missing, int64_t &live) override;
     void remove(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids, syncer::OnMissing how,
                 syncer::TableCounts &counts) override;
     std::vector<std::string> untouched(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids,
                                        kombo::Timestamp since) override;
-    void remove_orphans(const syncer::Endpoint &endpoint, const std::function<bool(size_t)> &own_endpoint_subscribed,
-                        syncer::TableCounts &counts) override;
-    void purge(const syncer::Endpoint &endpoint, kombo::Timestamp before, syncer::TableCounts &counts) override;
+    std::optional<std::string> remove_orphans(const syncer::Endpoint &endpoint, const syncer::Nested &nested,
+                                              const std::string &after, syncer::TableCounts &counts) override;
+    bool purge(const syncer::Endpoint &endpoint, kombo::Timestamp before, syncer::TableCounts &counts) override;
     void park(const syncer::Endpoint &endpoint, std::optional<std::string_view> id, const std::string &record,
               const std::string &sqlstate, const std::string &error) override;
     void unpark(const syncer::Endpoint &endpoint, const std::vector<std::string_view> &ids) override;
@@ -35,6 +35,7 @@ public:
                    kombo::Timestamp watermark) override;
     void checkpoint(const syncer::Task &task, const syncer::OpenFull &open, int page,
                     const std::vector<uint64_t> &seen) override;
+    void keep_progress(const syncer::Task &task, const std::string &progress) override;
     std::vector<uint64_t> seen(const syncer::Endpoint &endpoint) override;
     void forget_full(const syncer::Endpoint &endpoint) override;
     void failed(const syncer::Task &task, const syncer::RunResult &result) override;

@@ -49,6 +49,9 @@ struct Nested {
     size_t table = 0;
     /// Column that holds the id of the parent: of owned lists and joins.
     std::string parent_column;
+
+    /// Whether it lies in the endpoint's own record, and not in one that is nested itself.
+    bool of_record() const { return json_path.find('.') == std::string::npos; }
 };
 
 enum class Role : uint8_t { Own, Implied, Carried };

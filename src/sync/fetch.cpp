@@ -17,9 +17,8 @@ std::optional<kombo::Timestamp> purge_limit(const Subscription &subscription) {
 
 } // namespace
 
-Fetch::Fetch(const Catalogue &catalogue, const States &states, const Task &task, Store &store, Settings settings,
-             RunResult &result)
-    : catalogue_(catalogue), states_(states), task_(task), store_(store), settings_(settings), result_(result),
+Fetch::Fetch(const Catalogue &catalogue, const States &states, const Task &task, Store &store, RunResult &result)
+    : catalogue_(catalogue), task_(task), store_(store), result_(result),
       purge_before_(purge_limit(states.at(task.endpoint->path).subscription)),
       unfolder_(catalogue, *task.endpoint,
                 compile_shape(catalogue, *task.endpoint,
@@ -133,37 +132,8 @@ void Fetch::park(std::string_view record, std::optional<std::string_view> id, co
     store_.park(*task_.endpoint, id, unfolder_.redacted(record), sqlstate, error);
 }
 
-std::optional<std::vector<std::string>> Fetch::suspects(std::vector<uint64_t> seen, kombo::Timestamp fetch_began) {
-    const EndpointState &state = states_.at(task_.endpoint->path);
-    if (state.subscription.on_missing == OnMissing::Keep) return std::vector<std::string>();
-    std::sort(seen.begin(), seen.end());
-    std::vector<std::string> gone = store_.missing(*task_.endpoint, seen, fetch_began);
-    if (gone.empty()) return gone;
-    const int64_t live = store_.live_rows(*task_.endpoint);
-    if (!fuse_blows(static_cast<int64_t>(gone.size()), live) || state.accept_sweep) return gone;
-    result_.error =
-        "the sweep of " + std::to_string(gone.size()) + " of " + std::to_string(live) + " live rows was held back";
-    return std::nullopt;
-}
-
-void Fetch::sweep(const std::vector<std::string> &gone, kombo::Timestamp fetch_began) {
-    const Subscription &subscription = states_.at(task_.endpoint->path).subscription;
-    if (subscription.on_missing == OnMissing::Keep) return;
-    if (!gone.empty())
-        store_.remove(*task_.endpoint, store_.untouched(*task_.endpoint, gone, fetch_began), subscription.on_missing,
-                      result_.counts);
-    store_.remove_orphans(
-        *task_.endpoint, [&](size_t table) { return own_endpoint_subscribed(catalogue_, states_, table); },
-        result_.counts);
-}
-
-bool Fetch::fuse_blows(int64_t gone, int64_t live) const {
-    if (live > 10 && gone == live) return true;
-    return live > 20 && static_cast<double>(gone) > settings_.max_sweep_fraction * static_cast<double>(live);
-}
-
-void Fetch::purge() {
-    if (purge_before_) store_.purge(*task_.endpoint, *purge_before_, result_.counts);
+bool Fetch::purge() {
+    return purge_before_ && store_.purge(*task_.endpoint, *purge_before_, result_.counts);
 }
 
 } // namespace syncer

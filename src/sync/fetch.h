@@ -15,11 +15,10 @@
 namespace syncer {
 
 /// The writing of one fetch of one endpoint, within the caller's transaction: pages are unfolded and written, what the
-/// database refuses is parked, and a full fetch ends with the sweep.
+/// database refuses is parked.
 class Fetch {
 public:
-    Fetch(const Catalogue &catalogue, const States &states, const Task &task, Store &store, Settings settings,
-          RunResult &result);
+    Fetch(const Catalogue &catalogue, const States &states, const Task &task, Store &store, RunResult &result);
 
     /// Writes one page. Throws DatabaseError, kombo::MalformedJson, TooManyParked.
     void take(const PageStream::Arrived &arrived);
@@ -30,15 +29,8 @@ public:
     /// The hashes of the ids that the pages of a full fetch brought since this was last called.
     std::vector<uint64_t> take_seen();
 
-    /// After the last page of a full fetch: ids of rows that Kombo, which returned `seen`, did not. nullopt if the fuse
-    /// holds the sweep back; the result's error says so.
-    std::optional<std::vector<std::string>> suspects(std::vector<uint64_t> seen, kombo::Timestamp fetch_began);
-
-    /// Removes those rows, but for what was written since the fetch began, and what has lost its parent.
-    void sweep(const std::vector<std::string> &gone, kombo::Timestamp fetch_began);
-
-    /// Deletes tombstones that are older than the subscription keeps.
-    void purge();
+    /// Deletes tombstones that are older than the subscription keeps. Returns whether there may be more.
+    bool purge();
 
 private:
     void store(const PageStream::Arrived &arrived, std::unordered_set<std::string> *returned = nullptr);
@@ -49,13 +41,9 @@ private:
     void add(const TableCounts &counts);
     void park(std::string_view record, std::optional<std::string_view> id, const std::string &sqlstate,
               const std::string &error);
-    bool fuse_blows(int64_t gone, int64_t live) const;
-
     const Catalogue &catalogue_;
-    const States &states_;
     const Task &task_;
     Store &store_;
-    Settings settings_;
     RunResult &result_;
     std::optional<kombo::Timestamp> purge_before_;
     std::map<size_t, kombo::Timestamp> purge_nested_; ///< per table whose own list has purge_after

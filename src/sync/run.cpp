@@ -27,7 +27,7 @@ Run::Run(const Catalogue &catalogue, const States &states, Task task, std::strin
          Connection &connection, Store &store, Settings settings, Durability durability)
     : catalogue_(catalogue), states_(states), task_(std::move(task)), integration_id_(std::move(integration_id)),
       connection_(connection), store_(store), settings_(settings), durability_(durability), result_(fresh(task_)),
-      fetch_(catalogue, states, task_, store, settings, draft_) {
+      fetch_(catalogue, states, task_, store, draft_), sweep_(catalogue, states, task_, store, settings) {
     const auto &open = states.at(task_.endpoint->path).open_full;
     if (durability != Durability::PageByPage || task_.kind != Kind::Full || !open || !resume(*open))
         list_ = std::make_unique<PageStream>(connection_, task_.endpoint->path, integration_id_, filters());
@@ -123,7 +123,9 @@ bool Run::halve_chunk(const kombo::ApiError &error) {
 void Run::next_chunk() {
     confirming_.reset();
     if (chunks_.empty()) {
-        phase_ = Phase::Finishing;
+        const auto returned = [&](const std::string &id) { return returned_.count(id) > 0; };
+        gone_.erase(std::remove_if(gone_.begin(), gone_.end(), returned), gone_.end());
+        phase_ = Phase::Removing;
         return;
     }
     confirming_ = std::make_unique<PageStream>(connection_, task_.endpoint->path, integration_id_,
@@ -131,7 +133,7 @@ void Run::next_chunk() {
 }
 
 bool Run::ready() const {
-    return failure_ || page_ || phase_ == Phase::Sweeping || phase_ == Phase::Finishing;
+    return failure_ || page_ || phase_ == Phase::Sweeping || phase_ == Phase::Removing;
 }
 
 void Run::step() {
@@ -149,8 +151,8 @@ void Run::step() {
     case Phase::Confirming:
         fetch_.take_confirmed(*page_, returned_);
         break;
-    case Phase::Finishing:
-        finish();
+    case Phase::Removing:
+        remove_missing();
         break;
     case Phase::Ended:
         break;
@@ -177,32 +179,38 @@ void Run::write_page() {
         }
         if (last) next_ = Phase::Sweeping;
     } else if (last) {
+        fetch_.purge(); // what is left over goes with a later fetch
         finish();
     }
 }
 
 void Run::find_missing() {
-    auto seen = durability_ == Durability::PageByPage ? store_.seen(*task_.endpoint) : fetch_.take_seen();
-    const auto found = fetch_.suspects(std::move(seen), began_);
-    if (!found) {
+    if (!seen_) {
+        seen_ = durability_ == Durability::PageByPage ? store_.seen(*task_.endpoint) : fetch_.take_seen();
+        std::sort(seen_->begin(), seen_->end());
+    }
+    if (!sweep_.search(*seen_, began_)) return;
+    if (const auto why = sweep_.held()) {
         draft_.status = Status::Held;
         draft_.sqlstate = "55000";
+        draft_.error = *why;
         draft_.hint = "If Kombo is right, SELECT kombo.accept_sweep(integration_id, endpoint) lets the next full "
                       "sync remove them.";
     }
-    draft_suspects_ = found.value_or(std::vector<std::string>());
-    next_ = draft_suspects_.empty() ? Phase::Finishing : Phase::Confirming;
+    next_ = draft_.status == Status::Held || sweep_.missing() == 0 ? Phase::Removing : Phase::Confirming;
+}
+
+void Run::remove_missing() {
+    const bool swept = draft_.status == Status::Held || sweep_.remove(gone_, began_, draft_.counts);
+    if (!swept || fetch_.purge()) {
+        if (durability_ == Durability::PageByPage) store_.keep_progress(task_, progress_json(draft_, catalogue_));
+        return;
+    }
+    store_.unpark_before(*task_.endpoint, draft_.started_at);
+    finish();
 }
 
 void Run::finish() {
-    if (task_.kind == Kind::Full && draft_.status != Status::Held) {
-        std::vector<std::string> gone;
-        for (const std::string &id : suspects_)
-            if (returned_.count(id) == 0) gone.push_back(id);
-        fetch_.sweep(gone, began_);
-    }
-    fetch_.purge();
-    if (task_.kind == Kind::Full) store_.unpark_before(*task_.endpoint, draft_.started_at);
     add_statistics(draft_);
     draft_.finished_at = kombo::current_timestamp();
     watermark_ = advance(least_watermark_, watermark_);
@@ -215,12 +223,14 @@ void Run::committed() {
     result_ = draft_;
     page_.reset();
     const Phase before = std::exchange(phase_, next_);
+    if (before == Phase::Sweeping || before == Phase::Removing) sweep_.committed();
+    if (before == Phase::Sweeping && phase_ != before) seen_.reset();
     if (before == Phase::Sweeping && phase_ == Phase::Confirming) {
-        suspects_ = std::move(draft_suspects_);
-        for (size_t from = 0; from < suspects_.size(); from += ids_per_request) {
-            const size_t to = std::min(suspects_.size(), from + ids_per_request);
-            chunks_.emplace_back(suspects_.begin() + static_cast<std::ptrdiff_t>(from),
-                                 suspects_.begin() + static_cast<std::ptrdiff_t>(to));
+        gone_ = sweep_.take_suspects();
+        for (size_t from = 0; from < gone_.size(); from += ids_per_request) {
+            const size_t to = std::min(gone_.size(), from + ids_per_request);
+            chunks_.emplace_back(gone_.begin() + static_cast<std::ptrdiff_t>(from),
+                                 gone_.begin() + static_cast<std::ptrdiff_t>(to));
         }
         next_chunk();
     } else if (before == Phase::Confirming && confirming_->ended()) {

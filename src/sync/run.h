@@ -5,6 +5,7 @@
 #include "sync/result.h"
 #include "sync/store.h"
 #include "sync/stream.h"
+#include "sync/sweep.h"
 
 #include <exception>
 #include <memory>
@@ -30,7 +31,7 @@ public:
         Fetching,   ///< pages come and are written
         Sweeping,   ///< all pages are here: what did not come has to be found
         Confirming, ///< it is asked for once more, by id
-        Finishing,  ///< the sweep, and the watermark
+        Removing,   ///< what is gone goes; then the watermark
         Ended
     };
 
@@ -93,6 +94,7 @@ private:
     void next_chunk();
     void write_page();
     void find_missing();
+    void remove_missing();
     void finish();
     void add_statistics(RunResult &result) const;
 
@@ -106,11 +108,11 @@ private:
     Durability durability_;
 
     Phase phase_ = Phase::Fetching;
-    RunResult result_;                        ///< as committed
-    RunResult draft_;                         ///< as step() has made it
-    Phase next_ = Phase::Fetching;            ///< the same
-    std::vector<std::string> draft_suspects_; ///< the same
+    RunResult result_;             ///< as committed
+    RunResult draft_;              ///< as step() has made it
+    Phase next_ = Phase::Fetching; ///< the same
     Fetch fetch_;
+    Sweep sweep_;
 
     std::unique_ptr<PageStream> list_;
     std::optional<PageStream::Arrived> page_; ///< arrived, and not yet written
@@ -122,7 +124,8 @@ private:
     std::optional<kombo::Timestamp> least_watermark_;
     RunResult resumed_; ///< counts of the pages before the list was taken up
 
-    std::vector<std::string> suspects_;
+    std::optional<std::vector<uint64_t>> seen_; ///< sorted hashes of what the pages brought, while it is compared
+    std::vector<std::string> gone_;             ///< what did not come; then, what Kombo does not know any more
     std::vector<std::vector<std::string>> chunks_;
     std::unique_ptr<PageStream> confirming_;
     std::unordered_set<std::string> returned_;

@@ -32,12 +32,12 @@ public:
     /// The 8-byte hash that `missing` compares ids by.
     virtual uint64_t hash(std::string_view id) = 0;
 
-    /// Number of rows of the endpoint's own table that are not tombstones.
-    virtual int64_t live_rows(const Endpoint &endpoint) = 0;
-
-    /// Ids of live rows that are not among the hashes, which are sorted, and were not written since `since`.
-    virtual std::vector<std::string> missing(const Endpoint &endpoint, const std::vector<uint64_t> &seen,
-                                             kombo::Timestamp since) = 0;
+    /// Goes through the next live rows of the endpoint's own table, by id, behind `after`: adds their number to `live`,
+    /// and to `missing` the ids of those that are not among the hashes, which are sorted, and were not written since
+    /// `since`. Returns the last id; nullopt: there are no more.
+    virtual std::optional<std::string> find_missing(const Endpoint &endpoint, const std::string &after,
+                                                    const std::vector<uint64_t> &seen, kombo::Timestamp since,
+                                                    std::vector<std::string> &missing, int64_t &live) = 0;
 
     /// Marks or deletes rows that Kombo no longer has, with their owned children and joins.
     virtual void remove(const Endpoint &endpoint, const std::vector<std::string> &ids, OnMissing how,
@@ -47,12 +47,14 @@ public:
     virtual std::vector<std::string> untouched(const Endpoint &endpoint, const std::vector<std::string> &ids,
                                                kombo::Timestamp since) = 0;
 
-    /// Removes joins, and owned children that no endpoint of their own looks after, whose parent does not exist.
-    virtual void remove_orphans(const Endpoint &endpoint, const std::function<bool(size_t)> &own_endpoint_subscribed,
-                                TableCounts &counts) = 0;
+    /// Goes through the next rows of a nested table, by their parent's id, behind `after`, and removes those whose
+    /// parent does not exist. Returns the last parent's id; nullopt: there are no more.
+    virtual std::optional<std::string> remove_orphans(const Endpoint &endpoint, const Nested &nested,
+                                                      const std::string &after, TableCounts &counts) = 0;
 
-    /// Deletes tombstones that are older than `before`, with what belongs to them.
-    virtual void purge(const Endpoint &endpoint, kombo::Timestamp before, TableCounts &counts) = 0;
+    /// Deletes tombstones that are older than `before`, with what belongs to them: so many that it is soon done.
+    /// Returns whether there may be more.
+    virtual bool purge(const Endpoint &endpoint, kombo::Timestamp before, TableCounts &counts) = 0;
 
     /// Keeps a record that cannot be stored. `record` is jsonb text.
     virtual void park(const Endpoint &endpoint, std::optional<std::string_view> id, const std::string &record,
@@ -69,6 +71,9 @@ public:
     /// Commits how far a full fetch has come that goes over several transactions, with the hashes of the ids that its
     /// latest page, number `page`, brought. The first page's begins a new one.
     virtual void checkpoint(const Task &task, const OpenFull &open, int page, const std::vector<uint64_t> &seen) = 0;
+
+    /// Commits what such a full fetch has counted since its last page.
+    virtual void keep_progress(const Task &task, const std::string &progress) = 0;
 
     /// The hashes that the pages of the open full fetch brought.
     virtual std::vector<uint64_t> seen(const Endpoint &endpoint) = 0;

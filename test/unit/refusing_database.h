@@ -45,8 +45,9 @@ public:
     std::set<std::string> bad;
     std::string sqlstate = "23514";
     int64_t live = 0;
-    Ids gone;                      ///< what missing() says, unless it is to look itself
-    bool looks = false;            ///< missing() compares what is stored with the hashes
+    Ids gone;                      ///< what find_missing() says, unless it is to look itself
+    bool looks = false;            ///< find_missing() compares what is stored with the hashes
+    size_t steps = 1;              ///< that find_missing() takes, and remove_orphans() for each list
     std::set<std::string> touched; ///< written since any time
 
     Ids stored;
@@ -54,14 +55,15 @@ public:
     Ids parked;                   ///< "id sqlstate record"
     Ids unparked;
     std::optional<kombo::Timestamp> unparked_before;
-    std::vector<uint64_t> compared; ///< the hashes that missing() was given
+    std::vector<uint64_t> compared; ///< the hashes that find_missing() was given
+    Ids searched;                   ///< where its steps began
     std::optional<kombo::Timestamp> since;
     Ids removed;
     std::optional<OpenFull> open;                    ///< the open full fetch
     std::map<int, std::vector<uint64_t>> seen_pages; ///< its hashes
     std::optional<OnMissing> how;
-    int orphan_sweeps = 0;
-    std::set<size_t> own_endpoints; ///< as the sweep of orphans saw them
+    Ids orphan_sweeps; ///< "path place" of each step
+    size_t purges = 0;
     std::optional<kombo::Timestamp> purged_before;
     std::vector<kombo::Timestamp> succeeded_with; ///< the watermarks
     Ids failures;                                 ///< paths
@@ -94,17 +96,25 @@ public:
     }
 
     uint64_t hash(std::string_view id) override { return std::hash<std::string_view>()(id); }
-    int64_t live_rows(const Endpoint &) override { return live; }
 
-    Ids missing(const Endpoint &, const std::vector<uint64_t> &hashes, kombo::Timestamp asked_since) override {
+    std::optional<std::string> find_missing(const Endpoint &, const std::string &after,
+                                            const std::vector<uint64_t> &hashes, kombo::Timestamp asked_since,
+                                            Ids &missing, int64_t &passed) override {
         compared = hashes;
         since = asked_since;
+        searched.push_back(after);
         on_missing();
-        if (!looks) return gone;
+        const size_t step = after.empty() ? 0 : std::stoul(after);
+        const auto take = [&](const Ids &all) {
+            for (size_t i = step; i < all.size(); i += steps) missing.push_back(all[i]);
+        };
         Ids not_seen;
         for (const std::string &id : stored)
             if (!std::binary_search(hashes.begin(), hashes.end(), hash(id))) not_seen.push_back(id);
-        return not_seen;
+        take(looks ? not_seen : gone);
+        if (step + 1 < steps) return std::to_string(step + 1);
+        passed += live;
+        return std::nullopt;
     }
 
     Ids untouched(const Endpoint &, const Ids &ids, kombo::Timestamp asked_since) override {
@@ -122,14 +132,19 @@ public:
         counts[endpoint.table].deleted += static_cast<int64_t>(ids.size());
     }
 
-    void remove_orphans(const Endpoint &, const std::function<bool(size_t)> &own, TableCounts &) override {
-        own_endpoints.clear();
-        for (size_t table = 0; table < 3; ++table)
-            if (own(table)) own_endpoints.insert(table);
-        ++orphan_sweeps;
+    std::optional<std::string> remove_orphans(const Endpoint &, const Nested &nested, const std::string &after,
+                                              TableCounts &counts) override {
+        orphan_sweeps.push_back(nested.json_path + " " + after);
+        ++counts[nested.table].deleted;
+        const size_t step = after.empty() ? 0 : std::stoul(after);
+        if (step + 1 < steps) return std::to_string(step + 1);
+        return std::nullopt;
     }
 
-    void purge(const Endpoint &, kombo::Timestamp before, TableCounts &) override { purged_before = before; }
+    bool purge(const Endpoint &, kombo::Timestamp before, TableCounts &) override {
+        purged_before = before;
+        return ++purges < steps;
+    }
 
     void park(const Endpoint &, std::optional<std::string_view> id, const std::string &record, const std::string &state,
               const std::string &error) override {
@@ -152,6 +167,11 @@ public:
         if (page == 1) seen_pages.clear();
         open = now_open;
         EXPECT_TRUE(seen_pages.emplace(page, hashes).second) << "page " << page << " twice";
+    }
+
+    void keep_progress(const Task &, const std::string &progress) override {
+        ASSERT_TRUE(open);
+        open->progress = progress;
     }
 
     std::vector<uint64_t> seen(const Endpoint &) override {

@@ -22,7 +22,7 @@ struct Fetching {
     }
 
     Fetch &fetch() {
-        if (!fetch_) fetch_ = std::make_unique<Fetch>(invented.catalogue, states, task, store, settings, result);
+        if (!fetch_) fetch_ = std::make_unique<Fetch>(invented.catalogue, states, task, store, result);
         return *fetch_;
     }
 
@@ -34,7 +34,6 @@ struct Fetching {
     States states;
     Task task;
     FakeStore store;
-    Settings settings{60s, 0.5};
     RunResult result;
 
 private:
@@ -229,32 +228,6 @@ TEST(FetchSeen, of_a_delta_is_nothing) {
     Fetching run(Kind::Delta);
     run.take({person(0)});
     EXPECT_TRUE(run.fetch().take_seen().empty());
-}
-
-TEST(FetchSuspects, are_what_did_not_come_by_sorted_hashes_since_the_fetch_began) {
-    Fetching run;
-    run.store.live = 100;
-    run.store.gone = {"p7", "p8"};
-    EXPECT_EQ(run.fetch().suspects({3, 1, 2}, noon), (Ids{"p7", "p8"}));
-    EXPECT_EQ(run.store.compared, (std::vector<uint64_t>{1, 2, 3}));
-    EXPECT_EQ(run.store.since, noon);
-    EXPECT_TRUE(run.store.removed.empty());
-}
-
-TEST(FetchSweep, leaves_alone_what_was_written_since_the_fetch_began) {
-    Fetching run;
-    run.store.touched = {"p1"};
-    run.fetch().sweep({"p0", "p1", "p2"}, noon);
-    EXPECT_EQ(run.store.removed, (Ids{"p0", "p2"}));
-    EXPECT_EQ(run.store.since, noon);
-    EXPECT_EQ(run.store.orphan_sweeps, 1);
-}
-
-TEST(FetchSweep, of_nothing_removes_orphans) {
-    Fetching run;
-    run.fetch().sweep({}, noon);
-    EXPECT_TRUE(run.store.removed.empty());
-    EXPECT_EQ(run.store.orphan_sweeps, 1);
 }
 
 TEST(FetchConfirmed, is_stored_and_counted_as_returned_but_not_as_received) {

@@ -72,7 +72,7 @@ TEST(Run, keeps_its_place_with_every_page) {
     const auto watermark = store.open->watermark;
     EXPECT_EQ(driven.run.phase(), Phase::Sweeping);
     driven.step();
-    EXPECT_EQ(driven.run.phase(), Phase::Finishing);
+    EXPECT_EQ(driven.run.phase(), Phase::Removing);
     driven.step();
     EXPECT_EQ(driven.run.phase(), Phase::Ended);
     EXPECT_FALSE(store.open);
