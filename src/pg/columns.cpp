@@ -41,7 +41,7 @@ Datum by_input_function(PGFunction input, std::string_view text, StringInfo buff
 }
 
 /// Raises only for want of memory: the value was checked when it was decoded.
-Datum make_datum(syncer::Type type, const syncer::Cell &cell, StringInfo buffer) {
+Datum make_datum(syncer::Type type, const syncer::Cell &cell, StringInfo buffer, JsonbBuilder &jsonb) {
     switch (type) {
     case syncer::Type::Boolean:
         return BoolGetDatum(cell.number != 0);
@@ -54,7 +54,7 @@ Datum make_datum(syncer::Type type, const syncer::Cell &cell, StringInfo buffer)
     case syncer::Type::Timestamptz:
         return TimestampTzGetDatum(to_timestamptz({cell.number}));
     case syncer::Type::Jsonb:
-        return by_input_function(jsonb_in, cell.text, buffer);
+        return jsonb.build(cell.text);
     case syncer::Type::Text:
         break;
     }
@@ -62,7 +62,8 @@ Datum make_datum(syncer::Type type, const syncer::Cell &cell, StringInfo buffer)
 }
 
 /// An array of what `cell_of(row)` gives for each row of the set.
-template <class CellOf> void add_array(Params &params, syncer::Type type, const syncer::RowSet &set, CellOf cell_of) {
+template <class CellOf>
+void add_array(Params &params, syncer::Type type, const syncer::RowSet &set, JsonbBuilder &jsonb, CellOf cell_of) {
     const ElementType element = element_type(type);
     const Datum array = guard([&] {
         const size_t count = set.rows.size();
@@ -73,7 +74,7 @@ template <class CellOf> void add_array(Params &params, syncer::Type type, const 
         for (size_t i = 0; i < count; ++i) {
             const syncer::Cell cell = cell_of(set.rows[i]);
             nulls[i] = cell.null;
-            values[i] = cell.null ? Datum(0) : make_datum(type, cell, &buffer);
+            values[i] = cell.null ? Datum(0) : make_datum(type, cell, &buffer, jsonb);
         }
         int dimension = static_cast<int>(count);
         int lower_bound = 1;
@@ -85,12 +86,13 @@ template <class CellOf> void add_array(Params &params, syncer::Type type, const 
 
 } // namespace
 
-void add_columns(Params &params, const syncer::Table &table, const syncer::RowSet &set) {
+void add_columns(Params &params, const syncer::Table &table, const syncer::RowSet &set, JsonbBuilder &jsonb) {
     for (size_t field = 0; field < table.fields.size(); ++field)
         if (set.columns.test(field))
-            add_array(params, table.fields[field].type, set, [&](const syncer::Row &row) { return row.cells[field]; });
+            add_array(params, table.fields[field].type, set, jsonb,
+                      [&](const syncer::Row &row) { return row.cells[field]; });
     if (set.mode == syncer::Mode::Replace)
-        add_array(params, syncer::Type::Jsonb, set, [](const syncer::Row &row) {
+        add_array(params, syncer::Type::Jsonb, set, jsonb, [](const syncer::Row &row) {
             return syncer::Cell{row.extra, 0, row.extra.empty()};
         });
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pg/jsonb.h"
 #include "pg/spi.h"
 #include "sync/batch.h"
 
@@ -7,6 +8,6 @@ namespace pg {
 
 /// Adds to `params` an array per carried field of the set, and with Mode::Replace one of `extra`, in the order that
 /// statements::write expects.
-void add_columns(Params &params, const syncer::Table &table, const syncer::RowSet &set);
+void add_columns(Params &params, const syncer::Table &table, const syncer::RowSet &set, JsonbBuilder &jsonb);
 
 } // namespace pg

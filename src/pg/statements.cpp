@@ -40,6 +40,15 @@ std::vector<Source> sources_of(const syncer::Table &table, const syncer::RowSet 
     return sources;
 }
 
+/// The source rows, from an array per column that begin with $4. Unnested in the target list, where all advance together
+/// row by row: in FROM each is put into a tuplestore of its own first, which took a tenth of an unchanged sync.
+std::string rows_of(const std::vector<Source> &sources) {
+    size_t parameter = 3;
+    return "(SELECT " + list(sources, ", ", [&](const Source &s) {
+               return "unnest($" + number(++parameter) + "::" + s.type + "[]) AS " + s.name;
+           }) + ") n";
+}
+
 } // namespace
 
 std::string write(const syncer::Table &table, const syncer::RowSet &set) {
@@ -51,9 +60,6 @@ std::string write(const syncer::Table &table, const syncer::RowSet &set) {
     const auto changed_at =
         std::find_if(values.begin(), values.end(), [](const Source &source) { return source.column == "changed_at"; });
 
-    size_t parameter = 3;
-    const std::string arrays =
-        list(sources, ", ", [&](const Source &s) { return "$" + number(++parameter) + "::" + s.type + "[]"; });
     const std::string names = list(sources, ", ", [](const Source &s) { return s.name; });
     const std::string by_key = list(keys, " AND ", [](const Source &s) { return "t." + s.column + " = n." + s.name; });
 
@@ -80,8 +86,8 @@ std::string write(const syncer::Table &table, const syncer::RowSet &set) {
                                          return s.column + " = excluded." + s.column;
                                      }) + ", synced_at = excluded.synced_at";
     // LATERAL with OFFSET 0 is never flattened: each source row looks its stored row up by key.
-    return "WITH s AS MATERIALIZED (SELECT n.*, " + verdict + " AS verdict FROM unnest(" + arrays + ") AS n(" + names +
-           ") LEFT JOIN LATERAL (SELECT " + stored + " FROM " + qualified(table) +
+    return "WITH s AS MATERIALIZED (SELECT n.*, " + verdict + " AS verdict FROM " + rows_of(sources) +
+           " LEFT JOIN LATERAL (SELECT " + stored + " FROM " + qualified(table) +
            " t WHERE t.integration_id = $1 AND " + by_key + " OFFSET 0) d ON true), w AS (INSERT INTO " +
            qualified(table) + " AS t (integration_id, " +
            list(sources, ", ", [](const Source &s) { return s.column; }) + ", synced_at) SELECT $1, " + names +

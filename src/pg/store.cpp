@@ -43,7 +43,7 @@ void SqlStore::write(const syncer::Endpoint &endpoint, const syncer::Batch &batc
 void SqlStore::write_set(const syncer::RowSet &set, kombo::Timestamp requested_at, syncer::TableCounts &counts) {
     Params params = key();
     params.instant(requested_at).instant(kombo::current_timestamp());
-    add_columns(params, table(set.table), set);
+    add_columns(params, table(set.table), set, jsonb_);
     const Result written = execute(statements::write(table(set.table), set), params, Planning::ByKey);
     syncer::RowCounts &count = counts[set.table];
     count.inserted += written.integer(0, 1);

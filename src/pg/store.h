@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pg/jsonb.h"
 #include "pg/spi.h"
 #include "sync/open_full.h"
 #include "sync/store.h"
@@ -63,6 +64,7 @@ private:
     const syncer::Catalogue &catalogue_;
     std::string integration_id_;
     std::map<std::string, bool> has_parked_;
+    JsonbBuilder jsonb_;
 };
 
 /// Deletes run records that are older than kombo_sync.retention; 1,000 at most, and returns how many.

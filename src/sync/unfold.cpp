@@ -36,6 +36,16 @@ void append_member(std::string &members, std::string_view key, std::string_view 
 
 } // namespace
 
+/// In the order of their keys, neighbours in the index are looked up, and inserted, one after the other; and whoever
+/// writes the same rows at the same time locks them in the same order.
+static void sort_by_key(RowSet &set, size_t keys) {
+    std::sort(set.rows.begin(), set.rows.end(), [keys](const Row &a, const Row &b) {
+        for (size_t i = 0; i < keys; ++i)
+            if (const int order = a.cells[i].text.compare(b.cells[i].text)) return order < 0;
+        return false;
+    });
+}
+
 struct Unfolder::Rows {
     std::vector<Cell *> cells;      ///< per target
     std::vector<ColumnSet> present; ///< per target: keys that the object has
@@ -56,7 +66,10 @@ Batch Unfolder::unfold(const std::vector<std::string_view> &records, kombo::Aren
         Batch batch;
         batch_ = &batch;
         // A repeated record has already left nested rows behind when it is found out: begin again without it.
-        if (unfold_all(records, skip, batch)) return batch;
+        if (unfold_all(records, skip, batch)) {
+            for (RowSet &set : batch.sets) sort_by_key(set, catalogue_.tables[set.table].key_count());
+            return batch;
+        }
     }
 }
 
