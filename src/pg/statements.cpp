@@ -40,82 +40,148 @@ std::vector<Source> sources_of(const syncer::Table &table, const syncer::RowSet 
     return sources;
 }
 
-/// The source rows, from an array per column that begin with $4. Unnested in the target list, where all advance together
-/// row by row: in FROM each is put into a tuplestore of its own first, which took a tenth of an unchanged sync.
-std::string rows_of(const std::vector<Source> &sources) {
-    size_t parameter = 3;
-    return "(SELECT " + list(sources, ", ", [&](const Source &s) {
-               return "unnest($" + number(++parameter) + "::" + s.type + "[]) AS " + s.name;
-           }) + ") n";
-}
+/// The statements that write rows of a set. Their parameters are an array per column, behind others.
+class Write {
+public:
+    Write(const syncer::Table &table, const syncer::RowSet &set)
+        : table_(table), sources_(sources_of(table, set)), inserts_only_(set.mode == syncer::Mode::InsertLinked) {
+        std::partition_copy(sources_.begin(), sources_.end(), std::back_inserter(keys_), std::back_inserter(values_),
+                            [](const Source &source) { return source.key; });
+    }
+
+    /// LATERAL with OFFSET 0 is never flattened: each row looks its stored row up by key.
+    std::string compare(const std::string *parent_column) const {
+        const std::string by_key =
+            list(keys_, " AND ", [](const Source &s) { return "t." + s.column + " = n." + s.name; });
+        std::string from = rows(parent_column ? 6 : 5, "unnest($4::bigint[]) AS o, ");
+        std::string found = "WHEN d.found THEN " + verdict_on("d");
+        std::string keys, unless_found;
+        if (parent_column) {
+            from += " FULL JOIN " + stored_of_parents("t." + quoted(*parent_column)) + " b ON " +
+                    list(keys_, " AND ", [](const Source &s) { return "b." + s.name + " = n." + s.name; });
+            found = "WHEN n.o IS NULL THEN CASE WHEN " + no_longer_listed("b") +
+                    " THEN 1 ELSE 2 END WHEN b.found THEN " + verdict_on("b") + " " + found;
+            keys = ", " + list(keys_, ", ", [](const Source &s) { return "b." + s.name; });
+            unless_found = "b.found IS NULL AND "; // then it may have another parent
+        }
+        return "SELECT * FROM (SELECT n.o, CASE " + found + " ELSE 0 END::bigint AS verdict" + keys + " FROM " + from +
+               " LEFT JOIN LATERAL (SELECT " + stored() + " FROM " + qualified(table_) + " t WHERE " + unless_found +
+               "t.integration_id = $1 AND " + by_key + " OFFSET 0) d ON true) v WHERE v.verdict < 2";
+    }
+
+    std::string upsert() const {
+        if (inserts_only_ || values_.empty()) return insert();
+        return insert("DO UPDATE SET " +
+                      list(values_, ", ", [](const Source &s) { return s.column + " = excluded." + s.column; }) +
+                      ", synced_at = excluded.synced_at");
+    }
+
+    std::string insert_new() const { return insert() + " RETURNING true"; }
+
+private:
+    /// The rows of the set. Unnested in the target list, where all arrays advance together: in FROM each is put into a
+    /// tuplestore of its own first, which took a tenth of an unchanged sync.
+    std::string rows(size_t first_parameter, const std::string &before = "") const {
+        size_t parameter = first_parameter;
+        return "(SELECT " + before +
+               list(sources_, ", ",
+                    [&](const Source &s) {
+                        return "unnest($" + number(parameter++) + "::" + s.type + "[]) AS " + s.name;
+                    }) +
+               ") n";
+    }
+
+    /// What there is to compare with.
+    std::string stored() const {
+        std::string columns = "true AS found, t.synced_at";
+        if (changed_at()) columns += ", t.changed_at";
+        // The casts make a record of it, which keeps PostgreSQL from comparing column by column, and tolerate a column
+        // that the user gave another type.
+        if (!values_.empty())
+            columns += ", ROW(" + list(values_, ", ", [](const Source &s) { return "t." + s.column + "::" + s.type; }) +
+                       ")::record AS image";
+        return columns;
+    }
+
+    /// One look-up by parent finds both the rows to compare with and those that the list no longer holds.
+    std::string stored_of_parents(const std::string &parent) const {
+        return "(SELECT d.* FROM (SELECT DISTINCT unnest($5::text[]) AS id) p CROSS JOIN LATERAL (SELECT " + stored() +
+               ", " + list(keys_, ", ", [](const Source &s) { return "t." + s.column + " AS " + s.name; }) +
+               (table_.join ? "" : ", t.remote_deleted_at") + " FROM " + qualified(table_) +
+               " t WHERE t.integration_id = $1 AND " + parent + " = p.id OFFSET 0) d)";
+    }
+
+    std::string no_longer_listed(const std::string &found) const {
+        return (table_.join ? "" : found + ".remote_deleted_at IS NULL AND ") + "NOT coalesce(" + written_since(found) +
+               ", false)";
+    }
+
+    /// Compared as images, so that a number's digits count and NULLs are equal. What was inserted a moment ago has the
+    /// very time.
+    std::string verdict_on(const std::string &found) const {
+        if (inserts_only_ || values_.empty()) return "2";
+        std::string verdict = "CASE WHEN " + found + ".synced_at = $3 THEN 2 ";
+        if (const Source *changed = changed_at())
+            verdict +=
+                "WHEN " + written_since(found) + " AND n." + changed->name + " < " + found + ".changed_at THEN 2 ";
+        return verdict + "WHEN " + found + ".image *<> ROW(" +
+               list(values_, ", ", [](const Source &s) { return "n." + s.name; }) + ")::record THEN 1 ELSE 2 END";
+    }
+
+    std::string insert(const std::string &on_conflict = "DO NOTHING") const {
+        return "INSERT INTO " + qualified(table_) + " AS t (integration_id, " +
+               list(sources_, ", ", [](const Source &s) { return s.column; }) + ", synced_at) SELECT $1, " +
+               list(sources_, ", ", [](const Source &s) { return s.name; }) + ", $2 FROM " + rows(3) +
+               " ON CONFLICT (integration_id, " + list(keys_, ", ", [](const Source &s) { return s.column; }) + ") " +
+               on_conflict;
+    }
+
+    const Source *changed_at() const {
+        const auto found = std::find_if(values_.begin(), values_.end(),
+                                        [](const Source &source) { return source.column == "changed_at"; });
+        return found == values_.end() ? nullptr : &*found;
+    }
+
+    const syncer::Table &table_;
+    std::vector<Source> sources_;
+    std::vector<Source> keys_;
+    std::vector<Source> values_;
+    bool inserts_only_;
+};
 
 } // namespace
 
-std::string write(const syncer::Table &table, const syncer::RowSet &set) {
-    const std::vector<Source> sources = sources_of(table, set);
-    std::vector<Source> keys;
-    std::vector<Source> values;
-    std::partition_copy(sources.begin(), sources.end(), std::back_inserter(keys), std::back_inserter(values),
-                        [](const Source &source) { return source.key; });
-    const auto changed_at =
-        std::find_if(values.begin(), values.end(), [](const Source &source) { return source.column == "changed_at"; });
-
-    const std::string names = list(sources, ", ", [](const Source &s) { return s.name; });
-    const std::string by_key = list(keys, " AND ", [](const Source &s) { return "t." + s.column + " = n." + s.name; });
-
-    // Compared as images, so that a number's digits count and NULLs are equal. The casts make a record of it, which
-    // keeps PostgreSQL from comparing column by column, and tolerate a column that the user gave another type.
-    std::string verdict = "CASE WHEN d.found IS NULL THEN 0 ";
-    if (set.mode == syncer::Mode::InsertLinked || values.empty()) {
-        verdict += "ELSE 2 END";
-    } else {
-        if (changed_at != values.end())
-            verdict += "WHEN " + written_since("d") + " AND n." + changed_at->name + " < d.changed_at THEN 2 ";
-        verdict += "WHEN d.image *<> ROW(" + list(values, ", ", [](const Source &s) { return "n." + s.name; }) +
-                   ")::record THEN 1 ELSE 2 END";
-    }
-    std::string stored = "true AS found, t.synced_at";
-    if (changed_at != values.end()) stored += ", t.changed_at";
-    if (!values.empty())
-        stored += ", ROW(" + list(values, ", ", [](const Source &s) { return "t." + s.column + "::" + s.type; }) +
-                  ")::record AS image";
-
-    const std::string update = set.mode == syncer::Mode::InsertLinked || values.empty()
-                                   ? "DO NOTHING"
-                                   : "DO UPDATE SET " + list(values, ", ", [](const Source &s) {
-                                         return s.column + " = excluded." + s.column;
-                                     }) + ", synced_at = excluded.synced_at";
-    // LATERAL with OFFSET 0 is never flattened: each source row looks its stored row up by key.
-    return "WITH s AS MATERIALIZED (SELECT n.*, " + verdict + " AS verdict FROM " + rows_of(sources) +
-           " LEFT JOIN LATERAL (SELECT " + stored + " FROM " + qualified(table) +
-           " t WHERE t.integration_id = $1 AND " + by_key + " OFFSET 0) d ON true), w AS (INSERT INTO " +
-           qualified(table) + " AS t (integration_id, " +
-           list(sources, ", ", [](const Source &s) { return s.column; }) + ", synced_at) SELECT $1, " + names +
-           ", $3 FROM s WHERE verdict < 2 ON CONFLICT (integration_id, " +
-           list(keys, ", ", [](const Source &s) { return s.column; }) + ") " + update +
-           ") SELECT count(*) FILTER (WHERE verdict = 0), count(*) FILTER (WHERE verdict = 1), "
-           "count(*) FILTER (WHERE verdict = 2) FROM s";
+std::string compare(const syncer::Table &table, const syncer::RowSet &set, const std::string *parent_column) {
+    return Write(table, set).compare(parent_column);
 }
 
-std::string shrink(const syncer::Table &table, const std::string &parent_column) {
+std::string upsert(const syncer::Table &table, const syncer::RowSet &set) {
+    return Write(table, set).upsert();
+}
+
+std::string insert_new(const syncer::Table &table, const syncer::RowSet &set) {
+    return Write(table, set).insert_new();
+}
+
+std::string listed_before(const syncer::Table &table, const std::string &parent_column) {
+    return "SELECT EXISTS (SELECT FROM (SELECT unnest($3::text[]) AS id) p CROSS JOIN LATERAL (SELECT FROM " +
+           qualified(table) + " t WHERE t.integration_id = $1 AND t." + quoted(parent_column) +
+           " = p.id AND t.synced_at IS DISTINCT FROM $2 OFFSET 0) d)";
+}
+
+std::string remove(const syncer::Table &table) {
     std::vector<std::string> keys;
     for (const syncer::Field &field : table.fields)
         if (field.key) keys.push_back(quoted(field.column));
-    size_t parameter = 4;
-    const std::string kept =
-        list(keys, ", ", [&](const std::string &) { return "$" + number(++parameter) + "::text[]"; });
-    const std::string stored = list(keys, ", ", [](const std::string &key) { return "t." + key; });
+    size_t parameter = 2;
     const std::string gone =
-        "WITH gone AS (SELECT d.* FROM unnest($4::text[]) AS p(id) CROSS JOIN LATERAL (SELECT " + stored + " FROM " +
-        qualified(table) + " t WHERE t.integration_id = $1 AND t." + quoted(parent_column) + " = p.id" +
-        (table.join ? "" : " AND t.remote_deleted_at IS NULL") + " AND NOT coalesce(" + written_since("t") +
-        ", false) OFFSET 0) d WHERE (" + list(keys, ", ", [](const std::string &key) { return "d." + key; }) +
-        ") NOT IN (SELECT * FROM unnest(" + kept + "))) ";
-    const std::string match = list(keys, " AND ", [](const std::string &key) { return "t." + key + " = g." + key; });
-    if (table.join)
-        return gone + "DELETE FROM " + qualified(table) + " t USING gone g WHERE t.integration_id = $1 AND " + match;
-    return gone + "UPDATE " + qualified(table) +
-           " t SET remote_deleted_at = $3, synced_at = $3 FROM gone g WHERE t.integration_id = $1 AND " + match;
+        "(SELECT " +
+        list(keys, ", ",
+             [&](const std::string &key) { return "unnest($" + number(++parameter) + "::text[]) AS " + key; }) +
+        ") g WHERE t.integration_id = $1 AND " +
+        list(keys, " AND ", [](const std::string &key) { return "t." + key + " = g." + key; });
+    if (table.join) return "DELETE FROM " + qualified(table) + " t USING " + gone;
+    return "UPDATE " + qualified(table) + " t SET remote_deleted_at = $2, synced_at = $2 FROM " + gone;
 }
 
 std::string remove_orphans(const syncer::Table &table, const std::string &parent_column, const syncer::Table &parents,

@@ -57,13 +57,24 @@ private:
     void fulfil(const syncer::Task &task);
     void advance_implied(const syncer::Task &task, const syncer::States &states, const syncer::RunResult &result,
                          kombo::Timestamp watermark);
-    void write_set(const syncer::RowSet &set, kombo::Timestamp requested_at, syncer::TableCounts &counts);
-    void write_list(const syncer::Endpoint &endpoint, const syncer::ListSet &list, kombo::Timestamp requested_at,
-                    syncer::TableCounts &counts);
+    /// Which rows of a set are not stored as they are.
+    struct Difference {
+        syncer::RowSet rows;                        ///< that are new or differ
+        int64_t inserted = 0;                       ///< the new ones among them
+        std::vector<std::vector<std::string>> gone; ///< per key column: what the lists no longer hold
+    };
+
+    int64_t insert_if_all_new(const syncer::RowSet &set, kombo::Timestamp now);
+    bool had_rows_before(const syncer::Endpoint &endpoint, const syncer::ListSet &list, kombo::Timestamp now);
+    Difference compare(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
+                       kombo::Timestamp requested_at, kombo::Timestamp now);
+    void write_set(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
+                   kombo::Timestamp requested_at, syncer::TableCounts &counts);
 
     const syncer::Catalogue &catalogue_;
     std::string integration_id_;
     std::map<std::string, bool> has_parked_;
+    std::map<size_t, bool> all_new_; ///< per table: the run's last batch brought nothing but new rows
     JsonbBuilder jsonb_;
 };
 

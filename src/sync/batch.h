@@ -47,11 +47,11 @@ struct RowSet {
     std::unordered_map<std::string_view, size_t> by_key;
 };
 
-/// A nested list that arrived with its parent and is the whole truth about that parent: children that are not in it go.
+/// A nested list that arrived with its parents and is the whole truth about them: of their children those go that are not
+/// among the rows of the list's table.
 struct ListSet {
     size_t nested = 0; ///< index in Endpoint::nested
     std::vector<std::string_view> parents;
-    std::vector<std::vector<std::string_view>> kept; ///< per key column of the nested table
 };
 
 /// What was odd about the data of a run, with counts; at most 100 different ones are told apart.

@@ -276,12 +276,6 @@ bool Unfolder::emit(const Shape &shape, Rows &rows, std::string_view parent_id) 
         if (const auto changed = changed_at_[target.table]; changed && !rows.cells[i][*changed].null)
             row.changed_at = rows.cells[i][*changed].number;
         put(target, target.mode == Mode::Replace ? target.columns : rows.present[i], row);
-        if (target.list) {
-            ListSet &list = list_of(*target.list);
-            size_t key = 0;
-            for (size_t f = 0; f < catalogue_.tables[target.table].fields.size(); ++f)
-                if (catalogue_.tables[target.table].fields[f].key) list.kept[key++].push_back(row.cells[f].text);
-        }
     }
     return true;
 }
@@ -324,7 +318,6 @@ ListSet &Unfolder::list_of(size_t nested) {
         if (list.nested == nested) return list;
     ListSet list;
     list.nested = nested;
-    list.kept.resize(catalogue_.tables[endpoint_.nested[nested].table].key_count());
     batch_->lists.push_back(std::move(list));
     return batch_->lists.back();
 }

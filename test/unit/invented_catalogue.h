@@ -88,7 +88,8 @@ inline kombo::Page page_of(const std::vector<std::string> &records) {
 }
 
 /// A batch in words, a line a row: "people id=p1 name=Ann extra={"x": 1}". The mode follows the table's name: "+"
-/// inserts what is missing, "~" updates what is carried (NULLs included, as "city=-"). Lists: "jobs of p1: j1 j2".
+/// inserts what is missing, "~" updates what is carried (NULLs included, as "city=-"). Lists: "jobs of p1: j1 j2", with
+/// the keys of their table's rows.
 inline std::string told(const Catalogue &catalogue, const Endpoint &endpoint, const Batch &batch) {
     std::string text;
     for (const RowSet &set : batch.sets) {
@@ -113,10 +114,12 @@ inline std::string told(const Catalogue &catalogue, const Endpoint &endpoint, co
         text += catalogue.tables[endpoint.nested[list.nested].table].name + " of";
         for (const std::string_view parent : list.parents) text += " " + std::string(parent);
         text += ":";
-        for (size_t row = 0; row < list.kept[0].size(); ++row) {
-            text += " ";
-            for (size_t key = 0; key < list.kept.size(); ++key)
-                text += (key == 0 ? "" : "/") + std::string(list.kept[key][row]);
+        for (const RowSet &set : batch.sets) {
+            if (set.table != endpoint.nested[list.nested].table || set.mode != Mode::Replace) continue;
+            const size_t keys = catalogue.tables[set.table].key_count();
+            for (const Row &row : set.rows)
+                for (size_t key = 0; key < keys; ++key)
+                    text += (key == 0 ? " " : "/") + std::string(row.cells[key].text);
         }
         text += "\n";
     }

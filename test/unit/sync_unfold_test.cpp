@@ -85,7 +85,7 @@ TEST(Unfold, values_go_to_their_columns) {
         {"nulls",
          {R"({"id":"p1","name":null,"pay":null,"tags":null,"mentor":null,"jobs":null,"place":null})"},
          "people id=p1\n"},
-        {"several records", {R"({"id":"p2"})", R"({"id":"p1"})"}, "people id=p2\npeople id=p1\n"},
+        {"several records, by key", {R"({"id":"p2"})", R"({"id":"p1"})"}, "people id=p1\npeople id=p2\n"},
     });
 }
 
@@ -210,7 +210,7 @@ TEST(Unfold, a_join_list_gives_rows_of_both_ids) {
         {"twice the same: the later counts",
          {R"({"id":"p1","teams":[{"id":"t1","share":1},{"id":"t1","share":2}]})"},
          "people id=p1\npeople_teams person_id=p1 team_id=t1 share=2\nteams~ id=t1\n"
-         "people_teams of p1: p1/t1 p1/t1\n"},
+         "people_teams of p1: p1/t1\n"},
         {"the same team of two people",
          {R"({"id":"p1","teams":[{"id":"t1"}]})", R"({"id":"p2","teams":[{"id":"t1"}]})"},
          "people id=p1\npeople id=p2\npeople_teams person_id=p1 team_id=t1\npeople_teams person_id=p2 team_id=t1\n"
@@ -475,7 +475,7 @@ TEST(Unfold, an_unfolder_serves_many_pages) {
         EXPECT_EQ(batch.sets[0].rows.size(), 300U);
         EXPECT_EQ(batch.sets[1].rows.size(), 300U);
         EXPECT_EQ(batch.lists.at(0).parents.size(), 300U);
-        EXPECT_EQ(batch.lists.at(0).kept.at(0).back(), "j299");
+        EXPECT_EQ(batch.sets[1].rows.back().cells[0].text, "j99") << "in the order of their keys";
         arena.clear();
     }
 }
