@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-# What ./demo and ./check share: the Debian packages, a temporary folder with a copy of the tree, the build, a
+# What ./demo, ./check and ./bench share: the Debian packages, a temporary folder with a copy of the tree, the build, a
 # PostgreSQL of its own in there, and the end of all that. Sourced by them, with the tree's root as working folder.
 #
 # Sets: T (the temporary folder), LOG (its logs), SRC (the copy), BUILD (cmake's), PGBIN (our PostgreSQL's programs).
@@ -17,6 +17,9 @@ BUILD_PACKAGES=(g++ make cmake python3 curl ca-certificates "postgresql-$PG_MAJO
                 libcpp-httplib-dev)
 UNIT_PACKAGES=(libgtest-dev)
 E2E_PACKAGES=(python3-pytest python3-psycopg "postgresql-$PG_MAJOR-cron")
+BENCH_PACKAGES=(libbenchmark-dev python3-psycopg)
+# Programs of the benchmarks.
+BENCH_TARGETS=(raw-client)
 LINT_PACKAGES=(clang-format clang-tidy shellcheck)
 
 T='' LOG='' SRC='' BUILD='' PGBIN='' OWNER='' CHILD='' SANDBOX_URL='' MADE_OVERRIDE=''
