@@ -19,7 +19,7 @@ UNIT_PACKAGES=(libgtest-dev)
 E2E_PACKAGES=(python3-pytest python3-psycopg "postgresql-$PG_MAJOR-cron")
 BENCH_PACKAGES=(libbenchmark-dev python3-psycopg)
 # Programs of the benchmarks.
-BENCH_TARGETS=(raw-client)
+BENCH_TARGETS=(raw-client kombo_micro)
 LINT_PACKAGES=(clang-format clang-tidy shellcheck)
 
 T='' LOG='' SRC='' BUILD='' PGBIN='' OWNER='' CHILD='' SANDBOX_URL='' MADE_OVERRIDE=''
