@@ -50,10 +50,10 @@ def verdict(row):
     return "met" if row.met else f"missed by {row.goal.missed_by(row.value):.0%}"
 
 
-def value_of(row):
+def value_of(row, spread=True):
     unit = f" {row.unit}" if row.unit else ""
     text = f"{figure(row.value)}{unit}"
-    if len(row.values) > 1:
+    if spread and len(row.values) > 1:
         text += f" ({figure(min(row.values))}–{figure(max(row.values))})"
     return text
 
@@ -65,12 +65,13 @@ def sides_of(row, form):
 
 
 def write(folder, notes_from, found, stand, minutes):
-    """performance.md and the charts, into `folder`."""
+    """performance.md, its charts, and summary.md for the README, into `folder`."""
     rows = [one for one in found if isinstance(one, Row)]
     points = [one for one in found if isinstance(one, Point)]
     parts = [INTRODUCTION, machine_section(stand, minutes), READING, table(rows), missed(rows),
              notes(notes_from), charts(folder, points)]
     (folder / "performance.md").write_text("\n".join(parts), encoding="utf-8")
+    (folder / "summary.md").write_text(summary(rows), encoding="utf-8")
 
 
 def machine_section(stand, minutes):
@@ -90,6 +91,13 @@ def table(rows):
         verdict_text = verdict(row)
         lines.append(f"| `{row.scenario}` | {row.what} | {row.size} | {sides} | {value_of(row)} | {goal} | "
                      f"{verdict_text if row.met else f'**{verdict_text}**'} |")
+    return "\n".join([*lines, ""])
+
+
+def summary(rows):
+    lines = ["| what | ratio or figure | goal |", "|---|--:|--:|"]
+    lines += [f"| {row.what} | {value_of(row, spread=False)} | {row.goal.relation} {figure(row.goal.limit)} |"
+              for row in rows if row.goal]
     return "\n".join([*lines, ""])
 
 

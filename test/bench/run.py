@@ -14,10 +14,14 @@ SCENARIOS = {
     "first": ("writing", "a first full sync without latency, beside binary COPY of the same rows"),
     "unchanged": ("writing", "a full sync with nothing changed, beside that COPY; the WAL that it writes"),
     "changed": ("writing", "a full sync with 1 % changed, beside one with nothing changed"),
+    "guide": ("others", "the service in Node that Kombo's guide describes, beside ours"),
+    "sql": ("others", "upserts by jsonb_to_recordset, a statement a page, beside ours"),
+    "row": ("others", "upserts, a statement a row, beside ours"),
     "webhook": ("latency", "from the commit of a webhook to that of its row, less the HTTP request"),
     "many": ("network", "a delta of very many integrations by the worker, beside a client that only asks the same"),
     "memory": ("growth", "private memory of a backend in a first full sync, by size of the data"),
     "delta": ("growth", "the same small delta with ever more rows stored, less the HTTP request"),
+    "micro": ("others", "reading and decoding of pages, beside simdjson that merely walks through them"),
 }
 
 
@@ -29,14 +33,20 @@ class Sizes:
     lines: int = 10_000
     written: tuple = (1_000, 10_000, 100_000)
     changed: int = 25_000
+    guide: int = 2_000
+    sql: int = 10_000
+    row: int = 5_000
     webhooks: int = 400
     integrations: int = 1_000
     stored: tuple = (10_000, 100_000, 1_000_000)
     deltas: int = 15
+    micro: int = 2_500
+    settings: dict = dataclasses.field(default_factory=dict)  # of PostgreSQL, beside those of the stand
 
 
-QUICK = Sizes(rounds=1, line=500, line_long=1_000, lines=100, written=(100, 1_000), changed=1_000, webhooks=10,
-              integrations=10, stored=(100, 1_000), deltas=3)
+QUICK = Sizes(rounds=1, line=500, line_long=1_000, lines=100, written=(100, 500), changed=1_000, guide=20, sql=250,
+              row=100, webhooks=10, integrations=10, stored=(100, 500), deltas=3, micro=250,
+              settings={"fsync": "off", "shared_buffers": "64MB"})
 
 
 def main():

@@ -13,6 +13,7 @@ from cluster import TEMPLATE, Cluster, Database
 from sandbox import WEBHOOK_SECRET, Sandbox
 from worker import private_kilobytes
 
+HERE = pathlib.Path(__file__).parent
 EMPLOYEES = "/hris/employees"
 FULL_QUERY = "page_size=250&include_deleted=true"
 
@@ -39,7 +40,8 @@ class Stand:
         self.raw_client = needed("KOMBO_BENCH") / "raw-client"
         self.micro = needed("KOMBO_BENCH") / "kombo_micro"
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kb."))
-        self.cluster = Cluster(needed("KOMBO_PGBIN"), "".join(f"{k} = '{v}'\n" for k, v in SETTINGS.items()))
+        settings = SETTINGS | sizes.settings
+        self.cluster = Cluster(needed("KOMBO_PGBIN"), "".join(f"{k} = '{v}'\n" for k, v in settings.items()))
         self.cluster.prepare_template()
         self.sandboxes = {}
         self.kept = contextlib.ExitStack()  # databases that serve several scenarios
@@ -142,6 +144,11 @@ def data_tables(db):
     return [name for name in names
             if db.value("SELECT to_regclass(%s) IS NOT NULL", [f"kombo.{name}"])
             and db.value(f'SELECT EXISTS (SELECT FROM kombo."{name}")')]
+
+
+def vacuum(db, tables):
+    """Now, so that autovacuum does not come to these in the midst of what is measured next."""
+    db.execute("VACUUM (ANALYZE) " + ", ".join(f'kombo."{name}"' for name in tables))
 
 
 def empty(db, tables):

@@ -5,7 +5,7 @@ import functools
 import time
 
 from rows import Point, Row, at_most, ratios
-from stand import EMPLOYEES, data_tables, empty, whole_list
+from stand import EMPLOYEES, data_tables, empty, vacuum, whole_list
 
 
 @dataclasses.dataclass
@@ -28,31 +28,36 @@ def written(stand, employees):
     """Rounds of all four with so many employees."""
     sandbox = stand.sandbox(employees)
     seen = Written()
+    files = {}
     with stand.database(sandbox, EMPLOYEES) as db:
-        stand.sync(db)
-        tables = data_tables(db)
-        seen.tables = len(tables)
-        seen.rows = sum(db.value(f'SELECT count(*) FROM kombo."{name}"') for name in tables)
-        files = {name: stand.folder / f"{name}.copy" for name in tables}
-        for name, file in files.items():
-            db.execute(f"""COPY kombo."{name}" TO '{file}' (FORMAT binary)""")
         for _ in range(stand.sizes.rounds):
-            empty(db, tables)
             seen.first.append(stand.sync(db)[0])
+            files = files or copied_out(stand, db)
+            vacuum(db, files)
             seen.transfer.append(stand.ask(sandbox, whole_list(sandbox))["seconds"])
             db.execute("CHECKPOINT")
             before = db.value("SELECT pg_current_wal_lsn()")
             took, result = stand.sync(db)
-            wal = db.value("SELECT (pg_current_wal_lsn() - %s::pg_lsn)::bigint", [before])
             if result["unchanged"] != employees:
                 raise RuntimeError(f"not all were unchanged: {result}")
             seen.unchanged.append(took)
-            seen.wal.append(wal / result["received"])
-            empty(db, tables)
+            seen.wal.append(db.value("SELECT (pg_current_wal_lsn() - %s::pg_lsn)::float", [before]) / employees)
+            empty(db, files)
             seen.copy.append(copy(db, files))
-        for file in files.values():
-            file.unlink()
+            seen.tables = len(files)
+            seen.rows = sum(db.value(f'SELECT count(*) FROM kombo."{name}"') for name in files)
+            empty(db, files)
+    for file in files.values():
+        file.unlink()
     return seen
+
+
+def copied_out(stand, db):
+    """{table: file} of all rows."""
+    files = {name: stand.folder / f"{name}.copy" for name in data_tables(db)}
+    for name, file in files.items():
+        db.execute(f"""COPY kombo."{name}" TO '{file}' (FORMAT binary)""")
+    return files
 
 
 def copy(db, files):
