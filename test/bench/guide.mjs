@@ -38,7 +38,9 @@ function poolConfig(dsn) {
   }));
 }
 
-const prisma = new PrismaClient({adapter: new PrismaPg(poolConfig(options.database), {schema: 'guide'})});
+// The adapter sends instants as UTC without saying so.
+const adapter = new PrismaPg({...poolConfig(options.database), options: '-c TimeZone=UTC'}, {schema: 'guide'});
+const prisma = new PrismaClient({adapter});
 const kombo = axios.create({
   baseURL: options['base-url'],
   httpAgent: new http.Agent({keepAlive: true}),

@@ -69,8 +69,10 @@ def upsert_rows(connection, integration, pages):
 def prepared(connection):
     """Lets `prepare=True` be obeyed, also where the connection was told to prepare nothing."""
     before, connection.prepare_threshold = connection.prepare_threshold, 5
-    yield
-    connection.prepare_threshold = before
+    try:
+        yield
+    finally:
+        connection.prepare_threshold = before
 
 
 # --- from the catalogue -----------------------------------------------------------------------------------------

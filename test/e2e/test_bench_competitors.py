@@ -46,13 +46,40 @@ def test_a_statement_a_record_stores_what_a_sync_stores(synced, small, sandbox, 
     assert_same(stored(small), synced)
 
 
+def test_the_guides_service_stores_what_a_sync_stores(synced, small, sandbox):
+    folder = os.environ.get("KOMBO_GUIDE")
+    if not folder:
+        pytest.skip("KOMBO_GUIDE is not set: no folder of stage_guide here")
+    small.execute((BENCH / "guide.sql").read_text(encoding="utf-8"))
+    sandbox.clear_requests()
+    told = guide(folder, small, sandbox)
+    assert told["records"] == 60 and told["requests"] == len(sandbox.requests("/hris/employees")) == 3, told
+    assert_same(stored(small, "guide"), synced)
+    sandbox.record("change", "hris_employees", sandbox.dump("hris_employees")[0]["id"], {"last_name": "New"})
+    told = guide(folder, small, sandbox, "--updated-after", "2025-01-01T00:00:00Z")
+    assert 1 <= told["records"] < 60, told
+    assert small.value("SELECT count(*) FROM guide.hris_employees WHERE last_name = 'New'") == 1
+
+
+def guide(folder, db, sandbox, *options):
+    done = subprocess.run(["node", BENCH / "guide.mjs", "--base-url", sandbox.base_url, "--api-key", sandbox.api_key,
+                           "--integration", sandbox.integration, "--database", db.connection.info.dsn,
+                           "--page-size", "25", *options],
+                          cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout
+    return json.loads(done.stdout)
+
+
 def stored(db, schema="kombo"):
-    """{table: rows as text, in order} of the tables that the endpoint feeds, without what each writer says for itself."""
+    """{table: rows, in order} of the tables that the endpoint feeds, without what each writer says for itself. JSON's
+    numbers are compared as such: Python and JavaScript lose their last zeros."""
     found = {}
     for target in targets(db.connection):
-        names = ", ".join(f"""nullif("{column.name}"::text, 'null')""" for column in target.columns)
-        found[target.table] = [list(row.values()) for row in
-                               db.execute(f"SELECT ARRAY[{names}] AS row FROM {schema}.{target.table} ORDER BY 1")]
+        names = [f'"{column.name}"' for column in target.columns]
+        found[target.table] = [row["row"] for row in db.execute(
+            f"SELECT jsonb_build_array({', '.join(names)}) AS row FROM {schema}.{target.table} "
+            f"ORDER BY {', '.join(name for name, column in zip(names, target.columns) if column.key)}")]
     return found
 
 
