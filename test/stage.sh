@@ -90,8 +90,9 @@ stage_node() {
 }
 
 # stage_guide FOLDER: what test/bench/guide.mjs needs when it is run with FOLDER as working folder. Its client does
-# without Prisma's engines; that they are named keeps prisma from downloading them.
+# without Prisma's engines; that they are named keeps prisma from downloading them. What either caches goes with T.
 stage_guide() {
+    local HOME=$T/home
     npm install --prefix "$1" --no-audit --no-fund --ignore-scripts --loglevel=error "${BENCH_NODE_PACKAGES[@]}" </dev/null &&
         cp test/bench/guide.prisma "$1/schema.prisma" &&
         (cd "$1" && PRISMA_SCHEMA_ENGINE_BINARY=/bin/true PRISMA_QUERY_ENGINE_LIBRARY=/bin/true CHECKPOINT_DISABLE=1 \

@@ -33,7 +33,8 @@ def found(pattern, *command):
 
 
 def cpu():
-    seen = re.search(r"^model name\s*:\s*(.+)$", pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    told = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    seen = re.search(r"^model name\s*:\s*(.+)$", told, re.MULTILINE)
     return seen[1] if seen else os.uname().machine
 
 

@@ -100,8 +100,11 @@ def many(stand):
         with db.connection.transaction():
             for integration in people:
                 db.add_integration(integration, category="HRIS", only=[EMPLOYEES])
+        # All are fetched once, which is not what is measured.
+        db.cluster.configure({"synchronous_commit": "off"})
         serve(db)
-        wait_synced(db, timeout=600)
+        until_runs(db, 0, count, 300)
+        db.cluster.configure({"synchronous_commit": "on"})
         for round_number in range(stand.sizes.rounds):
             for integration, person in people.items():
                 sandbox.record("change", "hris_employees", person, {"job_title": f"Round {round_number}"}, integration)
@@ -109,8 +112,8 @@ def many(stand):
             ours.append(count / deltas_by_the_worker(db, people))
             asked = stand.ask(sandbox, first_pages(sandbox), CONCURRENCY)
             raw.append(asked["requests"] / asked["seconds"])
-    yield Row("many", "Requests a second beside a client that only asks the same", f"{count:,} integrations, a delta of "
-              "one record each", ratios(ours, raw), at_least(0.5), ours=ours, theirs=raw, sides="/s")
+    yield Row("many", "Requests a second beside a client that only asks the same",
+              f"{count:,} integrations, a delta of one record each", ratios(ours, raw), at_least(0.5), ours=ours, theirs=raw, sides="/s")
 
 
 def deltas_by_the_worker(db, ids):

@@ -16,7 +16,8 @@ INTRODUCTION = """# Performance
 
 Made by `./bench`, which measures what is below in about a quarter of an hour and writes this page. An absolute time
 says more about the machine than about the program. So what counts here are **ratios**: two things done one after the
-other in the same run on the same machine, several rounds, a ratio for each round.
+other in the same run on the same machine, several rounds, a ratio for each round. Kombo is the sandbox server
+(`test/sandbox`), on the loopback interface.
 """
 
 READING = """## How to read it
@@ -26,8 +27,12 @@ READING = """## How to read it
 * The sandbox Kombo server, PostgreSQL and what is measured share the machine's cores. `less the transfer` means that
   the time in which the raw client (`test/bench/raw_client.cpp`: it asks, and does nothing with the answers) fetches
   the same pages in the same round is taken off.
-* First syncs are into emptied tables, with all their indexes. A checkpoint comes before what writes much, not during it.
-* `COPY` reads binary files that lie on the server, into the same tables, in one transaction.
+* First syncs are into emptied tables, with all their indexes. A checkpoint comes before what writes much, and not
+  during it. Tables are vacuumed before a sync that finds nothing changed, so that autovacuum, which is on, does not come
+  to them just then.
+* `COPY` reads binary files that lie on the server into the same tables, in one transaction.
+* `webhook` goes by the times that the server itself keeps of commits (`track_commit_timestamp`). `memory` is what is
+  private to the backend (`RssAnon`), looked at every 20 ms.
 """
 
 

@@ -33,7 +33,7 @@ class Sizes:
     lines: int = 10_000
     written: tuple = (1_000, 10_000, 100_000)
     changed: int = 25_000
-    guide: int = 2_000
+    guide: int = 500
     sql: int = 10_000
     row: int = 5_000
     webhooks: int = 400
