@@ -5,7 +5,7 @@ import functools
 import statistics
 
 from rows import Point, Row, at_most
-from stand import EMPLOYEES, Peak
+from stand import EMPLOYEES, Peak, data_tables, vacuum
 from network import first_pages
 from worker import private_kilobytes
 
@@ -34,6 +34,7 @@ def stored(stand, employees):
         idle = private_kilobytes(pid)
         with Peak(pid) as peak:
             took, _ = stand.sync(db, connection=connection)
+    vacuum(db, data_tables(db))
     ids = [row["id"] for row in db.execute("SELECT id FROM kombo.hris_employees ORDER BY id LIMIT %s", [CHANGED])]
     return Stored(db, sandbox, ids, took, idle / 1024, peak.kilobytes / 1024)
 
