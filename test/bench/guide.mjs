@@ -97,34 +97,39 @@ async function handleEmployeeData(integrationId, employees) {
 
 // One transaction an employee: readers see the record and what is nested in it change together.
 async function handleEmployee(integration_id, employee) {
-  const writes = [];
-  if (employee.work_location) writes.push(upsert(prisma.location, integration_id, employee.work_location, locationColumns));
-  if (employee.legal_entity) writes.push(upsert(prisma.legalEntity, integration_id, employee.legal_entity, legalEntityColumns));
-  writes.push(upsert(prisma.employee, integration_id, employee, employeeColumns));
-  for (const employment of employee.employments ?? []) {
-    writes.push(upsert(prisma.employment, integration_id, employment, employmentColumns));
-  }
-  for (const balance of employee.time_off_balances ?? []) {
-    writes.push(upsert(prisma.timeOffBalance, integration_id, balance, balanceColumns));
-  }
-  for (const group of employee.groups ?? []) {
-    writes.push(upsert(prisma.group, integration_id, group, groupColumns));
-    const key = {integration_id, employee_id: employee.id, team_id: group.id};
-    writes.push(prisma.membership.upsert({where: {integration_id_employee_id_team_id: key}, create: key, update: {}}));
-  }
-  // A membership has no record of its own whose deletion Kombo could tell of.
-  if (employee.groups) {
-    writes.push(prisma.membership.deleteMany({
-      where: {integration_id, employee_id: employee.id, team_id: {notIn: employee.groups.map((group) => group.id)}},
-    }));
-  }
-  await prisma.$transaction(writes);
+  const employee_id = employee.id;
+  await prisma.$transaction(async (tx) => {
+    if (employee.work_location) await upsert(tx.location, integration_id, employee.work_location, locationColumns);
+    if (employee.legal_entity) await upsert(tx.legalEntity, integration_id, employee.legal_entity, legalEntityColumns);
+    await upsert(tx.employee, integration_id, employee, employeeColumns);
+    for (const employment of employee.employments ?? []) {
+      await upsert(tx.employment, integration_id, employment, employmentColumns);
+    }
+    for (const balance of employee.time_off_balances ?? []) {
+      await upsert(tx.timeOffBalance, integration_id, balance, balanceColumns);
+    }
+    if (!employee.groups) return;
+    for (const group of employee.groups) await upsert(tx.group, integration_id, group, groupColumns);
+    // A membership has no record of its own whose deletion Kombo could tell of.
+    const team_ids = employee.groups.map((group) => group.id);
+    await tx.membership.deleteMany({where: {integration_id, employee_id, team_id: {notIn: team_ids}}});
+    await tx.membership.createMany({
+      data: team_ids.map((team_id) => ({integration_id, employee_id, team_id})),
+      skipDuplicates: true,
+    });
+  });
 }
 
-function upsert(model, integration_id, record, columns) {
+// With a key as `where` this is one INSERT ... ON CONFLICT; without `select` it would return the whole row.
+async function upsert(model, integration_id, record, columns) {
   const key = {integration_id, id: record.id};
   const data = {...envelope(record), ...columns(record)};
-  return model.upsert({where: {integration_id_id: key}, create: {...key, ...data}, update: data});
+  await model.upsert({
+    where: {integration_id_id: key},
+    create: {...key, ...data},
+    update: data,
+    select: {id: true},
+  });
 }
 
 // A key that a nested record does not carry is undefined, which Prisma leaves alone.
