@@ -11,8 +11,9 @@ JOBS=$(nproc)
 CREATECLUSTER_OVERRIDE=/etc/postgresql-common/createcluster.d/kombo_sync.conf
 # Kombo's own client reads the sandbox, and examples/node needs pg.
 NODE_PACKAGES=(@kombo-api/sdk@1.1.3 pg@8.23.1)
-# The service of test/bench/guide.mjs, with the ORM and the HTTP client that Kombo's guide names. Needs Node 20.19 or newer.
-BENCH_NODE_PACKAGES=(prisma@7.10.0 @prisma/client@7.10.0 @prisma/adapter-pg@7.10.0 axios@1.21.1)
+# The service of test/bench/guide.mjs, with the ORM and the HTTP client that Kombo's guide names. Prisma 7, which is no
+# faster here, cannot make its client with Debian's Node 18.
+BENCH_NODE_PACKAGES=(prisma@6.19.3 @prisma/client@6.19.3 @prisma/adapter-pg@6.19.3 axios@1.21.1)
 
 BUILD_PACKAGES=(g++ make cmake python3 curl ca-certificates "postgresql-$PG_MAJOR" "postgresql-client-$PG_MAJOR"
                 "postgresql-server-dev-$PG_MAJOR" libcurl4-openssl-dev libjansson-dev libsimdjson-dev libssl-dev
@@ -89,14 +90,13 @@ stage_node() {
     stage_packages nodejs npm
 }
 
-# stage_guide FOLDER: what test/bench/guide.mjs needs when it is run with FOLDER as working folder. Making the client
-# takes no engine; that one is named keeps prisma from downloading it. What either
-# caches goes with T.
+# stage_guide FOLDER: what test/bench/guide.mjs needs when it is run with FOLDER as working folder. Its client does
+# without Prisma's engines; that they are named keeps prisma from downloading them. What either caches goes with T.
 stage_guide() {
     local HOME=$T/home
     npm install --prefix "$1" --no-audit --no-fund --ignore-scripts --loglevel=error "${BENCH_NODE_PACKAGES[@]}" </dev/null &&
         cp test/bench/guide.prisma "$1/schema.prisma" &&
-        (cd "$1" && PRISMA_SCHEMA_ENGINE_BINARY=/bin/true CHECKPOINT_DISABLE=1 \
+        (cd "$1" && PRISMA_SCHEMA_ENGINE_BINARY=/bin/true PRISMA_QUERY_ENGINE_LIBRARY=/bin/true CHECKPOINT_DISABLE=1 \
             node_modules/.bin/prisma generate --no-hints </dev/null) &&
         chmod -R a+rX "$1"
 }

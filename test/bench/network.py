@@ -113,7 +113,8 @@ def many(stand):
             asked = stand.ask(sandbox, first_pages(sandbox), CONCURRENCY)
             raw.append(asked["requests"] / asked["seconds"])
     yield Row("many", "Requests a second beside a client that only asks the same",
-              f"{count:,} integrations, a delta of one record each", ratios(ours, raw), at_least(0.5), ours=ours, theirs=raw, sides="/s")
+              f"{count:,} integrations, a delta of one record each", ratios(ours, raw),
+              at_least(0.5), ours=ours, theirs=raw, sides="/s")
 
 
 def deltas_by_the_worker(db, ids):

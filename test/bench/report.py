@@ -28,8 +28,8 @@ READING = """## How to read it
   the time in which the raw client (`test/bench/raw_client.cpp`: it asks, and does nothing with the answers) fetches
   the same pages in the same round is taken off.
 * First syncs are into emptied tables, with all their indexes. A checkpoint comes before what writes much, and not
-  during it. Tables are vacuumed before a sync that finds nothing changed, so that autovacuum, which is on, does not come
-  to them just then.
+  during it. Tables are vacuumed before a sync that finds nothing changed, so that autovacuum, which is on, does not
+  come to them just then.
 * `COPY` reads binary files that lie on the server into the same tables, in one transaction.
 * `webhook` goes by the times that the server itself keeps of commits (`track_commit_timestamp`). `memory` is what is
   private to the backend (`RssAnon`), looked at every 20 ms.
