@@ -100,18 +100,19 @@ def many(stand):
         with db.connection.transaction():
             for integration in people:
                 db.add_integration(integration, category="HRIS", only=[EMPLOYEES])
-        # All are fetched once, which is not what is measured.
-        db.cluster.configure({"synchronous_commit": "off"})
+        # As if their first full fetch were done: a thousand of them would take longer than all that is measured.
+        db.execute("""INSERT INTO kombo.sync_state (integration_id, endpoint, watermark, last_success_at, last_full_at)
+                      SELECT integration_id, %s, now(), now(), now() FROM kombo.integrations""", [EMPLOYEES])
         serve(db)
-        until_runs(db, 0, count, 300)
-        db.cluster.configure({"synchronous_commit": "on"})
-        for round_number in range(stand.sizes.rounds):
+        for round_number in range(stand.sizes.rounds + 1):
             for integration, person in people.items():
                 sandbox.record("change", "hris_employees", person, {"job_title": f"Round {round_number}"}, integration)
             sandbox.clear_requests()
-            ours.append(count / deltas_by_the_worker(db, people))
+            took = deltas_by_the_worker(db, people)
             asked = stand.ask(sandbox, first_pages(sandbox), CONCURRENCY)
-            raw.append(asked["requests"] / asked["seconds"])
+            if round_number > 0:  # in the first one it asks for the state of each integration, too
+                ours.append(count / took)
+                raw.append(asked["requests"] / asked["seconds"])
     yield Row("many", "Requests a second beside a client that only asks the same",
               f"{count:,} integrations, a delta of one record each", ratios(ours, raw),
               at_least(0.5), ours=ours, theirs=raw, sides="/s")
