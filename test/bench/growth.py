@@ -46,7 +46,7 @@ def memory(stand):
         seen = stored(stand, employees)
         yield Point("memory", "peak of a first full sync", employees, seen.peak)
         yield Point("memory", "an idle backend", employees, seen.idle)
-        if employees > max(stand.sizes.written):
+        if employees not in stand.sizes.written:
             yield Point("time", "first full sync", employees, seen.seconds)
     small, big = stored(stand, few), stored(stand, most)
     yield Row("memory", "Peak memory of a first full sync, largest beside smallest", f"{most:,} and {few:,} employees",

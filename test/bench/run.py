@@ -32,7 +32,7 @@ class Sizes:
     line: int = 20_000
     line_long: int = 100_000
     lines: int = 10_000
-    written: tuple = (1_000, 10_000, 100_000)
+    written: tuple = (1_000, 10_000, 50_000)
     changed: int = 10_000
     guide: int = 300
     sql: int = 5_000
