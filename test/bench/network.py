@@ -29,8 +29,8 @@ def one_line(stand, employees, rounds, unchanged):
             stand.sandbox(employees)
             empty(db, data_tables(db))
     size = f"{employees:,} employees, {len(urls)} pages, {LATENCY_MS} ms each"
-    yield Row("line", "First full sync of one list beside `curl`, page after page", size, ratios(first, curl),
-              at_most(1.05), ours=first, theirs=curl)
+    yield Row("line", f"First full sync of one list of {employees:,} beside `curl`, page after page", size,
+              ratios(first, curl), at_most(1.05), ours=first, theirs=curl)
     if unchanged:
         yield Row("line", "The same again, nothing changed", size, ratios(again, curl), ours=again, theirs=curl)
 

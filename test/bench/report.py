@@ -22,8 +22,8 @@ other in the same run on the same machine, several rounds, a ratio for each roun
 
 READING = """## How to read it
 
-* *Ratio* is the median of the rounds, with the smallest and the largest behind it. Beside it what both sides took
-  (median): *ours* and *beside*. Where a row is not a ratio, its figure bears a unit.
+* *Ratio* is the median of the rounds, with the smallest and the largest behind it; a row without them was measured
+  once. Beside it what both sides took (median): *ours* and *beside*. Where a row is not a ratio, its figure bears a unit.
 * The sandbox Kombo server, PostgreSQL and what is measured share the machine's cores. `less the transfer` means that
   the time in which the raw client (`test/bench/raw_client.cpp`: it asks, and does nothing with the answers) fetches
   the same pages in the same round is taken off.
@@ -83,7 +83,7 @@ def machine_section(stand, minutes):
     told = ", ".join(f"`{name} = {value}`" for name, value in SETTINGS.items())
     lines = [f"| {name} | {value} |" for name, value in machine.facts(stand)]
     return "\n".join([f"Last run: {datetime.date.today()}, {minutes:.0f} minutes without the build, "
-                      f"{stand.sizes.rounds} rounds unless a row says otherwise.\n", "| | |", "|---|---|", *lines,
+                      f"{stand.sizes.rounds} rounds.\n", "| | |", "|---|---|", *lines,
                       f"| settings | {told}; all else as PostgreSQL has it |", ""])
 
 
@@ -100,10 +100,10 @@ def table(rows):
 
 
 def summary(rows):
-    lines = ["| what | ratio or figure | goal |", "|---|--:|--:|"]
+    lines = ["", "| what | ratio or figure | goal |", "|---|--:|--:|"]
     lines += [f"| {row.what} | {value_of(row, spread=False)} | {row.goal.relation} {figure(row.goal.limit)} |"
               for row in rows if row.goal]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", ""])
 
 
 def missed(rows):
