@@ -39,7 +39,7 @@ lint_clang_tidy() {
 }
 
 lint_shellcheck() {
-    shellcheck -x demo check .ci/run test/e2e/run
+    shellcheck -x demo check bench .ci/run test/e2e/run
 }
 
 # design: pg -> sync -> kombo
@@ -82,7 +82,7 @@ lint_leftovers() {
 # A file that has grown beyond this holds more than one concern.
 lint_file_sizes() {
     local found
-    found=$(find src sql test demo check -type f -size +24k ! -path 'test/facts/*' ! -name '*.[od]')
+    found=$(find src sql test demo check bench -type f -size +24k ! -path 'test/facts/*' ! -name '*.[od]')
     [[ -z $found ]] || {
         echo "larger than 24 kB: $found"
         return 1

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-# What ./demo and ./check share: the Debian packages, a temporary folder with a copy of the tree, the build, a
+# What ./demo, ./check and ./bench share: the Debian packages, a temporary folder with a copy of the tree, the build, a
 # PostgreSQL of its own in there, and the end of all that. Sourced by them, with the tree's root as working folder.
 #
 # Sets: T (the temporary folder), LOG (its logs), SRC (the copy), BUILD (cmake's), PGBIN (our PostgreSQL's programs).
@@ -11,12 +11,18 @@ JOBS=$(nproc)
 CREATECLUSTER_OVERRIDE=/etc/postgresql-common/createcluster.d/kombo_sync.conf
 # Kombo's own client reads the sandbox, and examples/node needs pg.
 NODE_PACKAGES=(@kombo-api/sdk@1.1.3 pg@8.23.1)
+# The service of test/bench/guide.mjs, with the ORM and the HTTP client that Kombo's guide names. Prisma 7, which is no
+# faster here, cannot make its client with Debian's Node 18.
+BENCH_NODE_PACKAGES=(prisma@6.19.3 @prisma/client@6.19.3 @prisma/adapter-pg@6.19.3 axios@1.21.1)
 
 BUILD_PACKAGES=(g++ make cmake python3 curl ca-certificates "postgresql-$PG_MAJOR" "postgresql-client-$PG_MAJOR"
                 "postgresql-server-dev-$PG_MAJOR" libcurl4-openssl-dev libjansson-dev libsimdjson-dev libssl-dev
                 libcpp-httplib-dev)
 UNIT_PACKAGES=(libgtest-dev)
 E2E_PACKAGES=(python3-pytest python3-psycopg "postgresql-$PG_MAJOR-cron")
+BENCH_PACKAGES=(libbenchmark-dev python3-psycopg)
+# Programs of the benchmarks.
+BENCH_TARGETS=(raw-client kombo_micro)
 LINT_PACKAGES=(clang-format clang-tidy shellcheck)
 
 T='' LOG='' SRC='' BUILD='' PGBIN='' OWNER='' CHILD='' SANDBOX_URL='' MADE_OVERRIDE=''
@@ -82,6 +88,17 @@ remove_override() {
 stage_node() {
     command -v node >/dev/null && command -v npm >/dev/null && return 0
     stage_packages nodejs npm
+}
+
+# stage_guide FOLDER: what test/bench/guide.mjs needs when it is run with FOLDER as working folder. Its client does
+# without Prisma's engines; that they are named keeps prisma from downloading them. What either caches goes with T.
+stage_guide() {
+    local HOME=$T/home
+    npm install --prefix "$1" --no-audit --no-fund --ignore-scripts --loglevel=error "${BENCH_NODE_PACKAGES[@]}" </dev/null &&
+        cp test/bench/guide.prisma "$1/schema.prisma" &&
+        (cd "$1" && PRISMA_SCHEMA_ENGINE_BINARY=/bin/true PRISMA_QUERY_ENGINE_LIBRARY=/bin/true CHECKPOINT_DISABLE=1 \
+            node_modules/.bin/prisma generate --no-hints </dev/null) &&
+        chmod -R a+rX "$1"
 }
 
 # --- the temporary folder and what runs in it -------------------------------------------------------------------

@@ -47,6 +47,7 @@ Inquiry::Inquiry(syncer::Connection &connection, std::string integration_id, std
 void Inquiry::send() {
     call_.send();
     transfers_.perform();
+    notice(syncer::Clock::now()); // a quick answer may be here already, and then no socket is left to wake anybody
 }
 
 void Inquiry::notice(syncer::Clock::time_point now) {

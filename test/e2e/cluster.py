@@ -9,7 +9,6 @@ import tempfile
 import time
 
 import psycopg
-import pytest
 from psycopg.rows import dict_row
 
 PORT = 5432  # of the unix socket only: its folder is private
@@ -35,6 +34,8 @@ max_prepared_transactions = 2
 
 def needed(name):
     """An environment variable that ./check e2e and test/e2e/run set."""
+    import pytest  # here only: the benchmarks, which use the rest, do without
+
     value = os.environ.get(name)
     if not value:
         pytest.exit(f"{name} is not set: run ./check e2e, or see test/e2e/run", returncode=2)

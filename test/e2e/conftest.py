@@ -2,7 +2,9 @@
 
 KOMBO_PGBIN    bin folder of the (relocated) PostgreSQL that the extension is installed in
 KOMBO_SANDBOX  the kombo-sandbox program
+KOMBO_BENCH    folder with the programs of the benchmarks
 KOMBO_SDK      folder with @kombo-api/sdk in node_modules (optional)
+KOMBO_GUIDE    folder that stage_guide of test/stage.sh has filled, for test/bench/guide.mjs
 KOMBO_LOG      folder that keeps the servers' logs (optional)
 `./check e2e` sets them; for a quick round with an existing build see test/e2e/run."""
 

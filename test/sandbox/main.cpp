@@ -177,7 +177,9 @@ int main(int argc, char **argv) {
     server.set_keep_alive_max_count(1'000'000);
     server.set_keep_alive_timeout(30);
     // httplib's own choice is SO_REUSEPORT, which would let two servers share a port unnoticed
-    server.set_socket_options([](socket_t socket) {
+    socket_t listening = INVALID_SOCKET;
+    server.set_socket_options([&listening](socket_t socket) {
+        listening = socket;
         const int yes = 1;
         setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
     });
@@ -188,6 +190,8 @@ int main(int argc, char **argv) {
         std::fprintf(stderr, "kombo-sandbox: cannot listen on port %d\n", options.port);
         return 1;
     }
+    // httplib's queue of 5 loses what a client with many connections begins at once, which then waits for a second.
+    ::listen(listening, 128);
     std::printf("listening on http://127.0.0.1:%d\n", port);
     std::fflush(stdout);
     server.listen_after_bind();

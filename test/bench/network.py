@@ -1,0 +1,127 @@
+"""Beside clients that only ask: is the network what a sync waits for?"""
+
+from rows import Row, at_least, at_most, ratios
+from stand import EMPLOYEES, data_tables, empty, whole_list
+from worker import data_changed, insert_webhooks, serve, until, wait_synced
+
+LATENCY_MS = 50
+CONCURRENCY = 8  # kombo_sync.max_concurrency as it is by default
+
+
+def line(stand):
+    """One list by a function call, beside curl that fetches the same pages"""
+    sizes = stand.sizes
+    yield from one_line(stand, sizes.line, sizes.rounds, unchanged=True)
+    yield from one_line(stand, sizes.line_long, 1, unchanged=False)
+
+
+def one_line(stand, employees, rounds, unchanged):
+    sandbox = stand.sandbox(employees)
+    urls = stand.urls(sandbox, whole_list(sandbox))
+    first, again, curl = [], [], []
+    with stand.database(sandbox, EMPLOYEES) as db:
+        for _ in range(rounds):
+            stand.sandbox(employees, LATENCY_MS)
+            first.append(stand.sync(db)[0])
+            curl.append(stand.curl(sandbox, urls))
+            if unchanged:
+                again.append(stand.sync(db)[0])
+            stand.sandbox(employees)
+            empty(db, data_tables(db))
+    size = f"{employees:,} employees, {len(urls)} pages, {LATENCY_MS} ms each"
+    yield Row("line", f"First full sync of one list of {employees:,} beside `curl`, page after page", size,
+              ratios(first, curl), at_most(1.05), ours=first, theirs=curl)
+    if unchanged:
+        yield Row("line", "The same again, nothing changed", size, ratios(again, curl), ours=again, theirs=curl)
+
+
+def lines(stand):
+    """All lists by the worker, beside a client that only asks for the same pages, as many at once"""
+    employees = stand.sizes.lines
+    sandbox = stand.sandbox(employees)
+    first, again, raw = [], [], []
+    with stand.database(sandbox) as db:
+        serve(db)
+        wait_synced(db, timeout=300)
+        lists = first_pages(sandbox)
+        for _ in range(stand.sizes.rounds):
+            empty(db, data_tables(db))
+            stand.sandbox(employees, LATENCY_MS)
+            first.append(full_by_the_worker(db, sandbox, len(lists)))
+            asked = stand.ask(sandbox, lists, CONCURRENCY)
+            raw.append(asked["seconds"])
+            again.append(full_by_the_worker(db, sandbox, len(lists)))
+            stand.sandbox(employees)
+    size = f"{employees:,} employees, {len(lists)} lists, {asked['requests']} pages, {LATENCY_MS} ms each"
+    yield Row("lines", f"First full sync of all lists beside a client that only asks, {CONCURRENCY} requests at once",
+              size, ratios(first, raw), at_most(1.1), ours=first, theirs=raw)
+    yield Row("lines", "The same again, nothing changed", size, ratios(again, raw), ours=again, theirs=raw)
+
+
+def first_pages(sandbox):
+    """The lists that were asked for since the last clear_requests(), as `Stand.ask` takes them: their first pages."""
+    return [(request["integration"], request["path"].removeprefix("/v1") + "?" + request["query"])
+            for request in sandbox.requests() if request["integration"] and "cursor" not in request["params"]]
+
+
+def full_by_the_worker(db, sandbox, lists):
+    """Seconds from the request's commit to the last run's end, by the server's clock."""
+    last = db.value("SELECT coalesce(max(id), 0) FROM kombo.sync_runs")
+    with db.connection.transaction():
+        db.execute("SELECT kombo.request_sync(%s, 'full')", [sandbox.integration])
+        began = db.value("SELECT clock_timestamp()")
+    runs = until_runs(db, last, lists, 600)
+    return (runs["finished"] - began).total_seconds()
+
+
+def until_runs(db, last, count, timeout):
+    """Waits for so many runs after `last`; how many there are, and when the last of them ended."""
+    def seen():
+        row, = db.execute("""SELECT count(*) AS runs, count(*) FILTER (WHERE status <> 'ok') AS bad,
+                                    max(finished_at) AS finished FROM kombo.sync_runs WHERE id > %s""", [last])
+        if row["bad"]:
+            raise RuntimeError(f"{row['bad']} runs were not ok")
+        return row["runs"] >= count and row
+    return until(db, seen, timeout, f"{count} runs")
+
+
+def many(stand):
+    """A small delta of very many integrations by the worker, beside a client that only asks the same"""
+    count = stand.sizes.integrations
+    sandbox = stand.sandbox(10)
+    ours, raw = [], []
+    with stand.database(sandbox, EMPLOYEES) as db:
+        people = {}
+        for number in range(count):
+            integration = f"hibob:{number}"
+            sandbox.add_integration(integration, employees=10, seed=number)
+            people[integration] = sandbox.admin("GET", "records", integration=integration, model="hris_employees",
+                                                limit=1)["results"][0]["id"]
+        with db.connection.transaction():
+            for integration in people:
+                db.add_integration(integration, category="HRIS", only=[EMPLOYEES])
+        # As if their first full fetch were done: a thousand of them would take longer than all that is measured.
+        db.execute("""INSERT INTO kombo.sync_state (integration_id, endpoint, watermark, last_success_at, last_full_at)
+                      SELECT integration_id, %s, now(), now(), now() FROM kombo.integrations""", [EMPLOYEES])
+        serve(db)
+        for round_number in range(stand.sizes.rounds + 1):
+            for integration, person in people.items():
+                sandbox.record("change", "hris_employees", person, {"job_title": f"Round {round_number}"}, integration)
+            sandbox.clear_requests()
+            took = deltas_by_the_worker(db, people)
+            asked = stand.ask(sandbox, first_pages(sandbox), CONCURRENCY)
+            if round_number > 0:  # in the first one it asks for the state of each integration, too
+                ours.append(count / took)
+                raw.append(asked["requests"] / asked["seconds"])
+    yield Row("many", "Requests a second beside a client that only asks the same",
+              f"{count:,} integrations, a delta of one record each", ratios(ours, raw),
+              at_least(0.5), ours=ours, theirs=raw, sides="/s")
+
+
+def deltas_by_the_worker(db, ids):
+    """Seconds from the commit of a webhook for each integration to the end of the last one's delta."""
+    last = db.value("SELECT coalesce(max(id), 0) FROM kombo.sync_runs")
+    insert_webhooks(db, [data_changed(integration, "hris_employees") for integration in ids])
+    began = db.value("SELECT clock_timestamp()")
+    runs = until_runs(db, last, len(ids), 300)
+    return (runs["finished"] - began).total_seconds()
