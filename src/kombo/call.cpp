@@ -121,7 +121,9 @@ std::optional<ApiError> Call::judge(Response &response) const {
     if (response.status < 200 || response.status > 299) {
         return classify(response.status, response.body, response.headers);
     }
-    if (response.body.size() <= small_body && is_error_envelope(response.body)) {
+    // Only what has the word is read: jansson took a fifth of the time of a small delta.
+    if (response.body.size() <= small_body && response.body.find("\"error\"") != std::string::npos &&
+        is_error_envelope(response.body)) {
         return classify(response.status, response.body, response.headers);
     }
     if (check_) {

@@ -3,6 +3,7 @@
 #include "json_token.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace kombo {
 namespace {
@@ -36,7 +37,12 @@ Repairs &Repairs::operator+=(const Repairs &other) {
     return *this;
 }
 
-Arena::Arena() : memory_(size_t{64} << 10) {}
+namespace {
+constexpr std::pmr::pool_options keep_blocks = {1, size_t{4}
+                                                       << 20}; // of an arena's growing blocks each is one of its kind
+} // namespace
+
+Arena::Arena() : kept_(keep_blocks), memory_(size_t{64} << 10, &kept_) {}
 
 char *Arena::allocate(size_t size) {
     return static_cast<char *>(memory_.allocate(std::max<size_t>(size, 1), 1));
@@ -120,6 +126,15 @@ std::string_view raw_text(simdjson::ondemand::value value) {
         throw MalformedJson(simdjson::error_message(error));
     }
     return trimmed_json(text);
+}
+
+bool has_key(simdjson::ondemand::field &field, std::string_view guess) {
+    // The padding behind the text lets a few bytes be read, whatever comes.
+    if (guess.empty() || guess.size() >= simdjson::SIMDJSON_PADDING) {
+        return false;
+    }
+    const char *const content = field.key().raw();
+    return std::memcmp(content, guess.data(), guess.size()) == 0 && content[guess.size()] == '"';
 }
 
 std::string_view key_text(simdjson::ondemand::field &field, Arena &arena, Repairs &repairs) {

@@ -35,10 +35,12 @@ public:
     /// A copy of `text` that lives until clear().
     std::string_view store(std::string_view text);
 
-    /// Frees everything; all views into the arena are void.
+    /// Forgets everything; all views into the arena are void. The memory is kept for the next page: to give it back and
+    /// fetch it anew took the kernel a fifth of the time of unfolding one.
     void clear();
 
 private:
+    std::pmr::unsynchronized_pool_resource kept_;
     std::pmr::monotonic_buffer_resource memory_;
 };
 
@@ -80,18 +82,30 @@ std::string_view raw_text(simdjson::ondemand::value value);
 /// The key of a field, unescaped and repaired as by string_value(). Throws MalformedJson.
 std::string_view key_text(simdjson::ondemand::field &field, Arena &arena, Repairs &repairs);
 
-/// Calls `callback(std::string_view key, simdjson::ondemand::value value)` for each field of an object, in order.
-/// Keys are unescaped. Throws MalformedJson where the object is broken, and whatever the callback throws.
-template <typename Callback>
-void for_each_field(simdjson::ondemand::object object, Arena &arena, Repairs &repairs, Callback &&callback) {
+/// Whether a field has just this key, which needs no escape: saves key_text() where the guess is good.
+bool has_key(simdjson::ondemand::field &field, std::string_view guess);
+
+/// Calls `callback(std::string_view key, simdjson::ondemand::value value)` for each field of an object, in order. Keys
+/// are unescaped; one that `guess()` foretells is passed as that very view. Throws MalformedJson where the object is
+/// broken, and whatever the callback throws.
+template <typename Guess, typename Callback>
+void for_each_field(simdjson::ondemand::object object, Arena &arena, Repairs &repairs, Guess &&guess,
+                    Callback &&callback) {
     for (simdjson::simdjson_result<simdjson::ondemand::field> element : object) {
         simdjson::ondemand::field field;
         if (auto error = std::move(element).get(field)) {
             throw MalformedJson(simdjson::error_message(error));
         }
-        const std::string_view key = key_text(field, arena, repairs);
-        callback(key, field.value());
+        const std::string_view foretold = guess();
+        callback(has_key(field, foretold) ? foretold : key_text(field, arena, repairs), field.value());
     }
+}
+
+/// The same without a guess.
+template <typename Callback>
+void for_each_field(simdjson::ondemand::object object, Arena &arena, Repairs &repairs, Callback &&callback) {
+    for_each_field(
+        object, arena, repairs, [] { return std::string_view(); }, std::forward<Callback>(callback));
 }
 
 /// One record at a time, parsed in place. Keep one of these per stream: its buffers are reused.

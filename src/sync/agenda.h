@@ -78,7 +78,8 @@ public:
         const std::string *best = nullptr;
         std::pair<Urgency, uint64_t> best_rank;
         for (const auto &[id, entry] : entries_) {
-            if (entry.not_before > now) continue;
+            // Few are asked: what cannot be better than the best so far is passed over.
+            if (entry.not_before > now || (best && std::pair(Urgency::WebhookDelta, entry.turn) >= best_rank)) continue;
             const std::optional<Urgency> urgency = may_begin(id, entry);
             if (!urgency) continue;
             const std::pair<Urgency, uint64_t> rank(*urgency, entry.turn);

@@ -75,6 +75,7 @@ private:
         }
         for (auto &[key, member] : shape.members) {
             shape.index.emplace(key, &member);
+            member.key = key;
             if (member.nested) continue;
             if (member.id_excluded && member.columns.empty()) member.dropped = true;
             // The id of a nested object that this endpoint does not carry is another endpoint's to say.

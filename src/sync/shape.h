@@ -35,6 +35,8 @@ struct Shape {
         std::unique_ptr<Shape> nested;
         bool dropped = false;     ///< known and not stored here: excluded, or a copy of what has a row elsewhere
         bool id_excluded = false; ///< the nested object's id is wanted nowhere: nothing but a row of its own is kept
+        std::string_view key;     ///< its own
+        mutable const Member *next = nullptr; ///< what followed it in the object that was read before
     };
 
     std::string label; ///< table name for messages
@@ -42,6 +44,7 @@ struct Shape {
     std::unordered_map<std::string, Member> members;
     /// The same by view, so that a lookup copies nothing.
     std::unordered_map<std::string_view, const Member *> index;
+    mutable const Member *first = nullptr; ///< what the object that was read before began with
     /// A nested list of this object is replaced as a whole, or takes the id of this object.
     bool parent_of_lists = false;
     /// Unknown keys and misfits go to the `extra` of this target's row; without one, to the parent's `extra`.

@@ -147,9 +147,19 @@ Unfolder::Outcome Unfolder::unfold_object(const Shape &shape, od::object object,
     }
 
     kombo::Repairs key_repairs;
-    kombo::for_each_field(object, *arena_, key_repairs, [&](std::string_view key, od::value value) {
-        const auto found = shape.index.find(key);
-        const Shape::Member *member = found == shape.index.end() ? nullptr : found->second;
+    // Objects of one kind have their keys in one order: most are foretold, and not looked up (a tenth of the time).
+    const Shape::Member **foretold = &shape.first;
+    const auto guess = [&] { return *foretold ? (*foretold)->key : std::string_view(); };
+    kombo::for_each_field(object, *arena_, key_repairs, guess, [&](std::string_view key, od::value value) {
+        const Shape::Member *member = *foretold;
+        if (!member || key.data() != member->key.data()) {
+            const auto found = shape.index.find(key);
+            member = found == shape.index.end() ? nullptr : found->second;
+        }
+        if (member) {
+            *foretold = member;
+            foretold = &member->next;
+        }
         if (member && member->nested)
             take_nested(*member, key, value, rows.id, rows);
         else
