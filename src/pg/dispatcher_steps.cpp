@@ -138,6 +138,8 @@ void Dispatcher::step_fetch(IntegrationSync &sync, ActiveFetch &fetch) {
             run.task().kind == syncer::Kind::Full && !sync.states().at(run.task().endpoint->path).last_full_at;
         as_sync_role(role_, [&] {
             const MemoryScope memory;
+            if (run.task().kind == syncer::Kind::Full)
+                guard([] { ForceSyncCommit(); }); // a crash repeats one page at most
             // What was accepted, or switched off, while the pages came.
             if (run.phase() == syncer::Run::Phase::Sweeping) sync.refresh();
             run.step();

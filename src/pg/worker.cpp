@@ -334,9 +334,9 @@ void pin_session(int number) {
         {"search_path", "pg_catalog, pg_temp"},
         {"statement_timeout", "0"},
         {"idle_in_transaction_session_timeout", "0"},
-        // A crash may take the last commits back, each of them whole: rows go with the place or the watermark that says
-        // they are here, a judged webhook with what it asked for. So the same is done again, and the loop waits for no
-        // disk and no standby.
+        // A crash may take the last commits back, each of them whole: rows go with the watermark that says they are here,
+        // a judged webhook with what it asked for. So the same is done again, and the loop waits for no disk and no
+        // standby. Only the pages of a full fetch are worth a wait for the disk.
         {"synchronous_commit", "off"},
         // Whoever holds a lock makes one batch wait, which is tried again, and not the loop.
         {"lock_timeout", "200ms"}};
