@@ -1,0 +1,62 @@
+"""A sweep of more rows than one of its steps takes: all that is gone goes, and nothing else."""
+
+import pytest
+
+from syncing import assert_ok, result_of, sync_full
+from worker import runs, state_of, until, wait_synced
+
+EMPLOYEES = "/hris/employees"
+EMPLOYED = 12_000
+GONE = 2_300
+GHOSTS = 11_000
+WITHOUT_PARENT = "SELECT count(*) FROM kombo.hris_join_employees_teams WHERE employee_id LIKE 'ghost%%'"
+
+pytestmark = [pytest.mark.sandbox(employees=EMPLOYED), pytest.mark.time_limit(240)]
+
+
+def leave(db, sandbox):
+    """Thousands leave without a trace, and as many memberships of nobody are here; the ids that left."""
+    ids = [row["id"] for row in db.execute("SELECT id FROM kombo.hris_employees ORDER BY md5(id) LIMIT %s", [GONE])]
+    sandbox.admin("POST", "records", [{"model": "hris_employees", "op": "purge", "id": key} for key in ids])
+    db.execute("""INSERT INTO kombo.hris_join_employees_teams (integration_id, employee_id, team_id)
+                  SELECT %s, 'ghost' || n, 'team' || team FROM generate_series(1, %s) n, generate_series(1, 2) team""",
+               [sandbox.integration, GHOSTS])
+    return ids
+
+
+def assert_swept(db, sandbox, ids):
+    live = {row["id"] for row in db.execute("SELECT id FROM kombo.hris_employees WHERE remote_deleted_at IS NULL")}
+    assert len(live) == EMPLOYED - GONE and not live & set(ids)
+    assert db.value(WITHOUT_PARENT) == 0
+    # Memberships of those who left go with them; all others are as Kombo has them.
+    assert db.value("SELECT count(*) FROM kombo.hris_join_employees_teams WHERE employee_id = ANY (%s)", [ids]) == 0
+    assert db.value("SELECT count(*) FROM kombo.hris_join_employees_teams") == \
+        sandbox.count("hris_join_employees_teams")
+    left = db.execute("""SELECT count(*) FILTER (WHERE m.remote_deleted_at IS NULL) AS live, count(*) AS all
+                         FROM kombo.hris_employments m WHERE m.employee_id = ANY (%s)""", [ids])[0]
+    assert left["live"] == 0 and left["all"] > GONE / 2
+
+
+def test_a_call_sweeps_thousands(hris, sandbox):
+    assert_ok(sync_full(hris, what=EMPLOYEES))
+    ids = leave(hris, sandbox)
+    result = result_of(assert_ok(sync_full(hris, what=EMPLOYEES)), EMPLOYEES)
+    # Whoever has lost a manager is updated.
+    assert (result["deleted"], result["unchanged"] + result["updated"]) == (GONE, EMPLOYED - GONE)
+    assert_swept(hris, sandbox, ids)
+
+
+def test_the_worker_sweeps_thousands_in_many_commits(served, sandbox):
+    served.add_integration(sandbox.integration, only=[EMPLOYEES])
+    wait_synced(served, timeout=60)
+    ids = leave(served, sandbox)
+    served.execute("SELECT kombo.request_sync(%s, 'full')", [sandbox.integration])
+    until(served, lambda: served.value("SELECT count(*) FROM kombo.sync_requests") == 0, 60, "the full fetch")
+    run = runs(served, EMPLOYEES, kind="full")[-1]
+    assert (run["status"], run["deleted"], run["unchanged"] + run["updated"]) == ("ok", GONE, EMPLOYED - GONE)
+    assert_swept(served, sandbox, ids)
+    # Each commit has its own xmin.
+    times = served.value("SELECT count(DISTINCT xmin::text) FROM kombo.hris_employees WHERE id = ANY (%s)", [ids])
+    assert times >= GONE / 1000
+    assert state_of(served, EMPLOYEES)["full_started_at"] is None
+    assert served.value("SELECT count(*) FROM kombo.sync_seen") == 0
