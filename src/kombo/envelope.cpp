@@ -50,7 +50,8 @@ void read_envelope(std::string_view body, const std::function<void(value)> &read
     constexpr std::string_view expected = "Kombo's JSON {\"status\":\"success\",\"data\":{...}}";
     Parts parts;
     try {
-        // Kept, as its buffers are five times the body: to fetch them anew for each page took half the time of reading it.
+        // Kept, as its buffers are five times the body: to fetch them anew for each page took half the time of reading
+        // it.
         static simdjson::ondemand::parser parser;
         if (parser.capacity() > largest_kept) {
             parser = simdjson::ondemand::parser();

@@ -184,20 +184,13 @@ std::string remove(const syncer::Table &table) {
     return "UPDATE " + qualified(table) + " t SET remote_deleted_at = $2, synced_at = $2 FROM " + gone;
 }
 
-std::string remove_orphans(const syncer::Table &table, const std::string &parent_column, const syncer::Table &parents,
-                           uint64_t limit) {
-    const std::string parent = "t." + quoted(parent_column);
-    const std::string rows = table.join ? "t.integration_id = $1" : live();
-    const std::string change = table.join ? "DELETE FROM " + qualified(table) + " t USING orphans o WHERE "
-                                          : "UPDATE " + qualified(table) +
-                                                " t SET remote_deleted_at = $2, synced_at = $2 FROM orphans o WHERE ";
-    return "WITH passed AS MATERIALIZED (SELECT " + parent + " AS id FROM " + qualified(table) + " t WHERE " + rows +
-           " AND " + parent + " > $3 ORDER BY " + parent + " LIMIT " + number(limit) +
-           "), orphans AS MATERIALIZED (SELECT DISTINCT n.id FROM passed n LEFT JOIN LATERAL (SELECT true AS found "
-           "FROM " +
-           qualified(parents) + " p WHERE p.integration_id = $1 AND p.id = n.id OFFSET 0) d ON true " +
-           "WHERE d.found IS NULL), gone AS (" + change + rows + " AND " + parent +
-           " = o.id RETURNING true) SELECT (SELECT count(*) FROM gone), count(*), max(id) FROM passed";
+std::string remove_orphans(const syncer::Table &table, const std::string &parent_column, const syncer::Table &parents) {
+    const std::string orphans =
+        "(SELECT s.id FROM (SELECT unnest($3::text[]) AS id) s LEFT JOIN LATERAL (SELECT true AS found FROM " +
+        qualified(parents) + " p WHERE p.integration_id = $1 AND p.id = s.id OFFSET 0) d ON true " +
+        "WHERE d.found IS NULL) o WHERE t." + quoted(parent_column) + " = o.id AND ";
+    if (table.join) return "DELETE FROM " + qualified(table) + " t USING " + orphans + "t.integration_id = $1";
+    return "UPDATE " + qualified(table) + " t SET remote_deleted_at = $2, synced_at = $2 FROM " + orphans + live();
 }
 
 std::string quoted(const std::string &identifier) {

@@ -30,11 +30,9 @@ std::string listed_before(const syncer::Table &table, const std::string &parent_
 /// per key column.
 std::string remove(const syncer::Table &table);
 
-/// Goes through the next `limit` rows of a nested table by their parent, and removes those whose parent does not exist:
-/// a join row goes, an owned one is marked deleted. By parent, as what goes are all rows of one. $1 integration id, $2
-/// now, $3 the parent to begin behind. Returns the numbers of rows removed and passed, and the last parent.
-std::string remove_orphans(const syncer::Table &table, const std::string &parent_column, const syncer::Table &parents,
-                           uint64_t limit);
+/// Removes the rows of a nested table whose parent does not exist: a join row goes, an owned one is marked deleted. $1
+/// integration id, $2 now, $3 the ids of the parents in question.
+std::string remove_orphans(const syncer::Table &table, const std::string &parent_column, const syncer::Table &parents);
 
 /// The identifier, quoted where it needs to be.
 std::string quoted(const std::string &identifier);

@@ -201,16 +201,32 @@ std::vector<std::string> SqlStore::untouched(const syncer::Endpoint &endpoint, c
 }
 
 std::optional<std::string> SqlStore::remove_orphans(const syncer::Endpoint &endpoint, const syncer::Nested &nested,
-                                                    const std::string &after, syncer::TableCounts &counts) {
+                                                    const std::string &after, const std::vector<uint64_t> &seen,
+                                                    syncer::TableCounts &counts) {
     const MemoryScope scope;
-    Params params = key();
-    params.instant(kombo::current_timestamp()).text(after);
-    const Result walked = execute(
-        statements::remove_orphans(table(nested.table), nested.parent_column, table(endpoint.table), rows_at_once),
-        params, Planning::ByKey);
-    counts[nested.table].deleted += walked.integer(0, 1);
-    if (walked.integer(0, 2) < static_cast<int64_t>(rows_at_once)) return std::nullopt;
-    return walked.text(0, 3);
+    const std::string parent = "t." + quoted(nested.parent_column);
+    Params walk = key();
+    walk.text(after);
+    const Result passed =
+        execute("SELECT " + parent + " FROM " + qualified(table(nested.table)) + " t WHERE t.integration_id = $1 AND " +
+                    parent + " > $2 ORDER BY " + parent + " LIMIT " + std::to_string(rows_at_once),
+                walk, Planning::ByKey);
+    std::vector<std::string> suspects;
+    for (uint64_t i = 0; i < passed.size(); ++i)
+        passed.with_bytes(i, 1, [&](std::string_view id) {
+            const bool told = !suspects.empty() && suspects.back() == id;
+            if (!told && !std::binary_search(seen.begin(), seen.end(), hash(id))) suspects.emplace_back(id);
+        });
+    if (!suspects.empty()) {
+        Params params = key();
+        params.instant(kombo::current_timestamp()).texts(suspects);
+        const Result gone =
+            execute(statements::remove_orphans(table(nested.table), nested.parent_column, table(endpoint.table)),
+                    params, Planning::ByKey);
+        counts[nested.table].deleted += static_cast<int64_t>(gone.size());
+    }
+    if (passed.size() < rows_at_once) return std::nullopt;
+    return passed.text(passed.size() - 1, 1);
 }
 
 bool SqlStore::purge(const syncer::Endpoint &endpoint, kombo::Timestamp before, syncer::TableCounts &counts) {

@@ -24,7 +24,8 @@ public:
     std::vector<std::string> untouched(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids,
                                        kombo::Timestamp since) override;
     std::optional<std::string> remove_orphans(const syncer::Endpoint &endpoint, const syncer::Nested &nested,
-                                              const std::string &after, syncer::TableCounts &counts) override;
+                                              const std::string &after, const std::vector<uint64_t> &seen,
+                                              syncer::TableCounts &counts) override;
     bool purge(const syncer::Endpoint &endpoint, kombo::Timestamp before, syncer::TableCounts &counts) override;
     void park(const syncer::Endpoint &endpoint, std::optional<std::string_view> id, const std::string &record,
               const std::string &sqlstate, const std::string &error) override;

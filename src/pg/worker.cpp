@@ -63,7 +63,7 @@ private:
     void prune();
     void trouble(const std::string &message, const std::string &sqlstate, const std::string &detail,
                  const std::string &hint);
-    void wait();
+    void wait(bool busy);
 
     std::unique_ptr<Dispatcher> dispatcher_; ///< while the extension is there and fits
     Installed installed_;
@@ -110,7 +110,7 @@ void Worker::run() {
         } catch (const syncer::InvalidRequest &error) {
             trouble(error.what(), error.sqlstate, error.detail, error.hint);
         }
-        if (!busy) unless_cancelled([&] { wait(); });
+        unless_cancelled([&] { wait(busy); });
     }
 }
 
@@ -306,7 +306,9 @@ void Worker::trouble(const std::string &message, const std::string &sqlstate, co
     complain("kombo_sync worker: " + message, sqlstate, detail, hint);
 }
 
-void Worker::wait() {
+/// The network goes on also while there is work: then it is only looked at.
+void Worker::wait(bool busy) {
+    if (busy) return waiter_.wait(session_transfers(), Clock::now());
     if (dispatcher_ && dispatcher_->idle() && std::exchange(unreported_, false))
         guard([] { pgstat_report_stat(true); });
     guard([] { pgstat_report_activity(STATE_IDLE, nullptr); });
@@ -334,9 +336,9 @@ void pin_session(int number) {
         {"search_path", "pg_catalog, pg_temp"},
         {"statement_timeout", "0"},
         {"idle_in_transaction_session_timeout", "0"},
-        // A crash may take the last commits back, each of them whole: rows go with the watermark that says they are here,
-        // a judged webhook with what it asked for. So the same is done again, and the loop waits for no disk and no
-        // standby. Only the pages of a full fetch are worth a wait for the disk.
+        // A crash may take the last commits back, each of them whole: rows go with the watermark that says they are
+        // here, a judged webhook with what it asked for. So the same is done again, and the loop waits for no disk and
+        // no standby. Only the pages of a full fetch are worth a wait for the disk.
         {"synchronous_commit", "off"},
         // Whoever holds a lock makes one batch wait, which is tried again, and not the loop.
         {"lock_timeout", "200ms"}};

@@ -47,8 +47,8 @@ struct RowSet {
     std::unordered_map<std::string_view, size_t> by_key;
 };
 
-/// A nested list that arrived with its parents and is the whole truth about them: of their children those go that are not
-/// among the rows of the list's table.
+/// A nested list that arrived with its parents and is the whole truth about them: of their children those go that are
+/// not among the rows of the list's table.
 struct ListSet {
     size_t nested = 0; ///< index in Endpoint::nested
     std::vector<std::string_view> parents;

@@ -202,7 +202,7 @@ void Run::find_missing() {
 }
 
 void Run::remove_missing() {
-    const bool swept = draft_.status == Status::Held || sweep_.remove(gone_, began_, draft_.counts);
+    const bool swept = draft_.status == Status::Held || sweep_.remove(gone_, *seen_, began_, draft_.counts);
     if (!swept || fetch_.purge()) {
         if (durability_ == Durability::PageByPage) store_.keep_progress(task_, progress_json(draft_, catalogue_));
         return;
@@ -225,7 +225,6 @@ void Run::committed() {
     page_.reset();
     const Phase before = std::exchange(phase_, next_);
     if (before == Phase::Sweeping || before == Phase::Removing) sweep_.committed();
-    if (before == Phase::Sweeping && phase_ != before) seen_.reset();
     if (before == Phase::Sweeping && phase_ == Phase::Confirming) {
         gone_ = sweep_.take_suspects();
         for (size_t from = 0; from < gone_.size(); from += ids_per_request) {

@@ -48,9 +48,11 @@ public:
                                                kombo::Timestamp since) = 0;
 
     /// Goes through the next rows of a nested table, by their parent's id, behind `after`, and removes those whose
-    /// parent does not exist. Returns the last parent's id; nullopt: there are no more.
+    /// parent does not exist; it does where its hash is among those of `seen`, which are sorted. Returns the last
+    /// parent's id; nullopt: there are no more.
     virtual std::optional<std::string> remove_orphans(const Endpoint &endpoint, const Nested &nested,
-                                                      const std::string &after, TableCounts &counts) = 0;
+                                                      const std::string &after, const std::vector<uint64_t> &seen,
+                                                      TableCounts &counts) = 0;
 
     /// Deletes tombstones that are older than `before`, with what belongs to them: so many that it is soon done.
     /// Returns whether there may be more.

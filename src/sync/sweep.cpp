@@ -34,22 +34,23 @@ std::optional<std::string> Sweep::held() const {
     return "the sweep of " + std::to_string(gone) + " of " + std::to_string(live) + " live rows was held back";
 }
 
-bool Sweep::remove(const std::vector<std::string> &gone, kombo::Timestamp fetch_began, TableCounts &counts) {
+bool Sweep::remove(const std::vector<std::string> &gone, const std::vector<uint64_t> &seen,
+                   kombo::Timestamp fetch_began, TableCounts &counts) {
     draft_ = place_;
     if (on_missing() == OnMissing::Keep) return true;
-    if (draft_.removed == gone.size()) return next_orphans(counts);
+    if (draft_.removed == gone.size()) return next_orphans(seen, counts);
     const auto first = gone.begin() + static_cast<std::ptrdiff_t>(draft_.removed);
     draft_.removed += std::min(removed_at_once, gone.size() - draft_.removed);
     const std::vector<std::string> ids(first, gone.begin() + static_cast<std::ptrdiff_t>(draft_.removed));
     store_.remove(*task_.endpoint, store_.untouched(*task_.endpoint, ids, fetch_began), on_missing(), counts);
-    return draft_.removed == gone.size() && next_orphans(counts);
+    return draft_.removed == gone.size() && next_orphans(seen, counts);
 }
 
 /// A walk that comes to its end has passed few rows: the next one begins in the same step.
-bool Sweep::next_orphans(TableCounts &counts) {
+bool Sweep::next_orphans(const std::vector<uint64_t> &seen, TableCounts &counts) {
     for (const auto &nested = task_.endpoint->nested; draft_.nested < nested.size(); ++draft_.nested) {
         if (!has_orphans(nested[draft_.nested])) continue;
-        const auto last = store_.remove_orphans(*task_.endpoint, nested[draft_.nested], draft_.after, counts);
+        const auto last = store_.remove_orphans(*task_.endpoint, nested[draft_.nested], draft_.after, seen, counts);
         draft_.after = last.value_or("");
         if (last) return false;
     }

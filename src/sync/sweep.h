@@ -32,7 +32,8 @@ public:
 
     /// Removes the next of the rows `gone`, but for what was written since the fetch began; then what has lost its
     /// parent. True at the end.
-    bool remove(const std::vector<std::string> &gone, kombo::Timestamp fetch_began, TableCounts &counts);
+    bool remove(const std::vector<std::string> &gone, const std::vector<uint64_t> &seen, kombo::Timestamp fetch_began,
+                TableCounts &counts);
 
     /// The latest step is committed.
     void committed();
@@ -46,7 +47,7 @@ private:
         size_t nested = 0;  ///< the nested records whose orphans are removed
     };
 
-    bool next_orphans(TableCounts &counts);
+    bool next_orphans(const std::vector<uint64_t> &seen, TableCounts &counts);
     bool has_orphans(const Nested &nested) const;
     OnMissing on_missing() const { return states_.at(task_.endpoint->path).subscription.on_missing; }
 

@@ -133,7 +133,8 @@ public:
     }
 
     std::optional<std::string> remove_orphans(const Endpoint &, const Nested &nested, const std::string &after,
-                                              TableCounts &counts) override {
+                                              const std::vector<uint64_t> &hashes, TableCounts &counts) override {
+        EXPECT_EQ(hashes, compared);
         orphan_sweeps.push_back(nested.json_path + " " + after);
         ++counts[nested.table].deleted;
         const size_t step = after.empty() ? 0 : std::stoul(after);
