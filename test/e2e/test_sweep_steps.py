@@ -2,8 +2,8 @@
 
 import pytest
 
-from syncing import assert_ok, result_of, sync_full
-from worker import runs, state_of, until, wait_synced
+from syncing import assert_ok, create_trigger, one, result_of, sync_full
+from worker import runs, send_webhook, state_of, until, wait_synced
 
 EMPLOYEES = "/hris/employees"
 EMPLOYED = 12_000
@@ -60,3 +60,27 @@ def test_the_worker_sweeps_thousands_in_many_commits(served, sandbox):
     assert times >= GONE / 1000
     assert state_of(served, EMPLOYEES)["full_started_at"] is None
     assert served.value("SELECT count(*) FROM kombo.sync_seen") == 0
+
+
+def test_a_webhook_of_another_integration_is_served_between_two_steps(served, sandbox):
+    """Between two steps nothing is waited for; an answer that has come is noticed all the same."""
+    served.add_integration(sandbox.integration, only=[EMPLOYEES])
+    wait_synced(served, timeout=60)
+    leave(served, sandbox)
+    sandbox.add_integration("hibob:small", employees=10)
+    served.add_integration("hibob:small", category="HRIS", only=[EMPLOYEES])
+    wait_synced(served, timeout=60)
+    create_trigger(served, "hris_employees", """
+        IF OLD.remote_deleted_at IS NULL AND NEW.remote_deleted_at IS NOT NULL THEN PERFORM pg_sleep(0.002); END IF;
+        RETURN NEW;""", when="BEFORE UPDATE")
+    served.execute("SELECT kombo.request_sync(%s, 'full')", [sandbox.integration])
+    until(served, lambda: served.value("SELECT count(*) FROM kombo.hris_employees WHERE remote_deleted_at IS NOT NULL"),
+          60, "the first step of the sweep")
+    key = sandbox.dump("hris_employees", "hibob:small")[0]["id"]
+    sandbox.record("change", "hris_employees", key, {"job_title": "Changed"}, integration="hibob:small")
+    send_webhook(served, sandbox, integration="hibob:small")
+    until(served, lambda: (one(served, "hris_employees", key) or {}).get("job_title") == "Changed", 60, "the row")
+    wait_synced(served, timeout=60)
+    full = runs(served, EMPLOYEES, sandbox.integration, kind="full")[-1]
+    delta = runs(served, EMPLOYEES, "hibob:small", kind="delta")[-1]
+    assert full["deleted"] == GONE and delta["id"] < full["id"]
