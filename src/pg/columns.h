@@ -7,7 +7,7 @@
 namespace pg {
 
 /// Adds to `params` an array per carried field of the set, and with Mode::Replace one of `extra`, in the order that
-/// statements::write expects.
+/// statements::compare and upsert expect.
 void add_columns(Params &params, const syncer::Table &table, const syncer::RowSet &set, JsonbBuilder &jsonb);
 
 } // namespace pg

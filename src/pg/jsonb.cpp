@@ -5,10 +5,6 @@
 #include <algorithm>
 #include <cstring>
 
-extern "C" {
-#include <utils/jsonb.h>
-}
-
 namespace pg {
 
 namespace {

@@ -11,7 +11,7 @@ namespace pg {
 
 /// Builds jsonb from JSON text that kombo::jsonb_text() has checked and repaired. It writes the binary form
 /// (utils/jsonb.h, which pg_upgrade keeps from changing) at once, where jsonb_in makes a tree of every value first:
-/// that took 10 % of an unchanged sync, this takes 2 %. The result is what jsonb_in gives, bit for bit.
+/// that took 10 % of an unchanged sync, this takes half of that. The result is what jsonb_in gives, bit for bit.
 ///
 /// build() calls functions that raise, so it runs inside pg::guard; the object itself lives outside.
 class JsonbBuilder {

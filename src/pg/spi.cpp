@@ -178,10 +178,7 @@ Result execute(const std::string &sql, const Params &params, Planning planning) 
     return {SPI_tuptable, SPI_processed};
 }
 
-namespace {
-
-void for_each_row(const std::string &sql, const Params &params,
-                  const std::function<void(const Result &, uint64_t)> &take) {
+void for_each_bytes(const std::string &sql, const Params &params, const std::function<void(std::string_view)> &take) {
     constexpr long rows_at_a_time = 5000;
     Portal portal = guard([&] {
         return SPI_cursor_open_with_args(nullptr, sql.c_str(), static_cast<int>(params.types().size()),
@@ -192,19 +189,9 @@ void for_each_row(const std::string &sql, const Params &params,
         guard([&] { SPI_cursor_fetch(portal, true, rows_at_a_time); });
         const Result rows(SPI_tuptable, SPI_processed);
         if (rows.size() == 0) break;
-        for (uint64_t i = 0; i < rows.size(); ++i) take(rows, i);
+        for (uint64_t i = 0; i < rows.size(); ++i) rows.with_bytes(i, 1, take);
     }
     guard([&] { SPI_cursor_close(portal); });
-}
-
-} // namespace
-
-void for_each_text(const std::string &sql, const Params &params, const std::function<void(std::string_view)> &take) {
-    for_each_row(sql, params, [&](const Result &rows, uint64_t row) { take(rows.text(row, 1)); });
-}
-
-void for_each_bytes(const std::string &sql, const Params &params, const std::function<void(std::string_view)> &take) {
-    for_each_row(sql, params, [&](const Result &rows, uint64_t row) { rows.with_bytes(row, 1, take); });
 }
 
 Datum text_datum(std::string_view value) {

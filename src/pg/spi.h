@@ -76,11 +76,8 @@ private:
 /// Runs a statement; it is prepared once per session and kept. Throws Error.
 Result execute(const std::string &sql, const Params &params = {}, Planning planning = Planning::Usual);
 
-/// Runs a query and hands over its first column as text, a few thousand rows at a time. It is planned anew for the very
-/// parameters, so that the planner knows how long their arrays are.
-void for_each_text(const std::string &sql, const Params &params, const std::function<void(std::string_view)> &take);
-
-/// The same for a first column of type bytea.
+/// Runs a query and hands over its first column, of type bytea, a few thousand rows at a time. It is planned anew for
+/// the very parameters.
 void for_each_bytes(const std::string &sql, const Params &params, const std::function<void(std::string_view)> &take);
 
 Datum text_datum(std::string_view value);

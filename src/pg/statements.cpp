@@ -40,6 +40,13 @@ std::vector<Source> sources_of(const syncer::Table &table, const syncer::RowSet 
     return sources;
 }
 
+/// The beginning of a statement that removes rows of a nested table by what follows: a join row goes, an owned child is
+/// marked deleted at $2.
+std::string removal(const syncer::Table &table) {
+    if (table.join) return "DELETE FROM " + qualified(table) + " t USING ";
+    return "UPDATE " + qualified(table) + " t SET remote_deleted_at = $2, synced_at = $2 FROM ";
+}
+
 /// The statements that write rows of a set. Their parameters are an array per column, behind others.
 class Write {
 public:
@@ -180,8 +187,7 @@ std::string remove(const syncer::Table &table) {
              [&](const std::string &key) { return "unnest($" + number(++parameter) + "::text[]) AS " + key; }) +
         ") g WHERE t.integration_id = $1 AND " +
         list(keys, " AND ", [](const std::string &key) { return "t." + key + " = g." + key; });
-    if (table.join) return "DELETE FROM " + qualified(table) + " t USING " + gone;
-    return "UPDATE " + qualified(table) + " t SET remote_deleted_at = $2, synced_at = $2 FROM " + gone;
+    return removal(table) + gone;
 }
 
 std::string remove_orphans(const syncer::Table &table, const std::string &parent_column, const syncer::Table &parents) {
@@ -189,8 +195,7 @@ std::string remove_orphans(const syncer::Table &table, const std::string &parent
         "(SELECT s.id FROM (SELECT unnest($3::text[]) AS id) s LEFT JOIN LATERAL (SELECT true AS found FROM " +
         qualified(parents) + " p WHERE p.integration_id = $1 AND p.id = s.id OFFSET 0) d ON true " +
         "WHERE d.found IS NULL) o WHERE t." + quoted(parent_column) + " = o.id AND ";
-    if (table.join) return "DELETE FROM " + qualified(table) + " t USING " + orphans + "t.integration_id = $1";
-    return "UPDATE " + qualified(table) + " t SET remote_deleted_at = $2, synced_at = $2 FROM " + orphans + live();
+    return removal(table) + orphans + (table.join ? "t.integration_id = $1" : live());
 }
 
 std::string quoted(const std::string &identifier) {

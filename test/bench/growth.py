@@ -5,9 +5,9 @@ import functools
 import statistics
 
 from rows import Point, Row, at_most
-from stand import EMPLOYEES, Peak, data_tables, vacuum
+from stand import EMPLOYEES, data_tables, vacuum
 from network import first_pages
-from worker import private_kilobytes
+from worker import Peak, private_kilobytes
 
 CHANGED = 10
 

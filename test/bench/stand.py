@@ -6,12 +6,10 @@ import os
 import pathlib
 import subprocess
 import tempfile
-import threading
 import time
 
 from cluster import TEMPLATE, Cluster, Database
 from sandbox import WEBHOOK_SECRET, Sandbox
-from worker import private_kilobytes
 
 HERE = pathlib.Path(__file__).parent
 EMPLOYEES = "/hris/employees"
@@ -155,25 +153,3 @@ def empty(db, tables):
     """Empties these tables, and has what is written so far on disk, so that no checkpoint falls into a measurement."""
     db.execute("TRUNCATE " + ", ".join(f'kombo."{name}"' for name in tables))
     db.execute("CHECKPOINT")
-
-
-class Peak:
-    """The most private memory that a process has while this is open, in kB."""
-
-    def __init__(self, pid):
-        self.pid = pid
-        self.kilobytes = 0
-        self.ended = threading.Event()
-        self.thread = threading.Thread(target=self._look, daemon=True)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ended.set()
-        self.thread.join()
-
-    def _look(self):
-        while not self.ended.wait(0.02):
-            self.kilobytes = max(self.kilobytes, private_kilobytes(self.pid))

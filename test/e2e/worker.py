@@ -221,19 +221,13 @@ def assert_no_page_twice(sandbox):
 
 # --- watching -----------------------------------------------------------------------------------------------------
 
-class Watch:
-    """Looks at the workers of a database many times a second: `with Watch(db) as watch: …`, then watch.oldest (the
-    longest that a transaction of theirs was open, in seconds), watch.xmins (pids seen with a backend_xmin while they
-    waited for the network) and watch.peak (most private memory of one, in kB)."""
+class Looking:
+    """Calls `look` many times a second, in a thread, for as long as it is open."""
 
-    def __init__(self, db):
-        self.connection = db.connect()
-        self.oldest = 0.0
-        self.peak = 0
-        self.doing = None  # what had the oldest transaction
-        self.xmins = []
+    def __init__(self, every):
+        self.every = every
         self.ended = threading.Event()
-        self.thread = threading.Thread(target=self._look, daemon=True)
+        self.thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self):
         self.thread.start()
@@ -242,16 +236,48 @@ class Watch:
     def __exit__(self, *_):
         self.ended.set()
         self.thread.join(10)
+
+    def _run(self):
+        while not self.ended.wait(self.every):
+            self.look()
+
+
+class Peak(Looking):
+    """The most private memory that a process has while this is open, in kB."""
+
+    def __init__(self, pid):
+        super().__init__(0.02)
+        self.pid = pid
+        self.kilobytes = 0
+
+    def look(self):
+        self.kilobytes = max(self.kilobytes, private_kilobytes(self.pid))
+
+
+class Watch(Looking):
+    """Looks at the workers of a database many times a second: `with Watch(db) as watch: …`, then watch.oldest (the
+    longest that a transaction of theirs was open, in seconds), watch.xmins (pids seen with a backend_xmin while they
+    waited for the network) and watch.peak (most private memory of one, in kB)."""
+
+    def __init__(self, db):
+        super().__init__(0.01)
+        self.connection = db.connect()
+        self.oldest = 0.0
+        self.peak = 0
+        self.doing = None  # what had the oldest transaction
+        self.xmins = []
+
+    def __exit__(self, *_):
+        super().__exit__()
         self.connection.close()
 
-    def _look(self):
-        while not self.ended.wait(0.01):
-            for row in self.connection.execute(WORKERS).fetchall():
-                if (row["transaction_age"] or 0.0) > self.oldest:
-                    self.oldest, self.doing = row["transaction_age"], row["query"]
-                self.peak = max(self.peak, private_kilobytes(row["pid"]))
-                if row["state"] == "idle" and row["wait_event_type"] == "Extension" and row["backend_xmin"]:
-                    self.xmins.append(row)
+    def look(self):
+        for row in self.connection.execute(WORKERS).fetchall():
+            if (row["transaction_age"] or 0.0) > self.oldest:
+                self.oldest, self.doing = row["transaction_age"], row["query"]
+            self.peak = max(self.peak, private_kilobytes(row["pid"]))
+            if row["state"] == "idle" and row["wait_event_type"] == "Extension" and row["backend_xmin"]:
+                self.xmins.append(row)
 
 
 def private_kilobytes(pid):
