@@ -72,12 +72,13 @@ size_t Dispatcher::share() const {
     return integrations_ < 2 || all < 2 ? all : all - std::max<size_t>(1, all / 4);
 }
 
-/// Fetches that are as urgent or more.
-size_t Dispatcher::under_way(syncer::Urgency urgency) const {
-    size_t count = 0;
+/// For each urgency the fetches that are as urgent or more.
+Dispatcher::UnderWay Dispatcher::under_way() const {
+    UnderWay count{};
     for (const auto &[id, sync] : syncs_)
         for (const auto &fetch : sync->fetches)
-            if (fetch->urgency <= urgency) ++count;
+            for (size_t urgency = static_cast<size_t>(fetch->urgency); urgency < count.size(); ++urgency)
+                ++count[urgency];
     return count;
 }
 
@@ -138,20 +139,21 @@ std::optional<Dispatcher::Sender> Dispatcher::best_sender(Time now) {
 /// Whether so many fetches are under way that no further one of this urgency is to begin. An integration that has none
 /// may always have its first, up to the limit that memory sets. What is less urgent takes no room: a full fetch that
 /// gives way to a delta would wait for ever for one that waits for it to end.
-bool Dispatcher::room_for(syncer::Urgency urgency, bool first_of_its_integration) const {
+bool Dispatcher::room_for(syncer::Urgency urgency, bool first_of_its_integration, const UnderWay &under_way) {
     const size_t requests = static_cast<size_t>(settings::max_concurrency);
-    const size_t count = under_way(urgency);
+    const size_t count = under_way[static_cast<size_t>(urgency)];
     if (urgency == syncer::Urgency::WebhookDelta) return count < 2 * fetches_per_request * requests;
     return count < (first_of_its_integration ? fetches_per_request * requests : requests);
 }
 
 /// The integration for which something is to be begun now, if that is more urgent than what could be sent.
 std::optional<std::string> Dispatcher::best_beginner(Time now, const std::optional<Sender> &sender) {
+    const UnderWay counts = under_way(); // once, not for each integration that waits
     return agenda_.next(now, [&](const std::string &id, const syncer::Agenda::Entry &entry) {
         const auto open = syncs_.find(id);
         const bool first = open == syncs_.end() || open->second->fetches.empty();
         const auto fits = [&](std::optional<syncer::Urgency> urgency) {
-            return urgency && room_for(*urgency, first) && !(sender && *urgency > sender->urgency);
+            return urgency && room_for(*urgency, first, counts) && !(sender && *urgency > sender->urgency);
         };
         auto urgency = entry.urgency();
         if (fits(urgency) && open != syncs_.end()) urgency = open->second->urgency(entry.asks);

@@ -4,6 +4,7 @@
 #include "pg/wait.h"
 #include "sync/agenda.h"
 
+#include <array>
 #include <map>
 #include <memory>
 #include <optional>
@@ -59,6 +60,8 @@ private:
         syncer::Urgency urgency = syncer::Urgency::Full;
     };
 
+    using UnderWay = std::array<size_t, 4>; ///< by syncer::Urgency
+
     struct FailedInquiry {
         int count = 0; ///< in a row
         kombo::Timestamp not_before;
@@ -72,10 +75,10 @@ private:
     void begin(const std::string &id, Time now);
     std::unique_ptr<IntegrationSync> open(const std::string &id, const syncer::Asks &asks);
     void put_off(IntegrationSync &sync, Time now);
-    bool room_for(syncer::Urgency urgency, bool first_of_its_integration) const;
+    static bool room_for(syncer::Urgency urgency, bool first_of_its_integration, const UnderWay &under_way);
     size_t in_flight() const;
     size_t share() const;
-    size_t under_way(syncer::Urgency urgency) const;
+    UnderWay under_way() const;
     const syncer::Asks *asks_of(const std::string &id);
     void close(const std::string &id);
     void close_if_idle(const std::string &id);
