@@ -3,6 +3,7 @@
 #include "page.h"
 
 #include <algorithm>
+#include <random>
 #include <stdexcept>
 #include <utility>
 
@@ -46,8 +47,7 @@ void mask_key(ApiError &error, const Request &request) {
 Call::Call(Transfers &transfers, Request request, HttpOptions options, RetryPolicy policy, Check check,
            Listener listener)
     : transfers_(&transfers), request_(std::move(request)), options_(std::move(options)), policy_(policy),
-      check_(std::move(check)), listener_(std::move(listener)), wake_at_(Clock::time_point::min()),
-      random_(std::random_device()()) {}
+      check_(std::move(check)), listener_(std::move(listener)), wake_at_(Clock::time_point::min()) {}
 
 Call::~Call() {
     if (transfer_) {
@@ -60,7 +60,7 @@ Call::Call(Call &&other) noexcept
       policy_(other.policy_), check_(std::move(other.check_)), listener_(std::move(other.listener_)),
       transfer_(std::exchange(other.transfer_, std::nullopt)), wake_at_(std::exchange(other.wake_at_, std::nullopt)),
       result_(std::exchange(other.result_, std::nullopt)), last_error_(std::move(other.last_error_)),
-      retries_(other.retries_), random_(other.random_) {}
+      retries_(other.retries_) {}
 
 void Call::advance(Clock::time_point now) {
     if (transfer_) {
@@ -150,7 +150,8 @@ void Call::fail(ApiError error, Clock::time_point now) {
     last_error_ = std::move(error);
 }
 
-milliseconds Call::back_off(const ApiError &error) {
+milliseconds Call::back_off(const ApiError &error) const {
+    static thread_local std::minstd_rand random{std::random_device()()};
     milliseconds ceiling = std::min(policy_.base, policy_.cap);
     for (int i = 0; i < retries_ && ceiling < policy_.cap; ++i) {
         ceiling = std::min(ceiling * 2, policy_.cap);
@@ -158,9 +159,9 @@ milliseconds Call::back_off(const ApiError &error) {
     std::uniform_int_distribution<int64_t> jitter(0, std::max<int64_t>(0, ceiling.count()));
     if (error.retry_after) {
         // Later than demanded, never earlier, so that many callers do not come back at the same instant.
-        return *error.retry_after + std::min(milliseconds(jitter(random_)), policy_.base);
+        return *error.retry_after + std::min(milliseconds(jitter(random)), policy_.base);
     }
-    return milliseconds(jitter(random_));
+    return milliseconds(jitter(random));
 }
 
 } // namespace kombo

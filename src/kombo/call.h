@@ -6,7 +6,6 @@
 #include <chrono>
 #include <functional>
 #include <optional>
-#include <random>
 
 namespace kombo {
 
@@ -75,7 +74,7 @@ private:
     void finish(Finished finished, Clock::time_point now);
     std::optional<ApiError> judge(Response &response) const;
     void fail(ApiError error, Clock::time_point now);
-    std::chrono::milliseconds back_off(const ApiError &error);
+    std::chrono::milliseconds back_off(const ApiError &error) const;
 
     Transfers *transfers_;
     Request request_;
@@ -88,7 +87,6 @@ private:
     std::optional<Finished> result_;
     std::optional<ApiError> last_error_;
     int retries_ = 0;
-    std::minstd_rand random_;
 };
 
 } // namespace kombo

@@ -213,7 +213,7 @@ syncer::States load_states(const syncer::Catalogue &catalogue, const std::string
     const Result subscriptions = execute(R"(
         SELECT endpoint, enabled, on_missing, (extract(epoch FROM purge_after) * 1000000)::bigint
         FROM kombo.subscriptions WHERE integration_id = $1)",
-                                         Params().text(integration_id));
+                                         Params().text(integration_id), Planning::ByKey);
     for (uint64_t i = 0; i < subscriptions.size(); ++i) {
         const auto state = states.find(subscriptions.text(i, 1));
         if (state == states.end()) continue;
@@ -227,7 +227,7 @@ syncer::States load_states(const syncer::Catalogue &catalogue, const std::string
         SELECT endpoint, watermark, last_full_at, accept_sweep, attempts::bigint, next_attempt_at,
             full_started_at, full_watermark, full_query, full_cursor, full_cursor_at, full_progress::text
         FROM kombo.sync_state WHERE integration_id = $1)",
-                                Params().text(integration_id));
+                                Params().text(integration_id), Planning::ByKey);
     for (uint64_t i = 0; i < rows.size(); ++i) {
         const auto state = states.find(rows.text(i, 1));
         if (state == states.end()) continue;

@@ -38,7 +38,7 @@ std::vector<int64_t> ids_of(const syncer::Asks &asks) {
 std::vector<int64_t> fulfilled_elsewhere(const syncer::Asks &asks) {
     const Result rows = execute("SELECT a.id FROM unnest($1) AS a(id) "
                                 "WHERE NOT EXISTS (SELECT FROM kombo.sync_requests r WHERE r.id = a.id)",
-                                Params().integers(ids_of(asks)));
+                                Params().integers(ids_of(asks)), Planning::ByKey);
     std::vector<int64_t> gone;
     for (uint64_t i = 0; i < rows.size(); ++i) gone.push_back(rows.integer(i, 1));
     return gone;
@@ -149,6 +149,7 @@ bool Dispatcher::room_for(syncer::Urgency urgency, bool first_of_its_integration
 /// The integration for which something is to be begun now, if that is more urgent than what could be sent.
 std::optional<std::string> Dispatcher::best_beginner(Time now, const std::optional<Sender> &sender) {
     const UnderWay counts = under_way(); // once, not for each integration that waits
+    if (!room_for(syncer::Urgency::WebhookDelta, true, counts)) return std::nullopt;
     return agenda_.next(now, [&](const std::string &id, const syncer::Agenda::Entry &entry) {
         const auto open = syncs_.find(id);
         const bool first = open == syncs_.end() || open->second->fetches.empty();

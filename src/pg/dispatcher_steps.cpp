@@ -157,8 +157,10 @@ void Dispatcher::step_fetch(IntegrationSync &sync, ActiveFetch &fetch) {
         for (const int64_t request : requests) agenda_.remove(request);
         // In transactions of their own: what they meet is no fault of the fetch.
         try {
-            as_sync_role(role_, [&] { sync.refresh(); });
-            as_sync_role(role_, [&] { announce(sync.id(), path, result); });
+            as_sync_role(role_, [&] {
+                if (asks_of(sync.id()) || !sync.idle()) sync.refresh(); // otherwise it is closed
+                announce(sync.id(), path, result);
+            });
             if (first_full)
                 for (const auto &[table, rows] : result.counts)
                     if (rows.inserted > 0)

@@ -103,11 +103,4 @@ void suspend_server(const std::string &server, const std::string &reason) {
     suspend_where("i.server = $1", server, reason);
 }
 
-void delete_requests(const std::vector<int64_t> &ids) {
-    if (ids.empty()) return;
-    Params params;
-    params.integers(ids);
-    execute("DELETE FROM kombo.sync_requests r WHERE r.id = ANY ($1)", params);
-}
-
 } // namespace pg

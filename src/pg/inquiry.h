@@ -50,7 +50,4 @@ void suspend(const std::string &integration_id, const std::string &reason);
 /// The same for all integrations of a server whose key Kombo refuses.
 void suspend_server(const std::string &server, const std::string &reason);
 
-/// Deletes rows of kombo.sync_requests.
-void delete_requests(const std::vector<int64_t> &ids);
-
 } // namespace pg

@@ -26,17 +26,15 @@ LOCKTAG lock_tag(int64_t key) {
 
 std::vector<Integration> load_integrations(const std::optional<std::string> &integration_id) {
     Params params;
-    params.maybe_text(integration_id);
-    const Result rows = execute(R"(
+    params.integer(static_cast<int64_t>(GetSystemIdentifier())).datum(OIDOID, ObjectIdGetDatum(MyDatabaseId));
+    if (integration_id) params.text(*integration_id);
+    const Result rows = execute(std::string(R"(
         SELECT i.integration_id, i.server, i.category, i.paused_by = 'operator', i.paused_by = 'kombo_sync',
-            i.pause_reason,
-            (i.system_identifier, i.database_oid) IS DISTINCT FROM
-                (c.system_identifier, (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())),
-            i.next_attempt_at, i.data_expired_at
-        FROM kombo.integrations i CROSS JOIN pg_control_system() c
-        WHERE $1 IS NULL OR i.integration_id = $1
-        ORDER BY i.integration_id)",
-                                params);
+            i.pause_reason, (i.system_identifier, i.database_oid) IS DISTINCT FROM ($1, $2), i.next_attempt_at,
+            i.data_expired_at
+        FROM kombo.integrations i)") +
+                                    (integration_id ? " WHERE i.integration_id = $3" : " ORDER BY i.integration_id"),
+                                params, integration_id ? Planning::ByKey : Planning::Usual);
     std::vector<Integration> integrations;
     for (uint64_t i = 0; i < rows.size(); ++i)
         integrations.push_back({rows.text(i, 1), rows.text(i, 2), rows.text(i, 3), rows.boolean(i, 4),
@@ -60,6 +58,13 @@ std::vector<int64_t> pending_requests(const std::string &integration_id, const s
     std::vector<int64_t> ids;
     for (uint64_t i = 0; i < rows.size(); ++i) ids.push_back(rows.integer(i, 1));
     return ids;
+}
+
+void delete_requests(const std::vector<int64_t> &ids) {
+    if (ids.empty()) return;
+    Params params;
+    params.integers(ids);
+    execute("DELETE FROM kombo.sync_requests r WHERE r.id = ANY ($1)", params, Planning::ByKey);
 }
 
 std::unique_ptr<IntegrationLock> IntegrationLock::try_acquire(const std::string &integration_id) {

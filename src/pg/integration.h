@@ -37,6 +37,9 @@ void end_suspension(const std::string &integration_id);
 /// What was asked of the worker and is not yet fulfilled; a fetch of this task that begins now fulfils it.
 std::vector<int64_t> pending_requests(const std::string &integration_id, const syncer::Task &task);
 
+/// Deletes rows of kombo.sync_requests.
+void delete_requests(const std::vector<int64_t> &ids);
+
 /// The session-level advisory lock of an integration: whoever has it is the only one to sync it. The sync functions
 /// take the same for their transaction.
 class IntegrationLock {

@@ -1,6 +1,7 @@
 #include "pg/store.h"
 
 #include "pg/columns.h"
+#include "pg/integration.h"
 #include "pg/memory.h"
 #include "pg/settings.h"
 #include "pg/statements.h"
@@ -29,7 +30,8 @@ constexpr uint64_t rows_at_once = 10000;
 SqlStore::SqlStore(const syncer::Catalogue &catalogue, std::string integration_id)
     : catalogue_(catalogue), integration_id_(std::move(integration_id)) {
     const Result rows =
-        execute("SELECT DISTINCT endpoint FROM kombo.rejected_records WHERE integration_id = $1", key());
+        execute("SELECT DISTINCT endpoint FROM kombo.rejected_records WHERE integration_id = $1", key(),
+                Planning::ByKey);
     for (uint64_t i = 0; i < rows.size(); ++i) has_parked_[rows.text(i, 1)] = true;
 }
 
@@ -337,10 +339,7 @@ void SqlStore::advance_implied(const syncer::Task &task, const syncer::States &s
 }
 
 void SqlStore::fulfil(const syncer::Task &task) {
-    if (task.requests.empty()) return;
-    Params params;
-    params.integers(task.requests);
-    execute("DELETE FROM kombo.sync_requests r WHERE r.id = ANY ($1)", params);
+    delete_requests(task.requests);
 }
 
 void SqlStore::checkpoint(const syncer::Task &task, const syncer::OpenFull &open, int page,

@@ -35,7 +35,10 @@ bool Agenda::add(const Queued &request) {
     if (!requests_.emplace(request.id, request).second) return false;
     const auto [found, is_new] = entries_.try_emplace(request.integration_id);
     Entry &entry = found->second;
-    if (is_new) entry.turn = turns_;
+    if (is_new) {
+        entry.turn = turns_;
+        line_.emplace(entry.turn, request.integration_id);
+    }
     entry.asks[{request.endpoint, request.full}].include(request);
     entry.not_before = Clock::time_point::min(); // news may change what can be done
     return true;
@@ -51,7 +54,10 @@ void Agenda::remove(int64_t id) {
         if (other != id) left.include(requests_.at(other));
     ask->second = std::move(left);
     if (ask->second.ids.empty()) entry->second.asks.erase(ask);
-    if (entry->second.asks.empty()) entries_.erase(entry);
+    if (entry->second.asks.empty()) {
+        line_.erase({entry->second.turn, entry->first});
+        entries_.erase(entry);
+    }
     requests_.erase(found);
 }
 
@@ -68,7 +74,11 @@ Agenda::Entry *Agenda::find(const std::string &integration_id) {
 }
 
 void Agenda::served(const std::string &integration_id) {
-    if (Entry *entry = find(integration_id)) entry->turn = ++turns_;
+    Entry *entry = find(integration_id);
+    if (!entry) return;
+    line_.erase({entry->turn, integration_id});
+    entry->turn = ++turns_;
+    line_.emplace(entry->turn, integration_id);
 }
 
 void Agenda::put_off(const std::string &integration_id, Clock::time_point until) {

@@ -76,16 +76,15 @@ public:
     /// would be); nullopt if there is none.
     template <typename MayBegin> std::optional<std::string> next(Clock::time_point now, MayBegin &&may_begin) const {
         const std::string *best = nullptr;
-        std::pair<Urgency, uint64_t> best_rank;
-        for (const auto &[id, entry] : entries_) {
-            // Few are asked: what cannot be better than the best so far is passed over.
-            if (entry.not_before > now || (best && std::pair(Urgency::WebhookDelta, entry.turn) >= best_rank)) continue;
+        Urgency best_urgency = Urgency::Full;
+        for (const auto &[turn, id] : line_) { // those that were served longest ago first
+            const Entry &entry = entries_.at(id);
+            if (entry.not_before > now) continue;
             const std::optional<Urgency> urgency = may_begin(id, entry);
-            if (!urgency) continue;
-            const std::pair<Urgency, uint64_t> rank(*urgency, entry.turn);
-            if (best && rank >= best_rank) continue;
+            if (!urgency || (best && *urgency >= best_urgency)) continue;
             best = &id;
-            best_rank = rank;
+            best_urgency = *urgency;
+            if (best_urgency == Urgency::WebhookDelta) break; // those behind it can only be equal
         }
         if (!best) return std::nullopt;
         return *best;
@@ -104,7 +103,8 @@ public:
     std::optional<Clock::time_point> wake_at(Clock::time_point now) const;
 
 private:
-    std::map<std::string, Entry> entries_;
+    std::unordered_map<std::string, Entry> entries_;
+    std::set<std::pair<uint64_t, std::string>> line_; ///< of the entries: turn, integration
     std::unordered_map<int64_t, Queued> requests_;
     uint64_t turns_ = 0;
 };

@@ -78,7 +78,7 @@ def until_runs(db, last, count, timeout):
     """Waits for so many runs after `last`; how many there are, and when the last of them ended."""
     def seen():
         row, = db.execute("""SELECT count(*) AS runs, count(*) FILTER (WHERE status <> 'ok') AS bad,
-                                    max(finished_at) AS finished FROM kombo.sync_runs WHERE id > %s""", [last])
+                                    sum(received) AS received, max(finished_at) AS finished FROM kombo.sync_runs WHERE id > %s""", [last])
         if row["bad"]:
             raise RuntimeError(f"{row['bad']} runs were not ok")
         return row["runs"] >= count and row
@@ -95,8 +95,9 @@ def many(stand):
         for number in range(count):
             integration = f"hibob:{number}"
             sandbox.add_integration(integration, employees=10, seed=number)
+            # The last one manages nobody: whom it manages would come with it.
             people[integration] = sandbox.admin("GET", "records", integration=integration, model="hris_employees",
-                                                limit=1)["results"][0]["id"]
+                                                limit=10)["results"][-1]["id"]
         with db.connection.transaction():
             for integration in people:
                 db.add_integration(integration, category="HRIS", only=[EMPLOYEES])
@@ -124,4 +125,6 @@ def deltas_by_the_worker(db, ids):
     insert_webhooks(db, [data_changed(integration, "hris_employees") for integration in ids])
     began = db.value("SELECT clock_timestamp()")
     runs = until_runs(db, last, len(ids), 300)
+    if runs["received"] != len(ids):
+        raise RuntimeError(f"{len(ids)} deltas received {runs['received']} records")
     return (runs["finished"] - began).total_seconds()
