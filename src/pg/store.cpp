@@ -5,6 +5,7 @@
 #include "pg/memory.h"
 #include "pg/settings.h"
 #include "pg/statements.h"
+#include "pg/temporary_file.h"
 #include "sync/result.h"
 #include "sync/watermark.h"
 
@@ -29,9 +30,8 @@ constexpr uint64_t rows_at_once = 10000;
 
 SqlStore::SqlStore(const syncer::Catalogue &catalogue, std::string integration_id)
     : catalogue_(catalogue), integration_id_(std::move(integration_id)) {
-    const Result rows =
-        execute("SELECT DISTINCT endpoint FROM kombo.rejected_records WHERE integration_id = $1", key(),
-                Planning::ByKey);
+    const Result rows = execute("SELECT DISTINCT endpoint FROM kombo.rejected_records WHERE integration_id = $1", key(),
+                                Planning::ByKey);
     for (uint64_t i = 0; i < rows.size(); ++i) has_parked_[rows.text(i, 1)] = true;
 }
 
@@ -139,8 +139,17 @@ uint64_t SqlStore::hash(std::string_view id) {
         hash_any_extended(reinterpret_cast<const unsigned char *>(id.data()), static_cast<int>(id.size()), 0));
 }
 
+std::vector<std::string> SqlStore::not_seen(std::vector<std::string> ids, syncer::SeenIds &seen) {
+    std::vector<uint64_t> hashes;
+    for (const std::string &id : ids) hashes.push_back(hash(id));
+    const std::vector<bool> found = seen.find(hashes);
+    size_t i = 0;
+    ids.erase(std::remove_if(ids.begin(), ids.end(), [&](const std::string &) { return found[i++]; }), ids.end());
+    return ids;
+}
+
 std::optional<std::string> SqlStore::find_missing(const syncer::Endpoint &endpoint, const std::string &after,
-                                                  const std::vector<uint64_t> &seen, kombo::Timestamp since,
+                                                  syncer::SeenIds &seen, kombo::Timestamp since,
                                                   std::vector<std::string> &missing, int64_t &live) {
     const MemoryScope scope;
     Params params = key();
@@ -150,13 +159,11 @@ std::optional<std::string> SqlStore::find_missing(const syncer::Endpoint &endpoi
                                     " AND t.id > $4 ORDER BY t.id LIMIT " + std::to_string(rows_at_once),
                                 params, Planning::ByKey);
     live += static_cast<int64_t>(rows.size());
-    for (uint64_t i = 0; i < rows.size(); ++i) {
-        if (rows.boolean(i, 2)) continue;
-        // Looked up here and not joined there: no plan of a join that statistics can spoil.
-        rows.with_bytes(i, 1, [&](std::string_view id) {
-            if (!std::binary_search(seen.begin(), seen.end(), hash(id))) missing.emplace_back(id);
-        });
-    }
+    std::vector<std::string> ids;
+    for (uint64_t i = 0; i < rows.size(); ++i)
+        if (!rows.boolean(i, 2)) ids.push_back(rows.text(i, 1));
+    // Looked up here and not joined there: no plan of a join that statistics can spoil.
+    for (std::string &id : not_seen(std::move(ids), seen)) missing.push_back(std::move(id));
     if (rows.size() < rows_at_once) return std::nullopt;
     return rows.text(rows.size() - 1, 1);
 }
@@ -203,7 +210,7 @@ std::vector<std::string> SqlStore::untouched(const syncer::Endpoint &endpoint, c
 }
 
 std::optional<std::string> SqlStore::remove_orphans(const syncer::Endpoint &endpoint, const syncer::Nested &nested,
-                                                    const std::string &after, const std::vector<uint64_t> &seen,
+                                                    const std::string &after, syncer::SeenIds &seen,
                                                     syncer::TableCounts &counts) {
     const MemoryScope scope;
     const std::string parent = "t." + quoted(nested.parent_column);
@@ -213,12 +220,12 @@ std::optional<std::string> SqlStore::remove_orphans(const syncer::Endpoint &endp
         execute("SELECT " + parent + " FROM " + qualified(table(nested.table)) + " t WHERE t.integration_id = $1 AND " +
                     parent + " > $2 ORDER BY " + parent + " LIMIT " + std::to_string(rows_at_once),
                 walk, Planning::ByKey);
-    std::vector<std::string> suspects;
+    std::vector<std::string> parents;
     for (uint64_t i = 0; i < passed.size(); ++i)
         passed.with_bytes(i, 1, [&](std::string_view id) {
-            const bool told = !suspects.empty() && suspects.back() == id;
-            if (!told && !std::binary_search(seen.begin(), seen.end(), hash(id))) suspects.emplace_back(id);
+            if (parents.empty() || parents.back() != id) parents.emplace_back(id);
         });
+    const std::vector<std::string> suspects = not_seen(std::move(parents), seen);
     if (!suspects.empty()) {
         Params params = key();
         params.instant(kombo::current_timestamp()).texts(suspects);
@@ -378,15 +385,21 @@ void SqlStore::keep_progress(const syncer::Task &task, const std::string &progre
     execute("UPDATE kombo.sync_state s SET full_progress = $3 WHERE s.integration_id = $1 AND s.endpoint = $2", params);
 }
 
-std::vector<uint64_t> SqlStore::seen(const syncer::Endpoint &endpoint) {
-    std::vector<uint64_t> hashes;
+syncer::SeenIds SqlStore::seen(const syncer::Endpoint &endpoint) {
+    syncer::SeenIds ids(*this);
     for_each_bytes("SELECT n.hashes FROM kombo.sync_seen n WHERE n.integration_id = $1 AND n.endpoint = $2",
                    of(endpoint), [&](std::string_view batch) {
-                       const size_t before = hashes.size();
-                       hashes.resize(before + batch.size() / sizeof(uint64_t));
-                       std::memcpy(hashes.data() + before, batch.data(), (hashes.size() - before) * sizeof(uint64_t));
+                       for (; batch.size() >= sizeof(uint64_t); batch.remove_prefix(sizeof(uint64_t))) {
+                           uint64_t hash = 0;
+                           std::memcpy(&hash, batch.data(), sizeof hash);
+                           ids.add(hash);
+                       }
                    });
-    return hashes;
+    return ids;
+}
+
+std::unique_ptr<syncer::TemporaryFile> SqlStore::temporary_file() {
+    return open_temporary_file();
 }
 
 void SqlStore::forget_full(const syncer::Endpoint &endpoint) {

@@ -17,14 +17,14 @@ public:
                syncer::TableCounts &counts) override;
     uint64_t hash(std::string_view id) override;
     std::optional<std::string> find_missing(const syncer::Endpoint &endpoint, const std::string &after,
-                                            const std::vector<uint64_t> &seen, kombo::Timestamp since,
+                                            syncer::SeenIds &seen, kombo::Timestamp since,
                                             std::vector<std::string> &missing, int64_t &live) override;
     void remove(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids, syncer::OnMissing how,
                 syncer::TableCounts &counts) override;
     std::vector<std::string> untouched(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids,
                                        kombo::Timestamp since) override;
     std::optional<std::string> remove_orphans(const syncer::Endpoint &endpoint, const syncer::Nested &nested,
-                                              const std::string &after, const std::vector<uint64_t> &seen,
+                                              const std::string &after, syncer::SeenIds &seen,
                                               syncer::TableCounts &counts) override;
     bool purge(const syncer::Endpoint &endpoint, kombo::Timestamp before, syncer::TableCounts &counts) override;
     void park(const syncer::Endpoint &endpoint, std::optional<std::string_view> id, const std::string &record,
@@ -38,7 +38,8 @@ public:
     void checkpoint(const syncer::Task &task, const syncer::OpenFull &open, int page,
                     const std::vector<uint64_t> &seen) override;
     void keep_progress(const syncer::Task &task, const std::string &progress) override;
-    std::vector<uint64_t> seen(const syncer::Endpoint &endpoint) override;
+    syncer::SeenIds seen(const syncer::Endpoint &endpoint) override;
+    std::unique_ptr<syncer::TemporaryFile> temporary_file() override;
     void forget_full(const syncer::Endpoint &endpoint) override;
     void failed(const syncer::Task &task, const syncer::RunResult &result) override;
     void record_run(const syncer::Task &task, const syncer::RunResult &result) override;
@@ -65,6 +66,7 @@ private:
         std::vector<std::vector<std::string>> gone; ///< per key column: what the lists no longer hold
     };
 
+    std::vector<std::string> not_seen(std::vector<std::string> ids, syncer::SeenIds &seen);
     int64_t insert_if_all_new(const syncer::RowSet &set, kombo::Timestamp now);
     bool had_rows_before(const syncer::Endpoint &endpoint, const syncer::ListSet &list, kombo::Timestamp now);
     Difference compare(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,

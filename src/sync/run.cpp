@@ -141,7 +141,7 @@ void Run::step() {
     if (failure_) std::rethrow_exception(failure_);
     draft_ = result_;
     next_ = phase_;
-    if (durability_ == Durability::PageByPage) fetch_.take_seen(); // of a step that was rolled back
+    fetch_.take_seen(); // of a step that was rolled back
     switch (phase_) {
     case Phase::Fetching:
         write_page();
@@ -169,6 +169,7 @@ void Run::write_page() {
     }
     const bool last = list_->ended();
     if (task_.kind == Kind::Full) {
+        const std::vector<uint64_t> seen = fetch_.take_seen();
         if (durability_ == Durability::PageByPage) {
             const OpenFull open{began_,
                                 watermark_,
@@ -176,7 +177,10 @@ void Run::write_page() {
                                 last ? std::string() : *list_->cursor(),
                                 kombo::current_timestamp(),
                                 progress_json(draft_, catalogue_)};
-            store_.checkpoint(task_, open, draft_.pages, fetch_.take_seen());
+            store_.checkpoint(task_, open, draft_.pages, seen);
+        } else {
+            if (!seen_) seen_.emplace(store_);
+            for (const uint64_t hash : seen) seen_->add(hash);
         }
         if (last) next_ = Phase::Sweeping;
     } else if (last) {
@@ -186,10 +190,7 @@ void Run::write_page() {
 }
 
 void Run::find_missing() {
-    if (!seen_) {
-        seen_ = durability_ == Durability::PageByPage ? store_.seen(*task_.endpoint) : fetch_.take_seen();
-        std::sort(seen_->begin(), seen_->end());
-    }
+    if (!seen_) seen_ = store_.seen(*task_.endpoint);
     if (!sweep_.search(*seen_, began_)) return;
     if (const auto why = sweep_.held()) {
         draft_.status = Status::Held;

@@ -124,8 +124,8 @@ private:
     std::optional<kombo::Timestamp> least_watermark_;
     RunResult resumed_; ///< counts of the pages before the list was taken up
 
-    std::optional<std::vector<uint64_t>> seen_; ///< sorted hashes of what the pages brought, once it is compared
-    std::vector<std::string> gone_;             ///< what did not come; then, what Kombo does not know any more
+    std::optional<SeenIds> seen_;   ///< page by page it is kept by the store, and read once it is compared
+    std::vector<std::string> gone_; ///< what did not come; then, what Kombo does not know any more
     std::vector<std::vector<std::string>> chunks_;
     std::unique_ptr<PageStream> confirming_;
     std::unordered_set<std::string> returned_;

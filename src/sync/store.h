@@ -5,6 +5,7 @@
 #include "sync/catalogue.h"
 #include "sync/plan.h"
 #include "sync/result.h"
+#include "sync/seen_ids.h"
 
 #include <cstdint>
 #include <functional>
@@ -29,15 +30,15 @@ public:
     virtual void write(const Endpoint &endpoint, const Batch &batch, kombo::Timestamp requested_at,
                        TableCounts &counts) = 0;
 
-    /// The 8-byte hash that `missing` compares ids by.
+    /// The 8-byte hash that ids are compared by.
     virtual uint64_t hash(std::string_view id) = 0;
 
     /// Goes through the next live rows of the endpoint's own table, by id, behind `after`: adds their number to `live`,
-    /// and to `missing` the ids of those that are not among the hashes, which are sorted, and were not written since
-    /// `since`. Returns the last id; nullopt: there are no more.
-    virtual std::optional<std::string> find_missing(const Endpoint &endpoint, const std::string &after,
-                                                    const std::vector<uint64_t> &seen, kombo::Timestamp since,
-                                                    std::vector<std::string> &missing, int64_t &live) = 0;
+    /// and to `missing` the ids of those that are not among `seen`, and were not written since `since`. Returns the
+    /// last id; nullopt: there are no more.
+    virtual std::optional<std::string> find_missing(const Endpoint &endpoint, const std::string &after, SeenIds &seen,
+                                                    kombo::Timestamp since, std::vector<std::string> &missing,
+                                                    int64_t &live) = 0;
 
     /// Marks or deletes rows that Kombo no longer has, with their owned children and joins.
     virtual void remove(const Endpoint &endpoint, const std::vector<std::string> &ids, OnMissing how,
@@ -48,11 +49,10 @@ public:
                                                kombo::Timestamp since) = 0;
 
     /// Goes through the next rows of a nested table, by their parent's id, behind `after`, and removes those whose
-    /// parent does not exist; it does where its hash is among those of `seen`, which are sorted. Returns the last
-    /// parent's id; nullopt: there are no more.
+    /// parent does not exist; it does where it is among `seen`. Returns the last parent's id; nullopt: there are no
+    /// more.
     virtual std::optional<std::string> remove_orphans(const Endpoint &endpoint, const Nested &nested,
-                                                      const std::string &after, const std::vector<uint64_t> &seen,
-                                                      TableCounts &counts) = 0;
+                                                      const std::string &after, SeenIds &seen, TableCounts &counts) = 0;
 
     /// Deletes tombstones that are older than `before`, with what belongs to them: so many that it is soon done.
     /// Returns whether there may be more.
@@ -77,8 +77,11 @@ public:
     /// Commits what such a full fetch has counted since its last page.
     virtual void keep_progress(const Task &task, const std::string &progress) = 0;
 
-    /// The hashes that the pages of the open full fetch brought.
-    virtual std::vector<uint64_t> seen(const Endpoint &endpoint) = 0;
+    /// What the pages of the open full fetch brought.
+    virtual SeenIds seen(const Endpoint &endpoint) = 0;
+
+    /// An empty file for what would take too much memory.
+    virtual std::unique_ptr<TemporaryFile> temporary_file() = 0;
 
     /// Forgets the open full fetch: the next one begins with the first page.
     virtual void forget_full(const Endpoint &endpoint) = 0;

@@ -15,7 +15,7 @@ constexpr size_t removed_at_once = 1000;
 Sweep::Sweep(const Catalogue &catalogue, const States &states, const Task &task, Store &store, Settings settings)
     : catalogue_(catalogue), states_(states), task_(task), store_(store), settings_(settings) {}
 
-bool Sweep::search(const std::vector<uint64_t> &seen, kombo::Timestamp fetch_began) {
+bool Sweep::search(SeenIds &seen, kombo::Timestamp fetch_began) {
     draft_ = place_;
     found_.clear();
     if (on_missing() == OnMissing::Keep) return true;
@@ -34,7 +34,7 @@ std::optional<std::string> Sweep::held() const {
     return "the sweep of " + std::to_string(gone) + " of " + std::to_string(live) + " live rows was held back";
 }
 
-bool Sweep::remove(const std::vector<std::string> &gone, const std::vector<uint64_t> &seen,
+bool Sweep::remove(const std::vector<std::string> &gone, SeenIds &seen,
                    kombo::Timestamp fetch_began, TableCounts &counts) {
     draft_ = place_;
     if (on_missing() == OnMissing::Keep) return true;
@@ -47,7 +47,7 @@ bool Sweep::remove(const std::vector<std::string> &gone, const std::vector<uint6
 }
 
 /// A walk that comes to its end has passed few rows: the next one begins in the same step.
-bool Sweep::next_orphans(const std::vector<uint64_t> &seen, TableCounts &counts) {
+bool Sweep::next_orphans(SeenIds &seen, TableCounts &counts) {
     for (const auto &nested = task_.endpoint->nested; draft_.nested < nested.size(); ++draft_.nested) {
         if (!has_orphans(nested[draft_.nested])) continue;
         const auto last = store_.remove_orphans(*task_.endpoint, nested[draft_.nested], draft_.after, seen, counts);

@@ -18,8 +18,8 @@ public:
     /// The references must outlive the object.
     Sweep(const Catalogue &catalogue, const States &states, const Task &task, Store &store, Settings settings);
 
-    /// Compares the next live rows with `seen`, the sorted hashes of the ids that Kombo returned. True at the end.
-    bool search(const std::vector<uint64_t> &seen, kombo::Timestamp fetch_began);
+    /// Compares the next live rows with the ids that Kombo returned. True at the end.
+    bool search(SeenIds &seen, kombo::Timestamp fetch_began);
 
     /// After the last step of search(): number of rows that Kombo did not return.
     size_t missing() const { return suspects_.size() + found_.size(); }
@@ -32,8 +32,7 @@ public:
 
     /// Removes the next of the rows `gone`, but for what was written since the fetch began; then what has lost its
     /// parent. True at the end.
-    bool remove(const std::vector<std::string> &gone, const std::vector<uint64_t> &seen, kombo::Timestamp fetch_began,
-                TableCounts &counts);
+    bool remove(const std::vector<std::string> &gone, SeenIds &seen, kombo::Timestamp fetch_began, TableCounts &counts);
 
     /// The latest step is committed.
     void committed();
@@ -47,7 +46,7 @@ private:
         size_t nested = 0;  ///< the nested records whose orphans are removed
     };
 
-    bool next_orphans(const std::vector<uint64_t> &seen, TableCounts &counts);
+    bool next_orphans(SeenIds &seen, TableCounts &counts);
     bool has_orphans(const Nested &nested) const;
     OnMissing on_missing() const { return states_.at(task_.endpoint->path).subscription.on_missing; }
 

@@ -40,7 +40,7 @@ class Sizes:
     webhooks: int = 300
     integrations: int = 1_000
     stored: tuple = (10_000, 100_000, 1_000_000)
-    deltas: int = 15
+    deltas: int = 60
     micro: int = 2_500
     settings: dict = dataclasses.field(default_factory=dict)  # of PostgreSQL, beside those of the stand
 

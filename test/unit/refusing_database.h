@@ -5,6 +5,7 @@
 #include "sync/store.h"
 
 #include <algorithm>
+#include <cstring>
 #include <functional>
 #include <gtest/gtest.h>
 #include <map>
@@ -38,6 +39,18 @@ private:
 
 using Ids = std::vector<std::string>;
 
+class FakeFile : public TemporaryFile {
+public:
+    void append(const void *bytes, size_t size) override { all_.append(static_cast<const char *>(bytes), size); }
+    void read(uint64_t offset, void *bytes, size_t size) override {
+        ASSERT_LE(offset + size, all_.size());
+        std::memcpy(bytes, all_.data() + offset, size);
+    }
+
+private:
+    std::string all_;
+};
+
 /// A database that remembers what it was told, and refuses batches that hold certain ids. A subtransaction that fails
 /// leaves nothing of what is meant to be in tables.
 class FakeStore : public Store {
@@ -55,8 +68,9 @@ public:
     Ids parked;                   ///< "id sqlstate record"
     Ids unparked;
     std::optional<kombo::Timestamp> unparked_before;
-    std::vector<uint64_t> compared; ///< the hashes that find_missing() was given
-    Ids searched;                   ///< where its steps began
+    Ids asked_for;          ///< the ids that find_missing() looks for among those that came
+    std::vector<bool> came; ///< which of them it found
+    Ids searched;           ///< where its steps began
     std::optional<kombo::Timestamp> since;
     Ids removed;
     std::optional<OpenFull> open;                    ///< the open full fetch
@@ -64,6 +78,7 @@ public:
     std::optional<OnMissing> how;
     Ids orphan_sweeps; ///< "path place" of each step
     size_t purges = 0;
+    size_t files_opened = 0;
     std::optional<kombo::Timestamp> purged_before;
     std::vector<kombo::Timestamp> succeeded_with; ///< the watermarks
     Ids failures;                                 ///< paths
@@ -95,12 +110,17 @@ public:
         if (bad.count("everything") > 0) throw Refusal(sqlstate, "everything is refused");
     }
 
+    std::vector<uint64_t> hashes_of(const Ids &ids) {
+        std::vector<uint64_t> hashes;
+        for (const std::string &id : ids) hashes.push_back(hash(id));
+        return hashes;
+    }
+
     uint64_t hash(std::string_view id) override { return std::hash<std::string_view>()(id); }
 
-    std::optional<std::string> find_missing(const Endpoint &, const std::string &after,
-                                            const std::vector<uint64_t> &hashes, kombo::Timestamp asked_since,
-                                            Ids &missing, int64_t &passed) override {
-        compared = hashes;
+    std::optional<std::string> find_missing(const Endpoint &, const std::string &after, SeenIds &seen_ids,
+                                            kombo::Timestamp asked_since, Ids &missing, int64_t &passed) override {
+        came = seen_ids.find(hashes_of(asked_for));
         since = asked_since;
         searched.push_back(after);
         on_missing();
@@ -109,8 +129,9 @@ public:
             for (size_t i = step; i < all.size(); i += steps) missing.push_back(all[i]);
         };
         Ids not_seen;
-        for (const std::string &id : stored)
-            if (!std::binary_search(hashes.begin(), hashes.end(), hash(id))) not_seen.push_back(id);
+        const std::vector<bool> found = seen_ids.find(hashes_of(stored));
+        for (size_t i = 0; i < stored.size(); ++i)
+            if (!found[i]) not_seen.push_back(stored[i]);
         take(looks ? not_seen : gone);
         if (step + 1 < steps) return std::to_string(step + 1);
         passed += live;
@@ -133,8 +154,8 @@ public:
     }
 
     std::optional<std::string> remove_orphans(const Endpoint &, const Nested &nested, const std::string &after,
-                                              const std::vector<uint64_t> &hashes, TableCounts &counts) override {
-        EXPECT_EQ(hashes, compared);
+                                              SeenIds &seen_ids, TableCounts &counts) override {
+        EXPECT_EQ(seen_ids.find(hashes_of(asked_for)), came);
         orphan_sweeps.push_back(nested.json_path + " " + after);
         ++counts[nested.table].deleted;
         const size_t step = after.empty() ? 0 : std::stoul(after);
@@ -175,10 +196,16 @@ public:
         open->progress = progress;
     }
 
-    std::vector<uint64_t> seen(const Endpoint &) override {
-        std::vector<uint64_t> all;
-        for (const auto &[page, hashes] : seen_pages) all.insert(all.end(), hashes.begin(), hashes.end());
+    SeenIds seen(const Endpoint &) override {
+        SeenIds all(*this);
+        for (const auto &[page, hashes] : seen_pages)
+            for (const uint64_t one : hashes) all.add(one);
         return all;
+    }
+
+    std::unique_ptr<TemporaryFile> temporary_file() override {
+        ++files_opened;
+        return std::make_unique<FakeFile>();
     }
 
     void forget_full(const Endpoint &) override {
