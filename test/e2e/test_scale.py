@@ -4,6 +4,7 @@ import pathlib
 import re
 import time
 
+import psycopg
 import pytest
 
 from cluster import TEMPLATE, Database
@@ -19,13 +20,15 @@ def peak_kilobytes(pid):
     return int(re.search(r"^VmHWM:\s+(\d+) kB", text, re.MULTILINE)[1])
 
 
-def full_in_a_new_backend(db):
+def full_in_a_new_backend(db, **settings):
     """Result, seconds and peak memory of a full sync of the employees by a backend of its own."""
     with db.connect() as connection:
+        for name, value in settings.items():
+            connection.execute("SELECT set_config(%s, %s, false)", [name, value])
         began = time.monotonic()
         results = connection.execute("SELECT * FROM kombo.kombo_sync_full(NULL, ARRAY[%s])", [EMPLOYEES]).fetchall()
         took = time.monotonic() - began
-        return result_of(assert_ok(results), EMPLOYEES), took, peak_kilobytes(connection.info.backend_pid)
+        return result_of(results, EMPLOYEES), took, peak_kilobytes(connection.info.backend_pid)
 
 
 def rows_of_last_run(db):
@@ -48,14 +51,23 @@ def test_memory_is_flat_up_to_a_hundred_thousand_employees(new_cluster, start_sa
         db.create_server(sandbox)
         db.add_integration(sandbox.integration)
         first, took, peak = full_in_a_new_backend(db)
+        assert_ok([first])
         assert first["inserted"] == employees
         rows = rows_of_last_run(db)
+        gone = sandbox.admin("GET", "records", model="hris_employees", limit=3)["results"]
+        sandbox.admin("POST", "records",
+                      [{"model": "hris_employees", "op": "purge", "id": record["id"]} for record in gone])
         again, took_again, peak_again = full_in_a_new_backend(db)
-        assert (again["unchanged"], again["inserted"], again["updated"]) == (employees, 0, 0)
+        left = employees - len(gone)
+        assert (again["received"], again["inserted"], again["deleted"]) == (left, 0, len(gone)), again
+        assert db.value("SELECT count(*) FROM kombo.hris_employees WHERE remote_deleted_at IS NULL") == left
         peaks[employees] = max(peak, peak_again)
         measured(f"{employees} employees: first full {took:.1f} s, {rows / took:.0f} rows/s; "
                  f"unchanged full {took_again:.1f} s, {rows_of_last_run(db) / took_again:.0f} rows/s; "
                  f"peak backend memory {peak / MEGABYTE:.0f} MB and {peak_again / MEGABYTE:.0f} MB")
+        if employees == sizes[1]:  # of this many the ids that came go to a temporary file
+            with pytest.raises(psycopg.errors.ConfigurationLimitExceeded, match="temp_file_limit"):
+                full_in_a_new_backend(db, temp_file_limit="64kB")
         db.connection.close()
         sandbox.stop()
     assert peaks[sizes[1]] < peaks[sizes[0]] + 24 * MEGABYTE, peaks
