@@ -83,6 +83,8 @@ void Call::notice(Clock::time_point now) {
 void Call::send() {
     wake_at_.reset();
     transfer_ = transfers_->start(request_, options_);
+    transfers_->perform();
+    notice(Clock::now()); // a quick answer may be here already, and then no socket is left to wake anybody
 }
 
 std::optional<Call::Clock::time_point> Call::wake_at() const {

@@ -49,7 +49,7 @@ public:
     /// Whether a request, the first or a repeated one, is to be sent now.
     bool due(Clock::time_point now) const { return wake_at_ && now >= *wake_at_; }
 
-    /// Sends it.
+    /// Sends it; a quick answer may be here at once.
     void send();
 
     /// Whether a request has been sent and not been answered.

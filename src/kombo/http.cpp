@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <curl/curl.h>
+#include <poll.h>
 #include <stdexcept>
 #include <unordered_map>
 
@@ -126,6 +127,23 @@ void Transfers::on_timeout() {
 }
 
 void Transfers::perform() {
+    on_timeout();
+}
+
+void Transfers::look() {
+    std::vector<pollfd> sockets;
+    for (const Interest &interest : state_->interests) {
+        sockets.push_back(
+            {interest.fd, static_cast<short>((interest.read ? POLLIN : 0) | (interest.write ? POLLOUT : 0)), 0});
+    }
+    if (poll(sockets.data(), sockets.size(), 0) > 0) {
+        for (const pollfd &socket : sockets) {
+            if (socket.revents != 0) {
+                on_socket(socket.fd, (socket.revents & (POLLIN | POLLHUP)) != 0, (socket.revents & POLLOUT) != 0,
+                          (socket.revents & POLLERR) != 0);
+            }
+        }
+    }
     on_timeout();
 }
 

@@ -89,6 +89,9 @@ public:
     /// Same as on_timeout(): lets all transfers do what they can without waiting.
     void perform();
 
+    /// Sees to the sockets that are ready, without waiting: for a caller that has other work to do meanwhile.
+    void look();
+
     /// The result of a finished transfer, which is then forgotten; nullopt while in flight. Throws std::logic_error
     /// for an id that is not known.
     std::optional<Finished> take(Id id);

@@ -2,6 +2,7 @@
 
 #include "pg/catalogue.h"
 #include "pg/complaint.h"
+#include "pg/network.h"
 #include "pg/settings.h"
 #include "pg/spi.h"
 #include "pg/transaction.h"
@@ -56,6 +57,23 @@ void Dispatcher::notice(Time now) {
     for (const auto &[id, sync] : syncs_) {
         if (sync->inquiry) sync->inquiry->notice(now);
         for (const auto &fetch : sync->fetches) fetch->run->notice(now);
+    }
+}
+
+/// While a batch of `busy` is written: what has come is noticed and what follows it asked for; else the longest list
+/// would wait for a part of every page of the others. Nothing is begun: that takes a transaction.
+void Dispatcher::go_on_asking(const ActiveFetch &busy) {
+    session_transfers().look();
+    const auto now = Clock::now();
+    for (const auto &[id, sync] : syncs_) {
+        if (sync->inquiry) sync->inquiry->notice(now);
+        for (const auto &fetch : sync->fetches)
+            if (fetch.get() != &busy) fetch->run->notice(now);
+    }
+    for (size_t flying = in_flight(); flying < static_cast<size_t>(settings::max_concurrency);) {
+        const auto sender = best_sender(now);
+        if (!sender || sender->fetch == &busy || best_beginner(now, sender)) return;
+        if (send(*sender, now)) ++flying;
     }
 }
 

@@ -69,6 +69,7 @@ private:
 
     void notice(Time now);
     void grant(Time now);
+    void go_on_asking(const ActiveFetch &busy);
     std::optional<Sender> best_sender(Time now);
     std::optional<std::string> best_beginner(Time now, const std::optional<Sender> &sender);
     bool send(const Sender &sender, Time now);

@@ -41,13 +41,11 @@ Inquiry::Inquiry(syncer::Connection &connection, std::string integration_id, std
           [this](kombo::Response &response) {
               info_ = kombo::parse_integration_info(kombo::data_object(response.body));
           },
-          connection.listener),
-      transfers_(connection.transfers) {}
+          connection.listener) {}
 
 void Inquiry::send() {
     call_.send();
-    transfers_.perform();
-    notice(syncer::Clock::now()); // a quick answer may be here already, and then no socket is left to wake anybody
+    notice(syncer::Clock::now()); // it may be answered
 }
 
 void Inquiry::notice(syncer::Clock::time_point now) {

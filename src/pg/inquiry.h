@@ -39,7 +39,6 @@ private:
     std::string integration_id_;
     std::vector<int64_t> requests_;
     kombo::Call call_;
-    kombo::Transfers &transfers_;
     std::optional<kombo::IntegrationInfo> info_;
     std::optional<syncer::Failure> failure_;
 };

@@ -23,6 +23,9 @@ using statements::quoted;
 /// What the index of rejected_records surely holds (an entry has at most 2704 bytes); a longer id is in the record.
 constexpr size_t longest_parked_id = 1000;
 
+/// Rows of a set that take a millisecond or more.
+constexpr size_t large_set = 50;
+
 /// Rows that a step of a sweep passes: by key, so some 10 to 50 ms.
 constexpr uint64_t rows_at_once = 10000;
 
@@ -58,6 +61,7 @@ void SqlStore::write(const syncer::Endpoint &endpoint, const syncer::Batch &batc
 
 void SqlStore::write_set(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
                          kombo::Timestamp requested_at, syncer::TableCounts &counts) {
+    if (set.rows.size() >= large_set) meanwhile();
     const kombo::Timestamp now = kombo::current_timestamp();
     const auto rows = static_cast<int64_t>(set.rows.size());
     const int64_t inserted = insert_if_all_new(set, now);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pg/jsonb.h"
+#include "pg/network.h"
 #include "pg/spi.h"
 #include "sync/open_full.h"
 #include "sync/store.h"
@@ -10,6 +11,10 @@ namespace pg {
 /// The writes of one integration's sync, as SQL on the data and state tables. Needs an open SPI connection.
 class SqlStore : public syncer::Store {
 public:
+    /// What goes on while a large batch is written: called between two of its statements. It must not touch the
+    /// database.
+    std::function<void()> meanwhile = [] { session_transfers().look(); };
+
     SqlStore(const syncer::Catalogue &catalogue, std::string integration_id);
 
     void in_subtransaction(const std::function<void()> &body) override { subtransaction(body); }

@@ -308,7 +308,7 @@ void Worker::trouble(const std::string &message, const std::string &sqlstate, co
 
 /// The network goes on also while there is work: then it is only looked at.
 void Worker::wait(bool busy) {
-    if (busy) return waiter_.wait(session_transfers(), Clock::now());
+    if (busy) return session_transfers().look();
     if (dispatcher_ && dispatcher_->idle() && std::exchange(unreported_, false))
         guard([] { pgstat_report_stat(true); });
     guard([] { pgstat_report_activity(STATE_IDLE, nullptr); });

@@ -72,7 +72,7 @@ bool Run::wants_to_send(Clock::time_point now) const {
 
 void Run::send() {
     stream()->send();
-    notice(Clock::now()); // a quick answer may be here already, and then no socket is left to wake anybody
+    notice(Clock::now()); // it may be answered
 }
 
 bool Run::in_flight() const {

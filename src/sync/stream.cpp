@@ -38,7 +38,6 @@ bool PageStream::wants_to_send(Clock::time_point now) const {
 
 void PageStream::send() {
     call_->send();
-    connection_.transfers.perform();
 }
 
 void PageStream::notice(Clock::time_point now) {

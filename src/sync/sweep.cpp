@@ -34,8 +34,8 @@ std::optional<std::string> Sweep::held() const {
     return "the sweep of " + std::to_string(gone) + " of " + std::to_string(live) + " live rows was held back";
 }
 
-bool Sweep::remove(const std::vector<std::string> &gone, SeenIds &seen,
-                   kombo::Timestamp fetch_began, TableCounts &counts) {
+bool Sweep::remove(const std::vector<std::string> &gone, SeenIds &seen, kombo::Timestamp fetch_began,
+                   TableCounts &counts) {
     draft_ = place_;
     if (on_missing() == OnMissing::Keep) return true;
     if (draft_.removed == gone.size()) return next_orphans(seen, counts);

@@ -72,7 +72,7 @@ def test_before_kombos_own_first_sync_the_worker_waits_and_asks_again_after_minu
     status = wait_for_state(served, EMPLOYEES, "waiting")
     state = state_of(served, EMPLOYEES)
     first = seconds_until_next_attempt(served, state)
-    assert 200 < first < 400, f"{first} s"
+    assert 140 < first < 300, f"{first} s"  # 5 minutes less up to a half, and what has passed
     assert (state["failures"], status["failures"]) == (0, 0) and state["attempts"] >= 1
     assert integration_of(served, sandbox.integration)["paused_at"] is None
     assert status["next"], status

@@ -45,6 +45,22 @@ void expect_text(const ApiError &error, const std::string &part) {
     EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
 }
 
+TEST(Http, goes_on_where_it_is_only_looked_at_now_and_then) {
+    const std::string large(size_t{4} << 20, 'x'); // more than the sockets' buffers hold
+    FaultServer server({answer(200, large)});
+    Transfers transfers;
+    transfers.look();
+    const Transfers::Id id = transfers.start({server.url(), {}}, quick());
+    std::optional<Finished> finished;
+    const auto give_up = Clock::now() + std::chrono::seconds(20);
+    while (!finished && Clock::now() < give_up) {
+        transfers.look();
+        finished = transfers.take(id);
+    }
+    ASSERT_TRUE(finished);
+    EXPECT_EQ(std::get<Response>(*finished).body, large);
+}
+
 TEST(Http, an_answer_has_status_headers_body_and_times) {
     FaultServer server({answer(200, "hello", "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nX-Y: 1\r\n")});
     const Timestamp before = current_timestamp();
