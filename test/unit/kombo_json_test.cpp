@@ -1,4 +1,5 @@
 #include "kombo/json.h"
+#include "kombo/json_token.h"
 #include "kombo/page.h"
 
 #include <gtest/gtest.h>
@@ -7,6 +8,20 @@ namespace kombo {
 namespace {
 
 const std::string replacement = "\xEF\xBF\xBD";
+
+TEST(SkipPlain, stops_at_whatever_is_special_and_at_nothing_else) {
+    for (int c = 0; c < 256; ++c) {
+        const bool special = c < 0x20 || c == '"' || c == '\\';
+        for (size_t length = 1; length < 20; ++length)
+            for (size_t at = 0; at < length; ++at) {
+                std::string text(length, static_cast<char>(at % 2 == 0 ? 0x80 : 0x21)); // neighbours of what is special
+                text[at] = static_cast<char>(c);
+                for (size_t from = 0; from <= at; ++from)
+                    ASSERT_EQ(skip_plain(text, from), special ? at : length) << c << " at " << at << " from " << from;
+            }
+    }
+    EXPECT_EQ(skip_plain("plain", 5), 5U);
+}
 
 TEST(StringValue, escapes_are_decoded_and_what_postgresql_cannot_hold_is_replaced) {
     struct Case {
