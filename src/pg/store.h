@@ -1,7 +1,6 @@
 #pragma once
 
 #include "pg/jsonb.h"
-#include "pg/network.h"
 #include "pg/spi.h"
 #include "sync/open_full.h"
 #include "sync/store.h"
@@ -11,9 +10,9 @@ namespace pg {
 /// The writes of one integration's sync, as SQL on the data and state tables. Needs an open SPI connection.
 class SqlStore : public syncer::Store {
 public:
-    /// What goes on while a large batch is written: called between two of its statements. It must not touch the
-    /// database.
-    std::function<void()> meanwhile = [] { session_transfers().look(); };
+    /// What the worker has to do while a large batch is written: called between two of its statements. It must not
+    /// touch the database.
+    std::function<void()> meanwhile = [] {};
 
     SqlStore(const syncer::Catalogue &catalogue, std::string integration_id);
 

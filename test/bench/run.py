@@ -34,9 +34,9 @@ class Sizes:
     lines: int = 10_000
     written: tuple = (1_000, 10_000, 50_000)
     changed: int = 10_000
-    guide: int = 300
+    guide: int = 200
     sql: int = 5_000
-    row: int = 2_000
+    row: int = 1_000
     webhooks: int = 300
     integrations: int = 1_000
     stored: tuple = (10_000, 100_000, 1_000_000)
