@@ -145,6 +145,7 @@ uint64_t SqlStore::hash(std::string_view id) {
 
 std::vector<std::string> SqlStore::not_seen(std::vector<std::string> ids, syncer::SeenIds &seen) {
     std::vector<uint64_t> hashes;
+    hashes.reserve(ids.size());
     for (const std::string &id : ids) hashes.push_back(hash(id));
     const std::vector<bool> found = seen.find(hashes);
     size_t i = 0;
