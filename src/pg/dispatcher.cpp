@@ -50,30 +50,22 @@ std::vector<int64_t> fulfilled_elsewhere(const syncer::Asks &asks) {
 void Dispatcher::exchange() {
     const auto now = Clock::now();
     notice(now);
-    grant(now);
+    grant(now, true);
+}
+
+/// While a large batch is written: what has come is noticed and what follows it asked for; else the longest list would
+/// wait for a part of every page of the others. Nothing is begun: that takes a transaction.
+void Dispatcher::go_on_asking() {
+    session_transfers().look();
+    const auto now = Clock::now();
+    notice(now);
+    grant(now, false);
 }
 
 void Dispatcher::notice(Time now) {
     for (const auto &[id, sync] : syncs_) {
         if (sync->inquiry) sync->inquiry->notice(now);
         for (const auto &fetch : sync->fetches) fetch->run->notice(now);
-    }
-}
-
-/// While a batch of `busy` is written: what has come is noticed and what follows it asked for; else the longest list
-/// would wait for a part of every page of the others. Nothing is begun: that takes a transaction.
-void Dispatcher::go_on_asking(const ActiveFetch &busy) {
-    session_transfers().look();
-    const auto now = Clock::now();
-    for (const auto &[id, sync] : syncs_) {
-        if (sync->inquiry) sync->inquiry->notice(now);
-        for (const auto &fetch : sync->fetches)
-            if (fetch.get() != &busy) fetch->run->notice(now);
-    }
-    for (size_t flying = in_flight(); flying < static_cast<size_t>(settings::max_concurrency);) {
-        const auto sender = best_sender(now);
-        if (!sender || sender->fetch == &busy || best_beginner(now, sender)) return;
-        if (send(*sender, now)) ++flying;
     }
 }
 
@@ -100,11 +92,13 @@ Dispatcher::UnderWay Dispatcher::under_way() const {
     return count;
 }
 
-void Dispatcher::grant(Time now) {
+/// Sends what may be sent, and begins what is more urgent; if that may not be begun now, it comes first later on.
+void Dispatcher::grant(Time now, bool may_begin) {
     size_t flying = in_flight();
     while (flying < static_cast<size_t>(settings::max_concurrency)) {
         const auto sender = best_sender(now);
         if (const auto beginner = best_beginner(now, sender)) {
+            if (!may_begin) return;
             try {
                 begin(*beginner, now);
             } catch (const Error &error) {
@@ -259,6 +253,7 @@ std::unique_ptr<IntegrationSync> Dispatcher::open(const std::string &id, const s
                 if (row.paused || row.restored) return;
                 opened =
                     std::make_unique<IntegrationSync>(id, row, std::move(lock), catalogue_of(row.category), row.server);
+                opened->store().meanwhile = [this] { go_on_asking(); };
             } else if (question != asks.end() && !question->second.server.empty()) {
                 opened = std::make_unique<IntegrationSync>(id, std::nullopt, std::move(lock),
                                                            std::make_shared<const syncer::Catalogue>(),

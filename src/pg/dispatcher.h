@@ -68,8 +68,8 @@ private:
     };
 
     void notice(Time now);
-    void grant(Time now);
-    void go_on_asking(const ActiveFetch &busy);
+    void grant(Time now, bool may_begin);
+    void go_on_asking();
     std::optional<Sender> best_sender(Time now);
     std::optional<std::string> best_beginner(Time now, const std::optional<Sender> &sender);
     bool send(const Sender &sender, Time now);

@@ -142,7 +142,6 @@ void Dispatcher::step_fetch(IntegrationSync &sync, ActiveFetch &fetch) {
                 guard([] { ForceSyncCommit(); }); // a crash repeats one page at most
             // What was accepted, or switched off, while the pages came.
             if (run.phase() == syncer::Run::Phase::Sweeping) sync.refresh();
-            sync.store().meanwhile = [&] { go_on_asking(fetch); };
             run.step();
             // Deltas of the endpoint ask from where it began, as soon as that is known.
             if (first_full && run.phase() == syncer::Run::Phase::Fetching) sync.refresh();

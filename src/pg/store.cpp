@@ -29,6 +29,12 @@ constexpr size_t large_set = 50;
 /// Rows that a step of a sweep passes: by key, so some 10 to 50 ms.
 constexpr uint64_t rows_at_once = 10000;
 
+/// Where the next step of a walk goes on, by the first column; nullopt: these were the last rows.
+std::optional<std::string> next_place(const Result &passed) {
+    if (passed.size() < rows_at_once) return std::nullopt;
+    return passed.text(passed.size() - 1, 1);
+}
+
 } // namespace
 
 SqlStore::SqlStore(const syncer::Catalogue &catalogue, std::string integration_id)
@@ -169,8 +175,7 @@ std::optional<std::string> SqlStore::find_missing(const syncer::Endpoint &endpoi
         if (!rows.boolean(i, 2)) ids.push_back(rows.text(i, 1));
     // Looked up here and not joined there: no plan of a join that statistics can spoil.
     for (std::string &id : not_seen(std::move(ids), seen)) missing.push_back(std::move(id));
-    if (rows.size() < rows_at_once) return std::nullopt;
-    return rows.text(rows.size() - 1, 1);
+    return next_place(rows);
 }
 
 void SqlStore::remove(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids, syncer::OnMissing how,
@@ -239,8 +244,7 @@ std::optional<std::string> SqlStore::remove_orphans(const syncer::Endpoint &endp
                     params, Planning::ByKey);
         counts[nested.table].deleted += static_cast<int64_t>(gone.size());
     }
-    if (passed.size() < rows_at_once) return std::nullopt;
-    return passed.text(passed.size() - 1, 1);
+    return next_place(passed);
 }
 
 bool SqlStore::purge(const syncer::Endpoint &endpoint, kombo::Timestamp before, syncer::TableCounts &counts) {
@@ -333,7 +337,7 @@ void SqlStore::succeeded(const syncer::Task &task, const syncer::States &states,
     if (full && before.open_full) forget_full(*task.endpoint);
     all_new_.clear();
     advance_implied(task, states, result, watermark);
-    fulfil(task);
+    delete_requests(task.requests);
 }
 
 void SqlStore::advance_implied(const syncer::Task &task, const syncer::States &states, const syncer::RunResult &result,
@@ -348,10 +352,6 @@ void SqlStore::advance_implied(const syncer::Task &task, const syncer::States &s
                 "WHERE s.integration_id = $1 AND s.endpoint = $2 AND s.watermark IS NOT NULL",
                 of_implied);
     }
-}
-
-void SqlStore::fulfil(const syncer::Task &task) {
-    delete_requests(task.requests);
 }
 
 void SqlStore::checkpoint(const syncer::Task &task, const syncer::OpenFull &open, int page,

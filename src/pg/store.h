@@ -60,7 +60,6 @@ private:
         params.text(endpoint.path);
         return params;
     }
-    void fulfil(const syncer::Task &task);
     void advance_implied(const syncer::Task &task, const syncer::States &states, const syncer::RunResult &result,
                          kombo::Timestamp watermark);
     /// Which rows of a set are not stored as they are.

@@ -62,10 +62,11 @@ def delta(stand):
     sandbox = stored(stand, stand.sizes.stored[0]).sandbox
     for db in databases.values():
         db.execute(f"ALTER SERVER kombo_eu OPTIONS (SET base_url '{sandbox.base_url}')")
-    changing = [row["id"] for row in databases[stand.sizes.stored[0]].execute("""
+    few = databases[stand.sizes.stored[0]]
+    changing = [row["id"] for row in few.execute("""
         SELECT e.id FROM kombo.hris_employees e
-        WHERE NOT EXISTS (SELECT FROM kombo.hris_employees r WHERE r.manager_id = e.id) ORDER BY e.id LIMIT %s""",
-                                                                                 [CHANGED])]
+        WHERE NOT EXISTS (SELECT FROM kombo.hris_employees r WHERE r.manager_id = e.id)
+        ORDER BY e.id LIMIT %s""", [CHANGED])]
     took = {employees: [] for employees in databases}
     for number in range(stand.sizes.deltas + 1):
         sandbox.admin("POST", "records", [{"model": "hris_employees", "op": "change", "id": key,

@@ -78,7 +78,8 @@ def until_runs(db, last, count, timeout):
     """Waits for so many runs after `last`; how many there are, and when the last of them ended."""
     def seen():
         row, = db.execute("""SELECT count(*) AS runs, count(*) FILTER (WHERE status <> 'ok') AS bad,
-                                    sum(received) AS received, max(finished_at) AS finished FROM kombo.sync_runs WHERE id > %s""", [last])
+                                    sum(received) AS received, max(finished_at) AS finished
+                             FROM kombo.sync_runs WHERE id > %s""", [last])
         if row["bad"]:
             raise RuntimeError(f"{row['bad']} runs were not ok")
         return row["runs"] >= count and row

@@ -221,11 +221,13 @@ def assert_no_page_twice(sandbox):
 
 # --- watching -----------------------------------------------------------------------------------------------------
 
-class Looking:
-    """Calls `look` many times a second, in a thread, for as long as it is open."""
+class Repeating:
+    """Calls `once` again and again, with pauses of so many seconds, in a thread, for as long as it is open."""
 
-    def __init__(self, every):
-        self.every = every
+    def __init__(self, pause):
+        self.pause = pause
+        self.connection = None  # of the thread's own, if it needs one
+        self.error = None
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
 
@@ -234,15 +236,27 @@ class Looking:
         return self
 
     def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        """Ends it, and tells of errors in the thread."""
         self.ended.set()
-        self.thread.join(10)
+        self.thread.join(60)
+        assert not self.thread.is_alive(), f"{type(self).__name__} did not end"
+        if self.connection:
+            self.connection.close()
+        if self.error:
+            raise self.error
 
     def _run(self):
-        while not self.ended.wait(self.every):
-            self.look()
+        try:
+            while not self.ended.wait(self.pause):
+                self.once()
+        except Exception as error:  # whatever it is, the test's own thread shall see it
+            self.error = error
 
 
-class Peak(Looking):
+class Peak(Repeating):
     """The most private memory that a process has while this is open, in kB."""
 
     def __init__(self, pid):
@@ -250,11 +264,11 @@ class Peak(Looking):
         self.pid = pid
         self.kilobytes = 0
 
-    def look(self):
+    def once(self):
         self.kilobytes = max(self.kilobytes, private_kilobytes(self.pid))
 
 
-class Watch(Looking):
+class Watch(Repeating):
     """Looks at the workers of a database many times a second: `with Watch(db) as watch: …`, then watch.oldest (the
     longest that a transaction of theirs was open, in seconds), watch.xmins (pids seen with a backend_xmin while they
     waited for the network) and watch.peak (most private memory of one, in kB)."""
@@ -267,11 +281,7 @@ class Watch(Looking):
         self.doing = None  # what had the oldest transaction
         self.xmins = []
 
-    def __exit__(self, *_):
-        super().__exit__()
-        self.connection.close()
-
-    def look(self):
+    def once(self):
         for row in self.connection.execute(WORKERS).fetchall():
             if (row["transaction_age"] or 0.0) > self.oldest:
                 self.oldest, self.doing = row["transaction_age"], row["query"]
@@ -292,7 +302,7 @@ def private_kilobytes(pid):
 
 # --- changes at the sandbox ---------------------------------------------------------------------------------------
 
-class Churn:
+class Churn(Repeating):
     """Changes at a sandbox at random, each announced by a webhook, in a thread: `with Churn(db, sandbox, seed=1): …`.
     Only such changes as deltas show. A front end that cannot insert tries again, as Kombo's webhook would."""
 
@@ -302,40 +312,16 @@ class Churn:
     OWNED = ("hris_employments", "hris_time_off_balances")
 
     def __init__(self, db, sandbox, seed, integration=None, pause=0.02):
-        self.db, self.sandbox, self.pause = db, sandbox, pause
+        super().__init__(pause)
+        self.db, self.sandbox = db, sandbox
         self.integration = integration or sandbox.integration
         self.random = random.Random(seed)
         self.ids = {model: [r["id"] for r in sandbox.dump(model, self.integration)] for model in self.MODELS}
         self.changes = 0
         self.webhooks = 0
-        self.error = None
-        self.connection = None
-        self.ended = threading.Event()
-        self.thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
-    def stop(self):
-        """Ends the changes, and tells of errors in the thread."""
-        self.ended.set()
-        self.thread.join(60)
-        assert not self.thread.is_alive(), "the changes did not end"
-        if self.connection:
-            self.connection.close()
-        if self.error:
-            raise self.error
-
-    def _run(self):
-        try:
-            while not self.ended.wait(self.pause):
-                self._announce(self.change())
-        except Exception as error:  # whatever it is, the test's own thread shall see it
-            self.error = error
+    def once(self):
+        self._announce(self.change())
 
     def change(self):
         """One change; the models to announce."""
