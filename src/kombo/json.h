@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace kombo {
 
@@ -31,6 +32,14 @@ public:
 
     /// Room for `size` bytes; never null, also for 0.
     char *allocate(size_t size);
+
+    /// `count` objects, each made by default; none is destroyed.
+    template <typename T> T *make(size_t count) {
+        static_assert(std::is_trivially_destructible_v<T>);
+        auto *const made = static_cast<T *>(memory_.allocate(count * sizeof(T), alignof(T)));
+        std::uninitialized_value_construct_n(made, count);
+        return made;
+    }
 
     /// A copy of `text` that lives until clear().
     std::string_view store(std::string_view text);

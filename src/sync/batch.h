@@ -8,7 +8,6 @@
 #include <string>
 #include <string_view>
 #include <tuple>
-#include <unordered_map>
 #include <vector>
 
 namespace syncer {
@@ -38,13 +37,12 @@ struct Row {
     std::optional<int64_t> changed_at;
 };
 
-/// Rows for one table that are written by one statement. Keys are unique within the set.
+/// Rows for one table that are written by one statement, in the order of their keys, which are unique within the set.
 struct RowSet {
     size_t table = 0;
     Mode mode = Mode::Replace;
     ColumnSet columns; ///< which fields the rows carry
     std::vector<Row> rows;
-    std::unordered_map<std::string_view, size_t> by_key;
 };
 
 /// A nested list that arrived with its parents and is the whole truth about them: of their children those go that are

@@ -104,9 +104,13 @@ void Fetch::settle(const std::vector<std::string_view> &records, const Batch &ba
 
 /// Where the deletion was not seen before it was past purge, the row is still here, and alive.
 void Fetch::remove_past_purge(const Batch &batch) {
+    const std::vector<Row> &rows = batch.sets[0].rows;
+    const auto before = [](const Row &row, std::string_view id) { return row.cells[0].text < id; };
     std::vector<std::string> ids;
-    for (const std::string_view id : batch.past_purge)
-        if (batch.sets[0].by_key.count(id) == 0) ids.emplace_back(id);
+    for (const std::string_view id : batch.past_purge) {
+        const auto row = std::lower_bound(rows.begin(), rows.end(), id, before);
+        if (row == rows.end() || row->cells[0].text != id) ids.emplace_back(id);
+    }
     if (ids.empty()) return;
     TableCounts counts;
     store_.remove(*task_.endpoint, ids, OnMissing::Delete, counts);

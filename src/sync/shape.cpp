@@ -32,9 +32,9 @@ private:
             if (key.empty()) continue;
             const size_t dot = key.find('.');
             if (dot == std::string::npos)
-                shape.members[key].columns.push_back({index, field});
+                shape.members[key].columns.push_back({index, field, table.fields[field].type});
             else if (key.substr(dot) == ".id")
-                shape.members[key.substr(0, dot)].id_columns.push_back({index, field});
+                shape.members[key.substr(0, dot)].id_columns.push_back({index, field, table.fields[field].type});
             else
                 throw InvalidRequest("field \"" + table.name + "." + table.fields[field].column +
                                          "\" has an unusable JSON key \"" + key + "\"",

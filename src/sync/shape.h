@@ -26,6 +26,7 @@ struct Shape {
     struct Column {
         size_t target;
         size_t field;
+        Type type; ///< that of the field, which is far away
     };
 
     /// What a key of the object is good for.

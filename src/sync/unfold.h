@@ -45,7 +45,9 @@ private:
 
     std::optional<Head> head(simdjson::ondemand::object &object, const Shape &shape);
     bool unfold_all(const std::vector<std::string_view> &records, std::vector<bool> &skip, Batch &batch);
-    Outcome unfold_object(const Shape &shape, simdjson::ondemand::object object, std::string_view parent_id);
+    /// `id`: that of the object, where it is known already.
+    Outcome unfold_object(const Shape &shape, simdjson::ondemand::object object, std::string_view parent_id,
+                          std::string_view id = {});
     void take_scalar(const Shape &shape, const Shape::Member *member, std::string_view key, std::string_view raw,
                      Rows &rows);
     void take_nested(const Shape::Member &member, std::string_view key, simdjson::ondemand::value value,
@@ -54,7 +56,6 @@ private:
                          std::string &unstored);
     void note_list(const Shape &shape, std::string_view parent_id);
     bool emit(const Shape &shape, Rows &rows, std::string_view parent_id);
-    void put(const Shape::Target &target, const ColumnSet &columns, const Row &row);
     RowSet &set_of(const Shape::Target &target, const ColumnSet &columns);
     ListSet &list_of(size_t nested);
     void keep_leftover(std::string &leftovers, std::string_view key, std::string_view raw, const Shape &shape);
