@@ -29,8 +29,7 @@ SCENARIOS = {
 class Sizes:
     """So that all of it, and the build before it, takes less than a quarter of an hour on two cores."""
     rounds: int = 3
-    line: int = 20_000
-    line_long: int = 100_000
+    line: int = 100_000
     lines: int = 10_000
     written: tuple = (1_000, 10_000, 50_000)
     changed: int = 10_000
@@ -45,7 +44,7 @@ class Sizes:
     settings: dict = dataclasses.field(default_factory=dict)  # of PostgreSQL, beside those of the stand
 
 
-QUICK = Sizes(rounds=1, line=500, line_long=1_000, lines=100, written=(100, 500), changed=1_000, guide=20, sql=250,
+QUICK = Sizes(rounds=1, line=500, lines=100, written=(100, 500), changed=1_000, guide=20, sql=250,
               row=100, webhooks=10, integrations=10, stored=(100, 500), deltas=3, micro=250,
               settings={"fsync": "off", "shared_buffers": "64MB"})
 
