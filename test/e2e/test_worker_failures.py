@@ -7,10 +7,11 @@ import pytest
 
 from syncing import one, same_as_sandbox
 from worker import (WOKEN, asked, deliver, inbox, integration_of, runs, send_webhook, serve, state_of, until,
-                    wait_judged, wait_requested, wait_synced)
+                    wait_judged, wait_requested, wait_synced, worker_pid)
 
 EMPLOYEES = "/hris/employees"
 GROUPS = "/hris/groups"
+ABSENCES = "/hris/absences"
 SECOND = "hibob:second"
 # A changed key is no row of ours and wakes nobody by itself: it is found by the next poll at the latest.
 POLLED = 8
@@ -431,3 +432,19 @@ def test_a_first_429_is_the_last(served, sandbox):
     wait_synced(served, timeout=60)
     statuses = [request["status"] for request in sandbox.requests()][2:]
     assert statuses.count(429) <= 1, statuses
+
+
+@pytest.mark.sandbox(employees=34_000)  # of which each has two absences: more ids than a worker keeps in memory
+def test_too_little_room_for_temporary_files_fails_the_full_fetch_until_there_is_more(served, sandbox, worker_cluster):
+    worker = worker_pid(served)
+    worker_cluster.configure({"temp_file_limit": "64kB"})
+    served.add_integration(sandbox.integration, only=[ABSENCES])
+    failed = wait_for_state(served, ABSENCES, "failed", timeout=60)
+    assert "temp_file_limit" in failed["reason"]
+    assert seconds_until_next_attempt(served, state_of(served, ABSENCES)) <= 5
+    assert served.value("SELECT count(*) FROM kombo.hris_absences") == 68_000
+    before = len(asked(sandbox, ABSENCES))
+    worker_cluster.configure({"temp_file_limit": "-1"})
+    wait_synced(served, timeout=60)
+    assert len(asked(sandbox, ABSENCES)) == before, "the pages that were committed are not asked for again"
+    assert worker_pid(served) == worker
