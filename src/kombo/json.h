@@ -36,7 +36,7 @@ public:
     /// `count` objects, each made by default; none is destroyed.
     template <typename T> T *make(size_t count) {
         static_assert(std::is_trivially_destructible_v<T>);
-        auto *const made = static_cast<T *>(memory_.allocate(count * sizeof(T), alignof(T)));
+        T *const made = std::pmr::polymorphic_allocator<T>(&memory_).allocate(count);
         std::uninitialized_value_construct_n(made, count);
         return made;
     }

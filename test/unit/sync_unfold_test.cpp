@@ -412,19 +412,10 @@ TEST(Unfold, of_a_repeated_record_the_later_change_wins_else_the_later_one) {
     }
 }
 
-TEST(Unfold, rows_come_in_the_order_of_the_bytes_of_their_keys) {
-    const std::vector<std::string> ordered = {"a",         "aaaaaaa",   "aaaaaaaa", "aaaaaaaa0", "aaaaaaaa1",
-                                              "aaaaaaaaa", "aaaaaaaab", "aaaaaaab", "b",         "bb",
-                                              "\u00e4",    "\u00e4a",   "\u20ac",   "\U0001F600"};
-    for (size_t shift = 0; shift < ordered.size(); ++shift) {
-        std::vector<std::string> records;
-        std::string expected;
-        for (size_t i = 0; i < ordered.size(); ++i) {
-            records.push_back("{\"id\":\"" + ordered[(5 * i + shift) % ordered.size()] + "\"}");
-            expected += "people id=" + ordered[i] + "\n";
-        }
-        EXPECT_EQ(unfold(Invented(), records).rows, expected) << shift;
-    }
+TEST(Unfold, rows_are_ordered_by_the_bytes_of_their_keys) {
+    check({{"four",
+            {R"({"id":"12345679"})", R"({"id":"ä"})", R"({"id":"123456781"})", R"({"id":"12345678"})"},
+            "people id=12345678\npeople id=123456781\npeople id=12345679\npeople id=\u00e4\n"}});
 }
 
 TEST(Unfold, a_record_whose_keys_are_repeated_harms_nobody) {
