@@ -1,7 +1,7 @@
 # kombo_sync: the PGXS build. `make`, `make install [DESTDIR=…]`, `make installcheck` (against the running server).
 
 EXTENSION = kombo_sync
-EXTVERSION = 0.2.0
+EXTVERSION = 0.3.0
 
 MODULE_big = kombo_sync
 SOURCES = $(sort $(wildcard src/*.cpp src/*/*.cpp))
@@ -11,11 +11,17 @@ OBJS = $(SOURCES:.cpp=.o)
 INSTALL_PARTS = catalogue hris integrations wrapper tables operate schedule worker privileges status
 # (INSTALL_SCRIPT would be the natural name, but it is a variable of PGXS: the install program.)
 FULL_SCRIPT = $(EXTENSION)--$(EXTVERSION).sql
-# An upgrade is made of the same parts, between what is special about it. (Catalogue rows have not changed since.) Before
-# a version follows on this one, the script as it is then has to be kept in sql/upgrade.
-UPGRADE_SCRIPT = $(EXTENSION)--0.1.0--$(EXTVERSION).sql
+# The upgrade from the previous version is made of the same parts, between what is special about it. (Catalogue rows
+# have not changed since.) Before a version follows on this one, the script as it is then has to be kept in sql/upgrade,
+# as those of earlier versions are.
+PREVIOUS_VERSION = 0.2.0
+UPGRADE_SCRIPT = $(EXTENSION)--$(PREVIOUS_VERSION)--$(EXTVERSION).sql
 UPGRADE_PARTS = $(patsubst %,sql/install/%.sql,$(filter-out hris,$(INSTALL_PARTS)))
+UPGRADE_OWN = sql/upgrade/$(PREVIOUS_VERSION)--$(EXTVERSION)
+DATA = $(wildcard sql/upgrade/$(EXTENSION)--*.sql)
 DATA_built = $(FULL_SCRIPT) $(UPGRADE_SCRIPT)
+# Whatever lies in the schema, a name that a script does not qualify means PostgreSQL's own.
+PINNED = SET LOCAL search_path = pg_catalog, pg_temp;
 
 # `setup` creates the extension that all the others use.
 REGRESS = setup $(filter-out setup,$(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))))
@@ -35,15 +41,14 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 $(FULL_SCRIPT): $(INSTALL_PARTS:%=sql/install/%.sql) Makefile
-	{ printf '%s\n' '\echo Use "CREATE EXTENSION kombo_sync" to load this file. \quit'; \
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION kombo_sync" to load this file. \quit' '$(PINNED)'; \
 	  cat $(INSTALL_PARTS:%=sql/install/%.sql); } > $@.tmp
 	mv $@.tmp $@
 
-$(UPGRADE_SCRIPT): sql/upgrade/0.1.0--0.2.0.before.sql $(UPGRADE_PARTS) sql/upgrade/0.1.0--0.2.0.after.sql sql/upgrade/replace.sed \
-		Makefile
-	{ printf '%s\n' '\echo Use "ALTER EXTENSION kombo_sync UPDATE" to load this file. \quit'; \
-	  cat sql/upgrade/0.1.0--0.2.0.before.sql; sed -f sql/upgrade/replace.sed $(UPGRADE_PARTS); \
-	  cat sql/upgrade/0.1.0--0.2.0.after.sql; } > $@.tmp
+$(UPGRADE_SCRIPT): $(UPGRADE_OWN).before.sql $(UPGRADE_PARTS) $(UPGRADE_OWN).after.sql sql/upgrade/replace.sed Makefile
+	{ printf '%s\n' '\echo Use "ALTER EXTENSION kombo_sync UPDATE" to load this file. \quit' '$(PINNED)'; \
+	  cat $(UPGRADE_OWN).before.sql; sed -f sql/upgrade/replace.sed $(UPGRADE_PARTS); \
+	  cat $(UPGRADE_OWN).after.sql; } > $@.tmp
 	mv $@.tmp $@
 
 -include $(OBJS:.o=.d)

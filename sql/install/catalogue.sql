@@ -2,6 +2,9 @@
 -- nested records unfold. The library knows no endpoint by name; a new one is rows in these tables.
 
 DO $$
+DECLARE
+    trap text;
+    found text;
 BEGIN
     IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN
         RAISE EXCEPTION 'kombo_sync needs a UTF8 database'
@@ -11,12 +14,44 @@ BEGIN
                                              pg_catalog.current_database(), pg_catalog.getdatabaseencoding()),
                   HINT = 'Use a database made with CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0.';
     END IF;
-    -- Its owner could replace what is in it.
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner
-                   WHERE n.nspname = 'kombo' AND (r.rolsuper OR r.rolname = CURRENT_USER)) THEN
-        RAISE EXCEPTION 'schema "kombo" belongs to an ordinary role'
+    -- Whoever owns what lies in the schema, or may put something there, could lay a trap for a superuser.
+    SELECT string_agg(DISTINCT pg_catalog.format('role %s %s', r.rolname, t.may), '; ') INTO trap
+    FROM (SELECT n.nspowner AS role, 'owns it' AS may FROM pg_catalog.pg_namespace n WHERE n.nspname = 'kombo'
+          UNION ALL
+          SELECT acl.grantee, 'may create objects in it'
+          FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) acl
+          WHERE n.nspname = 'kombo' AND acl.privilege_type = 'CREATE'
+          UNION ALL
+          SELECT s.refobjid, 'owns ' || pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
+          FROM pg_catalog.pg_depend d
+          JOIN pg_catalog.pg_namespace n ON n.oid = d.refobjid AND n.nspname = 'kombo'
+          JOIN pg_catalog.pg_shdepend s ON (s.classid, s.objid) = (d.classid, d.objid) AND s.deptype = 'o'
+              AND s.dbid = (SELECT b.oid FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database())
+          WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
+            -- Data tables outlive the extension.
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = d.objid AND c.relkind IN ('r', 'p', 'i', 'I', 'S'))
+         ) t
+    LEFT JOIN pg_catalog.pg_authid a ON a.oid = t.role
+    CROSS JOIN LATERAL (SELECT coalesce(a.rolname, 'PUBLIC') AS rolname) r
+    WHERE a.rolsuper IS DISTINCT FROM true;
+    IF trap IS NOT NULL THEN
+        RAISE EXCEPTION 'schema "kombo" is not safe to install an extension in'
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = 'Rename or drop that schema, or give it to a superuser with ALTER SCHEMA kombo OWNER TO.';
+                  DETAIL = pg_catalog.format('In schema "kombo": %s.', trap),
+                  HINT = 'Drop or rename that schema. If it holds data tables that you want to keep: a superuser must own '
+                         'it, nobody else may create in it (REVOKE CREATE ON SCHEMA kombo), and all but tables must '
+                         'be moved out of it.';
+    END IF;
+    SELECT string_agg(pg_catalog.format('Role %s owns %s.', t.owner, t.tables), ' ' ORDER BY t.owner) INTO found
+    FROM (SELECT c.relowner::pg_catalog.regrole::text AS owner,
+                 string_agg(pg_catalog.quote_ident(c.relname), ', ' ORDER BY c.relname) AS tables
+          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'kombo'
+          WHERE c.relkind IN ('r', 'p') GROUP BY c.relowner) t;
+    IF found IS NOT NULL THEN
+        RAISE WARNING 'there are tables in schema "kombo" already' USING
+            DETAIL = found,
+            HINT = 'They are taken for data tables, and all syncing will run as their owner. If you do not expect them, '
+                   'drop the extension and look at them first.';
     END IF;
 END
 $$;

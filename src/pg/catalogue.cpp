@@ -73,7 +73,9 @@ private:
 
     void load_fields() {
         const Result rows = execute(R"(
-            SELECT f.table_name, f.column_name, f.type, f.json_key, f.key, x.column_name IS NOT NULL
+            SELECT f.table_name, f.column_name, f.type, f.json_key, f.key, x.column_name IS NOT NULL,
+                EXISTS (SELECT FROM pg_attribute a JOIN kombo.data_tables d ON d.relation = a.attrelid
+                        WHERE d.table_name = f.table_name AND a.attname = f.column_name AND NOT a.attisdropped)
             FROM kombo.fields f
             LEFT JOIN kombo.excluded_fields x ON x.table_name = f.table_name AND x.column_name = f.column_name
             ORDER BY f.table_name, f.key DESC, f.position, f.column_name)");
@@ -81,13 +83,15 @@ private:
         for (uint64_t i = 0; i < rows.size(); ++i) {
             const auto table = tables_.find(rows.text(i, 1));
             if (table == tables_.end()) continue;
-            if (rows.boolean(i, 6)) {
-                if (!rows.null(i, 4)) catalogue_.tables[table->second].excluded_keys.push_back(rows.text(i, 4));
+            const std::string column = rows.text(i, 2);
+            const syncer::Type type = type_of(rows.text(i, 3), table->first + "." + column);
+            if (!rows.boolean(i, 6)) {
+                fields[table->second].push_back({column, type, rows.text(i, 4), rows.boolean(i, 5)});
                 continue;
             }
-            const std::string column = rows.text(i, 2);
-            fields[table->second].push_back(
-                {column, type_of(rows.text(i, 3), table->first + "." + column), rows.text(i, 4), rows.boolean(i, 5)});
+            if (!rows.null(i, 4)) catalogue_.tables[table->second].excluded_keys.push_back(rows.text(i, 4));
+            // Without a key it is written as NULL: whatever lies there goes with the next full fetch.
+            if (rows.boolean(i, 7)) fields[table->second].push_back({column, type, "", false});
         }
         for (size_t t = 0; t < catalogue_.tables.size(); ++t) complete(catalogue_.tables[t], fields[t]);
         exclude_record_fields();
@@ -104,15 +108,20 @@ private:
 
     /// remote_data, custom_fields and the like are in no row of kombo.fields and can be excluded all the same.
     void exclude_record_fields() {
-        const Result rows = execute("SELECT table_name, column_name FROM kombo.excluded_fields");
+        const Result rows = execute(R"(
+            SELECT x.table_name, x.column_name,
+                EXISTS (SELECT FROM pg_attribute a JOIN kombo.data_tables d ON d.relation = a.attrelid
+                        WHERE d.table_name = x.table_name AND a.attname = x.column_name AND NOT a.attisdropped)
+            FROM kombo.excluded_fields x)");
         for (uint64_t i = 0; i < rows.size(); ++i) {
             const auto table = tables_.find(rows.text(i, 1));
             if (table == tables_.end()) continue;
             syncer::Table &found = catalogue_.tables[table->second];
             const auto field = found.find(rows.text(i, 2));
             if (!field || found.fields[*field].key) continue;
-            found.excluded_keys.push_back(found.fields[*field].json_key);
-            found.fields.erase(found.fields.begin() + static_cast<std::ptrdiff_t>(*field));
+            if (std::exchange(found.fields[*field].json_key, "").empty()) continue; // a row of kombo.fields, done above
+            found.excluded_keys.push_back(rows.text(i, 2));
+            if (!rows.boolean(i, 3)) found.fields.erase(found.fields.begin() + static_cast<std::ptrdiff_t>(*field));
         }
     }
 

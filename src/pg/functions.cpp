@@ -129,8 +129,7 @@ private:
 
     void sync(Job &job) {
         const auto busy = lock(job.integration.id);
-        // Read again: kombo.exclude_field holds that lock while it changes the catalogue.
-        const syncer::Catalogue catalogue = load_catalogue(job.integration.category, job.role);
+        const syncer::Catalogue catalogue = catalogue_of_now(job);
         const syncer::States states = load_states(catalogue, job.integration.id);
         syncer::Plan plan = make_plan(job.integration, catalogue, states);
         for (syncer::Task &task : plan.tasks) task.requests = pending_requests(job.integration.id, task);
@@ -144,6 +143,13 @@ private:
                               {std::chrono::seconds(settings::overlap_seconds), settings::max_sweep_fraction});
         runner.run(plan.tasks);
         if (job.integration.suspended && runner.succeeded_once()) end_suspension(job.integration.id);
+    }
+
+    /// Read again: kombo.exclude_field holds the integration's lock while it changes the catalogue, and what it commits
+    /// counts in a transaction, too, whose snapshot is older.
+    static syncer::Catalogue catalogue_of_now(const Job &job) {
+        const LatestSnapshot now;
+        return load_catalogue(job.integration.category, job.role);
     }
 
     static void report_skipped(const syncer::Plan &plan, const std::string &reason, Reporter &reporter) {

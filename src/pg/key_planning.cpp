@@ -1,5 +1,7 @@
 #include "pg/key_planning.h"
 
+#include "pg/memory.h"
+
 extern "C" {
 #include <optimizer/cost.h>
 #include <optimizer/plancat.h>
@@ -51,6 +53,7 @@ void install_key_planning() {
 }
 
 void plan_by_key(SPIPlanPtr plan) {
+    const MemoryScope planners; // it leaves some hundred kilobytes behind
     const Assumption large;
     guard([&] {
         CachedPlan *cached = SPI_plan_get_cached_plan(plan);

@@ -20,6 +20,9 @@ struct Running {
 };
 int Running::count = 0;
 
+/// Whether SPI is to take the active snapshot and not the transaction's.
+bool by_active_snapshot = false;
+
 /// The session's statements, by their text. Those that are planned by key get a generic plan at once.
 SPIPlanPtr prepared(const std::string &sql, const std::vector<Oid> &types, Planning planning) {
     static std::unordered_map<std::string, SPIPlanPtr> statements;
@@ -52,6 +55,16 @@ Spi::~Spi() {
     MemoryContext current = CurrentMemoryContext;
     SPI_finish();
     MemoryContextSwitchTo(current);
+}
+
+LatestSnapshot::LatestSnapshot() {
+    guard([] { PushActiveSnapshot(GetLatestSnapshot()); });
+    by_active_snapshot = true;
+}
+
+LatestSnapshot::~LatestSnapshot() {
+    by_active_snapshot = false;
+    PopActiveSnapshot();
 }
 
 Params &Params::add(Oid type, Datum value, bool null) {
@@ -172,7 +185,8 @@ Result execute(const std::string &sql, const Params &params, Planning planning) 
     const Running running;
     guard([&] {
         const int code =
-            SPI_execute_plan(plan, const_cast<Datum *>(params.values().data()), params.nulls().data(), false, 0);
+            SPI_execute_plan(plan, const_cast<Datum *>(params.values().data()), params.nulls().data(),
+                             by_active_snapshot, 0);
         if (code < 0) elog(ERROR, "could not run a statement: %s", SPI_result_code_string(code));
     });
     return {SPI_tuptable, SPI_processed};

@@ -73,6 +73,16 @@ private:
     uint64_t processed_;
 };
 
+/// While the object lives, queries see what is committed now, also in a transaction that keeps to an older snapshot; and
+/// nothing can be written. Needs a transaction.
+class LatestSnapshot {
+public:
+    LatestSnapshot();
+    ~LatestSnapshot();
+    LatestSnapshot(const LatestSnapshot &) = delete;
+    LatestSnapshot &operator=(const LatestSnapshot &) = delete;
+};
+
 /// Runs a statement; it is prepared once per session and kept. Throws Error.
 Result execute(const std::string &sql, const Params &params = {}, Planning planning = Planning::Usual);
 

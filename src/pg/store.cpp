@@ -46,7 +46,6 @@ SqlStore::SqlStore(const syncer::Catalogue &catalogue, std::string integration_i
 
 void SqlStore::write(const syncer::Endpoint &endpoint, const syncer::Batch &batch, kombo::Timestamp requested_at,
                      syncer::TableCounts &counts) {
-    const MemoryScope page;
     std::vector<const syncer::ListSet *> lists;
     for (const syncer::ListSet &list : batch.lists) lists.push_back(&list);
     for (const syncer::RowSet &set : batch.sets) {
@@ -67,6 +66,7 @@ void SqlStore::write(const syncer::Endpoint &endpoint, const syncer::Batch &batc
 
 void SqlStore::write_set(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
                          kombo::Timestamp requested_at, syncer::TableCounts &counts) {
+    const MemoryScope scope;
     if (set.rows.size() >= large_set) meanwhile();
     const kombo::Timestamp now = kombo::current_timestamp();
     const auto rows = static_cast<int64_t>(set.rows.size());

@@ -16,7 +16,8 @@ enum class Type : uint8_t { Text, Boolean, Numeric, Date, Time, Timestamptz, Jso
 struct Field {
     std::string column;
     Type type = Type::Text;
-    /// Key in the record; "reviewee.id" is the id of a nested object; empty: filled from the parent.
+    /// Key in the record; "reviewee.id" is the id of a nested object; empty: filled from the parent, or an excluded
+    /// field, which is written as NULL.
     std::string json_key;
     bool key = false;
 };
@@ -25,7 +26,7 @@ struct Table {
     std::string name;
     /// Keyed by the ids that it joins, not by an id of its own.
     bool join = false;
-    /// Key columns first. Excluded fields are not among them.
+    /// Key columns first.
     std::vector<Field> fields;
     /// JSON keys of fields that the user wants nowhere (kombo.exclude_field).
     std::vector<std::string> excluded_keys;

@@ -13,6 +13,9 @@ namespace {
 /// Ids per confirming request: 24 characters each and a comma of three keep the URL below 3 kB.
 constexpr size_t ids_per_request = 100;
 
+/// Kombo API reference: page_size is 250 at most. What a page takes in memory is bounded by that.
+constexpr size_t most_records = 250;
+
 RunResult fresh(const Task &task) {
     RunResult result;
     result.kind = task.kind;
@@ -93,6 +96,13 @@ void Run::notice(Clock::time_point now) {
     const bool with_cursor = asked->cursor().has_value();
     try {
         page_ = asked->take();
+        if (task_.endpoint->paginated && page_->page.records().size() > most_records) {
+            const std::string count = std::to_string(page_->page.records().size());
+            page_.reset();
+            throw kombo::ApiError(kombo::ErrorClass::MalformedBody, 0,
+                                  "a page of " + count + " records, where at most " + std::to_string(most_records) +
+                                      " can be");
+        }
     } catch (const kombo::ApiError &error) {
         if (phase_ == Phase::Confirming && halve_chunk(error)) return;
         cursor_refused_ = with_cursor && (error.error_class == kombo::ErrorClass::InvalidInput ||

@@ -263,7 +263,7 @@ void Unfolder::take_nested(const Shape::Member &member, std::string_view key, od
                 take_element(shape, checked(item.get_object()), parent_id, unstored);
             } else {
                 batch_->oddities.add(Oddities::Kind::Misfit, shape.label, key);
-                unstored += redact(nullptr, kombo::raw_text(item));
+                unstored += redact(&shape, kombo::raw_text(item));
             }
         }
         while (!unstored.empty() && (unstored.back() == ' ' || unstored.back() == ',')) unstored.pop_back();

@@ -14,6 +14,7 @@ import pytest
 from psycopg.rows import tuple_row
 
 from cluster import TEMPLATE, Cluster, Database, needed
+from fake_kombo import FakeKombo
 from sandbox import Sandbox
 from worker import WORKER_SETTINGS, new_served, wait_synced
 
@@ -98,6 +99,20 @@ def start_sandbox():
     def start(**options):
         options.setdefault("employees", 60)
         started.append(Sandbox(needed("KOMBO_SANDBOX"), **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
+def fake_kombo():
+    """A factory: fake_kombo(lambda path, query: …) -> FakeKombo. All end with the test."""
+    started = []
+
+    def start(*arguments, **options):
+        started.append(FakeKombo(*arguments, **options))
         return started[-1]
 
     yield start

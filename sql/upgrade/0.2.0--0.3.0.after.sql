@@ -1,5 +1,5 @@
 
--- What roles may do: they were granted what 0.1.0 had.
+-- What roles may do: they were granted what 0.2.0 had.
 
 DO $$
 DECLARE
