@@ -4,7 +4,7 @@ EXTENSION = kombo_sync
 EXTVERSION = 0.3.0
 
 MODULE_big = kombo_sync
-SOURCES = $(sort $(wildcard src/*.cpp src/*/*.cpp))
+SOURCES = $(sort $(wildcard src/*.cpp src/*/*.cpp src/*/*/*.cpp))
 OBJS = $(SOURCES:.cpp=.o)
 
 # The order matters: each part uses what the parts before it define.

@@ -1,7 +1,7 @@
-#include "pg/headers.h"
-#include "pg/key_planning.h"
-#include "pg/settings.h"
-#include "pg/shared.h"
+#include "pg/base/key_planning.h"
+#include "pg/base/postgres.h"
+#include "pg/base/settings.h"
+#include "pg/shared/shared.h"
 
 // With -fvisibility=hidden PostgreSQL 15 would not find even the magic block.
 #pragma GCC visibility push(default)

@@ -1,0 +1,89 @@
+#include "pg/account/integration.h"
+
+#include "pg/base/memory.h"
+#include "pg/base/spi.h"
+
+namespace pg {
+
+namespace {
+
+int64_t lock_key(const std::string &integration_id) {
+    return guard([&] {
+        const Datum name = PointerGetDatum(cstring_to_text(("kombo_sync:" + integration_id).c_str()));
+        return DatumGetInt64(DirectFunctionCall2Coll(hashtextextended, C_COLLATION_OID, name, Int64GetDatum(0)));
+    });
+}
+
+/// As pg_advisory_lock(bigint) makes it.
+LOCKTAG lock_tag(int64_t key) {
+    LOCKTAG tag;
+    const auto bits = static_cast<uint64>(key);
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(bits >> 32), static_cast<uint32>(bits), 1);
+    return tag;
+}
+
+} // namespace
+
+std::vector<Integration> load_integrations(const std::optional<std::string> &integration_id) {
+    Params params;
+    params.integer(static_cast<int64_t>(GetSystemIdentifier())).datum(OIDOID, ObjectIdGetDatum(MyDatabaseId));
+    if (integration_id) params.text(*integration_id);
+    const Result rows = execute(std::string(R"(
+        SELECT i.integration_id, i.server, i.category, i.paused_by = 'operator', i.paused_by = 'kombo_sync',
+            i.pause_reason, (i.system_identifier, i.database_oid) IS DISTINCT FROM ($1, $2), i.next_attempt_at,
+            i.data_expired_at
+        FROM kombo.integrations i)") +
+                                    (integration_id ? " WHERE i.integration_id = $3" : " ORDER BY i.integration_id"),
+                                params, integration_id ? Planning::ByKey : Planning::Usual);
+    std::vector<Integration> integrations;
+    for (uint64_t i = 0; i < rows.size(); ++i)
+        integrations.push_back({rows.text(i, 1), rows.text(i, 2), rows.text(i, 3), rows.boolean(i, 4),
+                                rows.boolean(i, 5), rows.text(i, 6), rows.boolean(i, 7), rows.instant(i, 8),
+                                rows.instant(i, 9)});
+    return integrations;
+}
+
+void end_suspension(const std::string &integration_id) {
+    execute("UPDATE kombo.integrations i SET paused_at = NULL, paused_by = NULL, pause_reason = NULL, "
+            "next_attempt_at = NULL WHERE i.paused_by = 'kombo_sync' AND i.integration_id = $1",
+            Params().text(integration_id));
+}
+
+std::vector<int64_t> pending_requests(const std::string &integration_id, const syncer::Task &task) {
+    Params params;
+    params.text(integration_id).text(task.endpoint->path).boolean(task.kind == syncer::Kind::Full);
+    const Result rows = execute("SELECT r.id FROM kombo.sync_requests r WHERE r.integration_id = $1 AND "
+                                "r.endpoint = $2 AND (r.kind = 'delta' OR ($3 AND r.kind = 'full'))",
+                                params);
+    std::vector<int64_t> ids;
+    for (uint64_t i = 0; i < rows.size(); ++i) ids.push_back(rows.integer(i, 1));
+    return ids;
+}
+
+void delete_requests(const std::vector<int64_t> &ids) {
+    if (ids.empty()) return;
+    Params params;
+    params.integers(ids);
+    execute("DELETE FROM kombo.sync_requests r WHERE r.id = ANY ($1)", params, Planning::ByKey);
+}
+
+std::unique_ptr<IntegrationLock> IntegrationLock::try_acquire(const std::string &integration_id) {
+    const MemoryScope scope;
+    const int64_t key = lock_key(integration_id);
+    const LOCKTAG tag = lock_tag(key);
+    const bool taken = guard([&] { return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL; });
+    if (!taken) return nullptr;
+    return std::unique_ptr<IntegrationLock>(new IntegrationLock(key));
+}
+
+IntegrationLock::~IntegrationLock() {
+    const LOCKTAG tag = lock_tag(key_);
+    LockRelease(&tag, ExclusiveLock, true);
+}
+
+bool IntegrationLock::wanted() const {
+    const LOCKTAG tag = lock_tag(key_);
+    return guard([&] { return LockHasWaiters(&tag, ExclusiveLock, true); });
+}
+
+} // namespace pg

@@ -1,0 +1,255 @@
+#include "pg/account/load_catalogue.h"
+
+#include "pg/base/spi.h"
+
+#include <algorithm>
+
+namespace pg {
+
+namespace {
+
+syncer::Type type_of(const std::string &name, const std::string &field) {
+    static const std::map<std::string, syncer::Type> types = {
+        {"text", syncer::Type::Text},  {"boolean", syncer::Type::Boolean}, {"numeric", syncer::Type::Numeric},
+        {"date", syncer::Type::Date},  {"time", syncer::Type::Time},       {"timestamptz", syncer::Type::Timestamptz},
+        {"jsonb", syncer::Type::Jsonb}};
+    const auto type = types.find(name);
+    if (type == types.end())
+        raise(ERRCODE_INVALID_PARAMETER_VALUE, "field \"" + field + "\" has the unknown type \"" + name + "\"", "",
+              "Use text, boolean, numeric, date, time, timestamptz or jsonb.");
+    return type->second;
+}
+
+syncer::OnMissing on_missing_of(const std::string &name) {
+    if (name == "delete") return syncer::OnMissing::Delete;
+    return name == "keep" ? syncer::OnMissing::Keep : syncer::OnMissing::Mark;
+}
+
+/// The fields that every record of Kombo has; all else is rows of kombo.fields.
+std::vector<syncer::Field> record_fields() {
+    return {{"id", syncer::Type::Text, "id", true},
+            {"changed_at", syncer::Type::Timestamptz, "changed_at", false},
+            {"remote_deleted_at", syncer::Type::Timestamptz, "remote_deleted_at", false},
+            {"custom_fields", syncer::Type::Jsonb, "custom_fields", false},
+            {"remote_data", syncer::Type::Jsonb, "remote_data", false}};
+}
+
+class Loader {
+public:
+    Loader(std::string category, Oid sync_role) : category_(std::move(category)), sync_role_(sync_role) {}
+
+    syncer::Catalogue load() {
+        load_tables();
+        load_endpoints();
+        load_models();
+        load_nested();
+        return std::move(catalogue_);
+    }
+
+private:
+    void load_tables() {
+        const Result rows = execute(R"(
+            SELECT DISTINCT n.table_name, t.owner::oid::bigint
+            FROM (SELECT e.table_name FROM kombo.endpoints e WHERE e.category = $1
+                  UNION
+                  SELECT r.table_name FROM kombo.nested_records r JOIN kombo.endpoints e ON e.path = r.endpoint
+                  WHERE e.category = $1) n
+            JOIN kombo.data_tables t ON t.table_name = n.table_name
+            ORDER BY 1)",
+                                    Params().text(category_));
+        for (uint64_t i = 0; i < rows.size(); ++i) {
+            syncer::Table table;
+            table.name = rows.text(i, 1);
+            // The catalogue may name only tables of the sync role.
+            if (static_cast<Oid>(rows.integer(i, 2)) != sync_role_)
+                raise(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                      "table kombo.\"" + table.name + "\" does not belong to the sync role", "",
+                      "ALTER TABLE ... OWNER TO the role that owns the other data tables.");
+            tables_[table.name] = catalogue_.tables.size();
+            catalogue_.tables.push_back(std::move(table));
+        }
+        load_fields();
+    }
+
+    void load_fields() {
+        const Result rows = execute(R"(
+            SELECT f.table_name, f.column_name, f.type, f.json_key, f.key, x.column_name IS NOT NULL,
+                EXISTS (SELECT FROM pg_attribute a JOIN kombo.data_tables d ON d.relation = a.attrelid
+                        WHERE d.table_name = f.table_name AND a.attname = f.column_name AND NOT a.attisdropped)
+            FROM kombo.fields f
+            LEFT JOIN kombo.excluded_fields x ON x.table_name = f.table_name AND x.column_name = f.column_name
+            ORDER BY f.table_name, f.key DESC, f.position, f.column_name)");
+        std::map<size_t, std::vector<syncer::Field>> fields;
+        for (uint64_t i = 0; i < rows.size(); ++i) {
+            const auto table = tables_.find(rows.text(i, 1));
+            if (table == tables_.end()) continue;
+            const std::string column = rows.text(i, 2);
+            const syncer::Type type = type_of(rows.text(i, 3), table->first + "." + column);
+            if (!rows.boolean(i, 6)) {
+                fields[table->second].push_back({column, type, rows.text(i, 4), rows.boolean(i, 5)});
+                continue;
+            }
+            if (!rows.null(i, 4)) catalogue_.tables[table->second].excluded_keys.push_back(rows.text(i, 4));
+            // Without a key it is written as NULL: whatever lies there goes with the next full fetch.
+            if (rows.boolean(i, 7)) fields[table->second].push_back({column, type, "", false});
+        }
+        for (size_t t = 0; t < catalogue_.tables.size(); ++t) complete(catalogue_.tables[t], fields[t]);
+        exclude_record_fields();
+    }
+
+    static void complete(syncer::Table &table, const std::vector<syncer::Field> &own) {
+        table.join = std::any_of(own.begin(), own.end(), [](const syncer::Field &field) { return field.key; });
+        if (!table.join) table.fields = record_fields();
+        table.fields.insert(table.fields.end(), own.begin(), own.end());
+        if (table.fields.size() > syncer::max_fields)
+            raise(ERRCODE_PROGRAM_LIMIT_EXCEEDED, "table kombo.\"" + table.name + "\" has too many fields",
+                  "At most " + std::to_string(syncer::max_fields) + " are supported.");
+    }
+
+    /// remote_data, custom_fields and the like are in no row of kombo.fields and can be excluded all the same.
+    void exclude_record_fields() {
+        const Result rows = execute(R"(
+            SELECT x.table_name, x.column_name,
+                EXISTS (SELECT FROM pg_attribute a JOIN kombo.data_tables d ON d.relation = a.attrelid
+                        WHERE d.table_name = x.table_name AND a.attname = x.column_name AND NOT a.attisdropped)
+            FROM kombo.excluded_fields x)");
+        for (uint64_t i = 0; i < rows.size(); ++i) {
+            const auto table = tables_.find(rows.text(i, 1));
+            if (table == tables_.end()) continue;
+            syncer::Table &found = catalogue_.tables[table->second];
+            const auto field = found.find(rows.text(i, 2));
+            if (!field || found.fields[*field].key) continue;
+            if (std::exchange(found.fields[*field].json_key, "").empty()) continue; // a row of kombo.fields, done above
+            found.excluded_keys.push_back(rows.text(i, 2));
+            if (!rows.boolean(i, 3)) found.fields.erase(found.fields.begin() + static_cast<std::ptrdiff_t>(*field));
+        }
+    }
+
+    void load_endpoints() {
+        const Result rows = execute(R"(
+            SELECT path, table_name, enabled, paginated, incremental, on_missing, status = 'deprecated'
+            FROM kombo.endpoints WHERE category = $1 ORDER BY path)",
+                                    Params().text(category_));
+        for (uint64_t i = 0; i < rows.size(); ++i) {
+            const auto table = tables_.find(rows.text(i, 2));
+            syncer::Endpoint endpoint;
+            endpoint.path = rows.text(i, 1);
+            endpoint.category = category_;
+            endpoint.table = table == tables_.end() ? catalogue_.tables.size() : table->second;
+            if (table == tables_.end()) endpoint.missing_table = rows.text(i, 2);
+            endpoint.enabled = rows.boolean(i, 3);
+            endpoint.paginated = rows.boolean(i, 4);
+            endpoint.incremental = rows.boolean(i, 5);
+            endpoint.on_missing = on_missing_of(rows.text(i, 6));
+            endpoint.deprecated = rows.boolean(i, 7);
+            catalogue_.endpoints.push_back(std::move(endpoint));
+        }
+    }
+
+    syncer::Endpoint *endpoint(const std::string &path) {
+        for (syncer::Endpoint &known : catalogue_.endpoints)
+            if (known.path == path) return &known;
+        return nullptr;
+    }
+
+    void load_models() {
+        const Result rows = execute("SELECT endpoint, model, role, delta FROM kombo.endpoint_models ORDER BY 1, 2");
+        for (uint64_t i = 0; i < rows.size(); ++i) {
+            syncer::Endpoint *owner = endpoint(rows.text(i, 1));
+            if (!owner) continue;
+            const std::string role = rows.text(i, 3);
+            owner->models.push_back({rows.text(i, 2),
+                                     role == "own"       ? syncer::Role::Own
+                                     : role == "implied" ? syncer::Role::Implied
+                                                         : syncer::Role::Carried,
+                                     rows.boolean(i, 4)});
+        }
+    }
+
+    void load_nested() {
+        const Result rows = execute(R"(
+            SELECT endpoint, json_path, relation, table_name, parent_column
+            FROM kombo.nested_records ORDER BY endpoint, json_path, relation)");
+        for (uint64_t i = 0; i < rows.size(); ++i) {
+            syncer::Endpoint *owner = endpoint(rows.text(i, 1));
+            const auto table = tables_.find(rows.text(i, 4));
+            if (!owner) continue;
+            if (table == tables_.end()) {
+                owner->missing_table = rows.text(i, 4);
+                continue;
+            }
+            const std::string relation = rows.text(i, 3);
+            owner->nested.push_back({rows.text(i, 2),
+                                     relation == "owned"    ? syncer::Relation::Owned
+                                     : relation == "linked" ? syncer::Relation::Linked
+                                     : relation == "join"   ? syncer::Relation::Join
+                                                            : syncer::Relation::Copy,
+                                     table->second, rows.text(i, 5)});
+        }
+    }
+
+    std::string category_;
+    Oid sync_role_;
+    syncer::Catalogue catalogue_;
+    std::map<std::string, size_t> tables_;
+};
+
+} // namespace
+
+syncer::Catalogue load_catalogue(const std::string &category, unsigned sync_role) {
+    return Loader(category, sync_role).load();
+}
+
+std::string catalogue_fingerprint() {
+    return execute(R"(
+        SELECT concat_ws(' ',
+            (SELECT sum(hashtextextended(e::text, 0)) FROM kombo.endpoints e),
+            (SELECT sum(hashtextextended(m::text, 0)) FROM kombo.endpoint_models m),
+            (SELECT sum(hashtextextended(f::text, 0)) FROM kombo.fields f),
+            (SELECT sum(hashtextextended(n::text, 0)) FROM kombo.nested_records n),
+            (SELECT sum(hashtextextended(x::text, 0)) FROM kombo.excluded_fields x),
+            (SELECT sum(hashtextextended(d::text, 0)) FROM kombo.data_tables d)))")
+        .text(0, 1);
+}
+
+syncer::States load_states(const syncer::Catalogue &catalogue, const std::string &integration_id) {
+    syncer::States states;
+    for (const syncer::Endpoint &endpoint : catalogue.endpoints) {
+        syncer::EndpointState &state = states[endpoint.path];
+        state.subscription.enabled = endpoint.enabled;
+        state.subscription.on_missing = endpoint.on_missing;
+    }
+    const Result subscriptions = execute(R"(
+        SELECT endpoint, enabled, on_missing, (extract(epoch FROM purge_after) * 1000000)::bigint
+        FROM kombo.subscriptions WHERE integration_id = $1)",
+                                         Params().text(integration_id), Planning::ByKey);
+    for (uint64_t i = 0; i < subscriptions.size(); ++i) {
+        const auto state = states.find(subscriptions.text(i, 1));
+        if (state == states.end()) continue;
+        syncer::Subscription &subscription = state->second.subscription;
+        subscription.enabled = subscriptions.boolean(i, 2);
+        subscription.refused = !subscription.enabled;
+        if (!subscriptions.null(i, 3)) subscription.on_missing = on_missing_of(subscriptions.text(i, 3));
+        if (!subscriptions.null(i, 4)) subscription.purge_after_micros = subscriptions.integer(i, 4);
+    }
+    const Result rows = execute(R"(
+        SELECT endpoint, watermark, last_full_at, accept_sweep, attempts::bigint, next_attempt_at,
+            full_started_at, full_watermark, full_query, full_cursor, full_cursor_at, full_progress::text
+        FROM kombo.sync_state WHERE integration_id = $1)",
+                                Params().text(integration_id), Planning::ByKey);
+    for (uint64_t i = 0; i < rows.size(); ++i) {
+        const auto state = states.find(rows.text(i, 1));
+        if (state == states.end()) continue;
+        state->second.watermark = rows.instant(i, 2);
+        state->second.last_full_at = rows.instant(i, 3);
+        state->second.accept_sweep = rows.boolean(i, 4);
+        state->second.attempts = static_cast<int>(rows.integer(i, 5));
+        state->second.next_attempt_at = rows.instant(i, 6);
+        if (const auto started_at = rows.instant(i, 7))
+            state->second.open_full = {*started_at,      rows.instant(i, 8).value_or(*started_at),  rows.text(i, 9),
+                                       rows.text(i, 10), rows.instant(i, 11).value_or(*started_at), rows.text(i, 12)};
+    }
+    return states;
+}
+
+} // namespace pg

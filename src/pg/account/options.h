@@ -1,0 +1,38 @@
+#pragma once
+
+#include "kombo/http.h"
+#include "pg/base/guard.h"
+
+namespace pg {
+
+/// What a server and the user mapping of its owner say: how to talk to Kombo, and with which key.
+struct Server {
+    Oid oid = InvalidOid;
+    std::string name;
+    Oid owner = InvalidOid;
+    std::string base_url;
+    kombo::HttpOptions http;
+    int page_size = 250;
+    bool accept_unsigned = false; ///< of webhooks
+    bool auto_register = false;   ///< integrations that a webhook names
+};
+
+/// Reads the options of a server. Raises undefined_object if there is none of that name that belongs to kombo_sync, and
+/// insufficient_privilege unless `user` has USAGE on it.
+Server load_server(const std::string &name, Oid user);
+
+/// All servers that belong to kombo_sync, whoever may use them: for what no caller gets to see.
+std::vector<Server> all_servers();
+
+/// The API key of a server: of the mapping of its owner, else of PUBLIC's; from the option or the file that it names.
+/// Raises with a hint if there is none. The key is in no error text.
+std::string api_key(const Server &server);
+
+/// The webhook secrets of a server, the current one first: of the same mapping as the API key. None is no error.
+struct WebhookSecrets {
+    std::vector<std::string> values;
+    std::string problem; ///< why the file of the current one could not be read, with its path; empty where it could
+};
+WebhookSecrets webhook_secrets(const Server &server);
+
+} // namespace pg

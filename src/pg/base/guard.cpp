@@ -1,0 +1,104 @@
+#include "pg/base/guard.h"
+
+#include "kombo/error.h"
+#include "sync/failure.h"
+
+namespace pg {
+
+namespace {
+
+/// An ErrorData as ereport would have made it; strings live in the current memory context.
+ErrorData *make_error(int sqlstate, const std::string &message, const std::string &detail, const std::string &hint) {
+    auto *error = static_cast<ErrorData *>(palloc0(sizeof(ErrorData)));
+    error->elevel = ERROR;
+    error->sqlerrcode = sqlstate;
+    error->output_to_server = true;
+    error->output_to_client = whereToSendOutput == DestRemote; // a worker has no client
+    error->filename = "kombo_sync";
+    error->funcname = "kombo_sync";
+    error->assoc_context = CurrentMemoryContext;
+    error->message = pstrdup(message.c_str());
+    if (!detail.empty()) error->detail = pstrdup(detail.c_str());
+    if (!hint.empty()) error->hint = pstrdup(hint.c_str());
+    return error;
+}
+
+} // namespace
+
+ErrorData *detail::take_error(MemoryContext caller) {
+    // The exception may outlive every context of the transaction: it lives in TopMemoryContext until it is destroyed.
+    MemoryContextSwitchTo(TopMemoryContext);
+    ErrorData *error = CopyErrorData();
+    FlushErrorState();
+    MemoryContextSwitchTo(caller);
+    return error;
+}
+
+ErrorData *detail::describe(const std::exception_ptr &caught) {
+    try {
+        std::rethrow_exception(caught);
+    } catch (const Error &e) {
+        // Copied by the error stack itself: the exception's own copy goes with it.
+        ErrorData *copy = make_error(e.data()->sqlerrcode, e.message(), e.detail(), e.hint());
+        // The context of a cancel would be pages of our own SQL.
+        if (e.data()->context && !e.is_intervention()) copy->context = pstrdup(e.data()->context);
+        if (e.data()->schema_name) copy->schema_name = pstrdup(e.data()->schema_name);
+        if (e.data()->table_name) copy->table_name = pstrdup(e.data()->table_name);
+        if (e.data()->column_name) copy->column_name = pstrdup(e.data()->column_name);
+        if (e.data()->constraint_name) copy->constraint_name = pstrdup(e.data()->constraint_name);
+        return copy;
+    } catch (const syncer::InvalidRequest &e) {
+        return make_error(sqlstate_code(e.sqlstate), e.what(), e.detail, e.hint);
+    } catch (const kombo::ApiError &e) {
+        const syncer::Failure failure = syncer::explain(e);
+        return make_error(sqlstate_code(failure.sqlstate), failure.message, failure.detail, failure.hint);
+    } catch (const std::bad_alloc &) {
+        return make_error(ERRCODE_OUT_OF_MEMORY, "out of memory", "", "");
+    } catch (const std::exception &e) {
+        return make_error(ERRCODE_INTERNAL_ERROR, e.what(), "", "");
+    } catch (...) {
+        return make_error(ERRCODE_INTERNAL_ERROR, "unexpected C++ exception", "", "");
+    }
+}
+
+bool is_conflict(const Error &error) {
+    switch (error.data()->sqlerrcode) {
+    case ERRCODE_LOCK_NOT_AVAILABLE:
+    case ERRCODE_T_R_DEADLOCK_DETECTED:
+    case ERRCODE_T_R_SERIALIZATION_FAILURE:
+    case ERRCODE_QUERY_CANCELED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+int sqlstate_code(const std::string &state) {
+    return MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
+}
+
+void subtransaction(const std::function<void()> &body) {
+    MemoryContext context = CurrentMemoryContext;
+    ResourceOwner owner = CurrentResourceOwner;
+    const auto back = [&] {
+        MemoryContextSwitchTo(context);
+        CurrentResourceOwner = owner;
+    };
+    guard([] { BeginInternalSubTransaction(nullptr); });
+    MemoryContextSwitchTo(context);
+    try {
+        body();
+    } catch (...) {
+        guard([] { RollbackAndReleaseCurrentSubTransaction(); });
+        back();
+        throw;
+    }
+    guard([] { ReleaseCurrentSubTransaction(); });
+    back();
+}
+
+void raise(int sqlstate, const std::string &message, const std::string &detail, const std::string &hint) {
+    throw syncer::InvalidRequest(message, detail, hint, unpack_sql_state(sqlstate));
+}
+
+} // namespace pg

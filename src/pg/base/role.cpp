@@ -1,0 +1,50 @@
+#include "pg/base/role.h"
+
+#include "pg/base/entry_points.h"
+#include "pg/base/spi.h"
+
+namespace pg {
+
+SyncRole::SyncRole(Oid role) {
+    GetUserIdAndSecContext(&user_, &security_context_);
+    settings_level_ = NewGUCNestLevel();
+    SetUserIdAndSecContext(role, security_context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+    guard([] {
+        const char *pinned[][2] = {{"search_path", "pg_catalog, pg_temp"},
+                                   {"row_security", "off"},
+                                   {"plan_cache_mode", "auto"},
+                                   {"jit", "off"}, // the costs of key_planning.h are assumed: compiling would not pay
+                                   {"quote_all_identifiers", "off"}};
+        for (const auto &setting : pinned)
+            set_config_option(setting[0], setting[1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    });
+}
+
+SyncRole::~SyncRole() {
+    AtEOXact_GUC(false, settings_level_);
+    SetUserIdAndSecContext(user_, security_context_);
+}
+
+Oid find_sync_role() {
+    // The caller of a sync needs EXECUTE on the function, not SELECT on the catalogue that this reads.
+    const SyncRole owner_of_everything(BOOTSTRAP_SUPERUSERID);
+    const Result role = execute("SELECT coalesce(kombo.sync_role()::oid, 0)::bigint");
+    return static_cast<Oid>(role.integer(0, 1));
+}
+
+} // namespace pg
+
+PG_ENTRY(execute_as_sync_role, {
+    const char *statement = pg::guard([&] { return text_to_cstring(PG_GETARG_TEXT_PP(0)); });
+    const pg::Spi spi;
+    const Oid role = pg::find_sync_role();
+    if (!OidIsValid(role) || !pg::guard([&] { return has_privs_of_role(GetUserId(), role); }))
+        pg::raise(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied to act as the owner of the data tables", "",
+                  "Members of that role and superusers may.");
+    const pg::SyncRole as(role);
+    pg::guard([&] {
+        const int code = SPI_execute(statement, false, 0);
+        if (code < 0) elog(ERROR, "could not run a statement: %s", SPI_result_code_string(code));
+    });
+    return Int64GetDatum(static_cast<int64>(SPI_processed));
+})

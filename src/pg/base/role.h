@@ -1,0 +1,25 @@
+#pragma once
+
+#include "pg/base/guard.h"
+
+namespace pg {
+
+/// While the object lives, everything runs as the sync role in a security-restricted context, with pinned settings: a
+/// trigger that somebody put on a data table has no more rights than that role.
+class SyncRole {
+public:
+    explicit SyncRole(Oid role);
+    ~SyncRole();
+    SyncRole(const SyncRole &) = delete;
+    SyncRole &operator=(const SyncRole &) = delete;
+
+private:
+    Oid user_ = InvalidOid;
+    int security_context_ = 0;
+    int settings_level_ = 0;
+};
+
+/// The owner of the data tables; InvalidOid while there are none. Raises if they have several owners.
+Oid find_sync_role();
+
+} // namespace pg

@@ -1,0 +1,38 @@
+#include "pg/base/transaction.h"
+
+#include "pg/base/role.h"
+#include "pg/base/spi.h"
+
+namespace pg {
+
+void in_transaction(const std::function<void()> &body) {
+    MemoryContext outer = CurrentMemoryContext;
+    try {
+        guard([] {
+            SetCurrentStatementStartTimestamp();
+            StartTransactionCommand();
+            PushActiveSnapshot(GetTransactionSnapshot());
+        });
+        body();
+        guard([] {
+            PopActiveSnapshot();
+            CommitTransactionCommand();
+        });
+    } catch (const std::exception &) {
+        guard([] { AbortCurrentTransaction(); });
+        MemoryContextSwitchTo(outer);
+        throw;
+    }
+    MemoryContextSwitchTo(outer);
+    guard([] { pgstat_report_stat(false); });
+}
+
+void as_sync_role(Oid role, const std::function<void()> &body) {
+    in_transaction([&] {
+        const Spi spi;
+        const SyncRole as(role);
+        body();
+    });
+}
+
+} // namespace pg

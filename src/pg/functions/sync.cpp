@@ -1,0 +1,191 @@
+#include "pg/account/connection.h"
+#include "pg/account/integration.h"
+#include "pg/account/load_catalogue.h"
+#include "pg/account/version_check.h"
+#include "pg/base/entry_points.h"
+#include "pg/base/memory.h"
+#include "pg/base/role.h"
+#include "pg/base/settings.h"
+#include "pg/base/spi.h"
+#include "pg/base/wait.h"
+#include "pg/functions/reporter.h"
+#include "pg/functions/sync_arguments.h"
+#include "pg/shared/shared.h"
+#include "pg/store/store.h"
+#include "sync/runner.h"
+
+/// The SQL functions kombo_sync_delta and kombo_sync_full.
+namespace pg {
+namespace {
+
+/// Nested calls (a trigger on a data table that syncs) would meet the outer call's advisory lock as their own.
+class OneAtATime {
+public:
+    OneAtATime() {
+        if (running() || shared::is_worker())
+            raise(ERRCODE_OBJECT_IN_USE, "a sync is already running in this session", "",
+                  "Do not call a sync function from a trigger on a data table.");
+        running() = true;
+    }
+    ~OneAtATime() { running() = false; }
+    OneAtATime(const OneAtATime &) = delete;
+    OneAtATime &operator=(const OneAtATime &) = delete;
+
+private:
+    static bool &running() {
+        static bool flag = false;
+        return flag;
+    }
+};
+
+/// Takes the integration's lock for the transaction; otherwise says who has it.
+std::optional<std::string> lock(const std::string &integration_id) {
+    Params params;
+    params.text(integration_id);
+    if (execute("SELECT pg_try_advisory_xact_lock(hashtextextended('kombo_sync:' || $1, 0))", params).boolean(0, 1))
+        return std::nullopt;
+    const Result holder = execute(R"(
+        SELECT l.pid::text FROM pg_locks l
+        WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+            AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+            AND (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended('kombo_sync:' || $1, 0))",
+                                  params);
+    return "another session syncs this integration" + (holder.size() > 0 ? " (pid " + holder.text(0, 1) + ")" : "");
+}
+
+/// One call of a sync function, for one integration or all.
+class SyncCall {
+public:
+    SyncCall(syncer::Wish wish, ReturnSetInfo *result)
+        : wish_(std::move(wish)), result_(result), caller_(GetUserId()) {}
+
+    void run(const std::optional<std::string> &integration_id) {
+        const OneAtATime guard_against_recursion;
+        const MemoryScope memory;
+        const Spi spi;
+        const Oid role = find_sync_role();
+        if (!OidIsValid(role) && !integration_id) return; // nothing was ever added
+        const SyncRole as(OidIsValid(role) ? role : caller_);
+        check_interface();
+        const std::vector<Integration> integrations = load_integrations(integration_id);
+        if (integration_id) check_named(*integration_id, integrations, role);
+        // What is known before the first request is found out for all before anything is asked.
+        const auto jobs = integration_id ? prepare_named(integrations.front(), role) : prepare_all(integrations, role);
+        for (const auto &job : jobs) sync(*job);
+        prune_runs();
+    }
+
+private:
+    /// What one integration's sync needs.
+    struct Job {
+        Integration integration;
+        syncer::Connection connection;
+        Oid role;
+    };
+    using Jobs = std::vector<std::unique_ptr<Job>>;
+
+    Jobs prepare_named(const Integration &integration, Oid role) {
+        Jobs jobs;
+        jobs.push_back(prepare(integration, role));
+        return jobs;
+    }
+
+    /// All that are enabled. One that cannot be synced (its server is gone, say) does not stop the others; where none
+    /// can, that is an error like that of one which is named.
+    Jobs prepare_all(const std::vector<Integration> &integrations, Oid role) {
+        Jobs jobs;
+        std::vector<std::pair<std::string, syncer::InvalidRequest>> errors;
+        std::optional<syncer::InvalidRequest> unknown;
+        for (const Integration &integration : integrations) {
+            if (integration.paused || integration.suspended || integration.restored) continue;
+            try {
+                jobs.push_back(prepare(integration, role));
+            } catch (const syncer::UnknownName &error) {
+                unknown = error; // of another category, if some integration knows the name
+            } catch (const syncer::InvalidRequest &error) {
+                errors.emplace_back(integration.id, error);
+            }
+        }
+        if (jobs.empty() && !errors.empty()) throw syncer::InvalidRequest(errors.front().second);
+        if (jobs.empty() && unknown) throw syncer::InvalidRequest(*unknown);
+        for (const auto &[id, error] : errors) Reporter(result_, id).not_begun(wish_.kind, error);
+        return jobs;
+    }
+
+    std::unique_ptr<Job> prepare(const Integration &integration, Oid role) {
+        auto catalogue = catalogues_.find(integration.category);
+        if (catalogue == catalogues_.end())
+            catalogue = catalogues_.emplace(integration.category, load_catalogue(integration.category, role)).first;
+        if (wish_.what) make_plan(integration, catalogue->second, load_states(catalogue->second, integration.id));
+        const Server server = load_server(integration.server, caller_);
+        return std::make_unique<Job>(Job{integration, connect_to(server), role});
+    }
+
+    syncer::Plan make_plan(const Integration &integration, const syncer::Catalogue &catalogue,
+                           const syncer::States &states) const {
+        return syncer::plan(catalogue, integration.category, states, wish_, kombo::current_timestamp(),
+                            std::chrono::seconds(settings::min_full_interval_seconds));
+    }
+
+    void sync(Job &job) {
+        const auto busy = lock(job.integration.id);
+        const syncer::Catalogue catalogue = catalogue_of_now(job);
+        const syncer::States states = load_states(catalogue, job.integration.id);
+        syncer::Plan plan = make_plan(job.integration, catalogue, states);
+        for (syncer::Task &task : plan.tasks) task.requests = pending_requests(job.integration.id, task);
+        for (const std::string &model : plan.ignored) notice_ignored(model);
+        Reporter reporter(result_, job.integration.id);
+        if (busy) return report_skipped(plan, *busy, reporter);
+
+        SqlStore store(catalogue, job.integration.id);
+        LatchWaiter waiter;
+        syncer::Runner runner(catalogue, states, job.integration.id, job.connection, waiter, store, reporter,
+                              {std::chrono::seconds(settings::overlap_seconds), settings::max_sweep_fraction});
+        runner.run(plan.tasks);
+        if (job.integration.suspended && runner.succeeded_once()) end_suspension(job.integration.id);
+    }
+
+    /// Read again: kombo.exclude_field holds the integration's lock while it changes the catalogue, and what it commits
+    /// counts in a transaction, too, whose snapshot is older.
+    static syncer::Catalogue catalogue_of_now(const Job &job) {
+        const LatestSnapshot now;
+        return load_catalogue(job.integration.category, job.role);
+    }
+
+    static void report_skipped(const syncer::Plan &plan, const std::string &reason, Reporter &reporter) {
+        for (const syncer::Task &task : plan.tasks) {
+            syncer::RunResult run;
+            run.kind = task.kind;
+            run.status = syncer::Status::Skipped;
+            run.started_at = run.finished_at = kombo::current_timestamp();
+            run.sqlstate = "55P03";
+            run.error = reason;
+            reporter.ended(task, run);
+        }
+    }
+
+    syncer::Wish wish_;
+    ReturnSetInfo *result_;
+    Oid caller_;
+    std::map<std::string, syncer::Catalogue> catalogues_; ///< by category
+};
+
+Datum sync_function(FunctionCallInfo fcinfo, syncer::Kind kind, const char *name) {
+    guard([&] {
+        PreventCommandDuringRecovery(name);
+        PreventCommandIfReadOnly(name);
+        InitMaterializedSRF(fcinfo, 0);
+    });
+    syncer::Wish wish;
+    wish.kind = kind;
+    wish.what = what_argument(fcinfo, 1);
+    SyncCall(std::move(wish), reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo)).run(text_argument(fcinfo, 0));
+    return Datum(0);
+}
+
+} // namespace
+} // namespace pg
+
+PG_ENTRY(kombo_sync_delta, { return pg::sync_function(fcinfo, syncer::Kind::Delta, "kombo_sync_delta()"); })
+
+PG_ENTRY(kombo_sync_full, { return pg::sync_function(fcinfo, syncer::Kind::Full, "kombo_sync_full()"); })

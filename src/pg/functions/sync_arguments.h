@@ -1,0 +1,21 @@
+#pragma once
+
+#include "pg/account/integration.h"
+
+/// Arguments of the SQL functions that say what is to be fetched.
+namespace pg {
+
+/// A text argument, counted from 0; nullopt for NULL. Throws Error.
+std::optional<std::string> text_argument(FunctionCallInfo fcinfo, int number);
+
+/// The text[] argument "what"; nullopt for NULL, which means everything. Raises on a NULL among its elements.
+std::optional<std::vector<std::string>> what_argument(FunctionCallInfo fcinfo, int number);
+
+/// Raises where a call names an integration that is not there, or for which there are no data tables yet (`sync_role`
+/// is InvalidOid then), or that the operator paused. `found` is what load_integrations(id) gave.
+void check_named(const std::string &id, const std::vector<Integration> &found, Oid sync_role);
+
+/// NOTICE: nothing that is subscribed carries the model that was asked for.
+void notice_ignored(const std::string &model);
+
+} // namespace pg

@@ -1,0 +1,167 @@
+#include "pg/shared/segment.h"
+#include "pg/worker/launcher.h"
+
+/// The shared memory itself, and the workers' places in it.
+namespace pg::shared {
+
+namespace {
+
+Segment *the_segment = nullptr;
+WorkerSlot *own_slot = nullptr;
+
+#if PG_VERSION_NUM >= 150000
+shmem_request_hook_type next_request_hook = nullptr;
+#endif
+shmem_startup_hook_type next_startup_hook = nullptr;
+
+void request() {
+    RequestAddinShmemSpace(sizeof(Segment));
+    RequestNamedLWLockTranche("kombo_sync", 1);
+}
+
+/// Again after a crash: then everything in it begins anew.
+void create() {
+    bool found = false;
+    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+    the_segment = static_cast<Segment *>(ShmemInitStruct("kombo_sync", sizeof(Segment), &found));
+    if (!found) {
+        memset(static_cast<void *>(the_segment), 0, sizeof(Segment));
+        the_segment->lock = &GetNamedLWLockTranche("kombo_sync")->lock;
+        for (WorkerSlot &slot : the_segment->workers) {
+            pg_atomic_init_u64(&slot.work, 0);
+            pg_atomic_init_u64(&slot.configuration, 0);
+        }
+    }
+    LWLockRelease(AddinShmemInitLock);
+}
+
+#if PG_VERSION_NUM >= 150000
+void on_request() {
+    entry([] {
+        if (next_request_hook) guard([] { next_request_hook(); });
+        guard(request);
+    });
+}
+#endif
+
+void on_startup() {
+    entry([] {
+        if (next_startup_hook) guard([] { next_startup_hook(); });
+        guard(create);
+    });
+}
+
+void free_worker_slot(int, Datum) {
+    const Locked lock(LW_EXCLUSIVE);
+    own_slot->pid = 0;
+    own_slot = nullptr;
+    if (segment().launcher_latch) SetLatch(segment().launcher_latch);
+}
+
+} // namespace
+
+bool available() {
+    return the_segment != nullptr;
+}
+
+Segment &segment() {
+    return *the_segment;
+}
+
+void define() {
+    if (!process_shared_preload_libraries_in_progress) return;
+#if PG_VERSION_NUM >= 150000
+    next_request_hook = shmem_request_hook;
+    shmem_request_hook = on_request;
+#else
+    request();
+#endif
+    next_startup_hook = shmem_startup_hook;
+    shmem_startup_hook = on_startup;
+    launcher::define();
+}
+
+void take_worker_slot(Oid database, int number) {
+    if (!available() || own_slot) return;
+    {
+        const Locked lock(LW_EXCLUSIVE);
+        for (WorkerSlot &slot : segment().workers) {
+            if (slot.pid != 0) continue;
+            slot.pid = MyProcPid;
+            slot.database = database;
+            slot.number = number;
+            slot.latch = MyLatch;
+            slot.since = GetCurrentTimestamp();
+            put(slot.trouble, "");
+            put(slot.remedy, "");
+            pg_atomic_write_u64(&slot.work, 0);
+            pg_atomic_write_u64(&slot.configuration, 0);
+            own_slot = &slot;
+            break;
+        }
+    }
+    if (!own_slot)
+        raise(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, "too many background workers of kombo_sync",
+              "There are places for " + std::to_string(worker_slots) + ".",
+              "Set kombo_sync.workers lower, or kombo_sync.databases shorter.");
+    guard([] { before_shmem_exit(free_worker_slot, 0); });
+}
+
+bool is_worker() {
+    return own_slot != nullptr;
+}
+
+void say(const std::string &trouble, const std::string &remedy) {
+    if (!own_slot) return;
+    const Locked lock(LW_EXCLUSIVE);
+    const bool known = trouble.compare(0, sizeof own_slot->trouble - 1, own_slot->trouble) == 0;
+    if (!known) own_slot->since = GetCurrentTimestamp();
+    put(own_slot->trouble, trouble);
+    put(own_slot->remedy, remedy);
+}
+
+News news() {
+    if (!own_slot) return {};
+    return {pg_atomic_read_u64(&own_slot->work), pg_atomic_read_u64(&own_slot->configuration)};
+}
+
+bool database_is_free(Oid database) {
+    LOCKTAG tag;
+    SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, database, 0);
+    return guard([&] {
+        // What a session takes while it connects; who waits for a database to be left holds a lock that keeps it out.
+        if (LockAcquire(&tag, RowExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL) return false;
+        LockRelease(&tag, RowExclusiveLock, true);
+        return true;
+    });
+}
+
+bool database_is_wanted() {
+    if (database_is_free(MyDatabaseId)) return true;
+    if (!own_slot) return false;
+    const Locked lock(LW_EXCLUSIVE);
+    for (ServedDatabase &database : segment().databases)
+        if (database.name[0] != '\0' && database.oid == MyDatabaseId) ++database.departures;
+    return false;
+}
+
+void wake(Oid database, bool configuration) {
+    if (!available()) return;
+    const Locked lock(LW_SHARED);
+    for (WorkerSlot &slot : segment().workers) {
+        if (slot.pid == 0 || slot.database != database) continue;
+        if (configuration) pg_atomic_fetch_add_u64(&slot.configuration, 1);
+        pg_atomic_fetch_add_u64(&slot.work, 1);
+        SetLatch(slot.latch);
+    }
+}
+
+bool any_worker(Oid database) {
+    if (!available()) return false;
+    const Locked lock(LW_SHARED);
+    for (const WorkerSlot &slot : segment().workers)
+        if (slot.pid != 0 && slot.database == database) return true;
+    return false;
+}
+
+} // namespace pg::shared

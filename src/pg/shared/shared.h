@@ -1,0 +1,100 @@
+#pragma once
+
+#include "pg/base/guard.h"
+
+/// What launcher, workers and sessions tell one another through shared memory. Without shared_preload_libraries there
+/// is none: then nothing here raises, and what it says is that nobody is there.
+namespace pg::shared {
+
+/// Whether this server was started with the library in shared_preload_libraries.
+bool available();
+
+/// Asks for the shared memory and registers the launcher; to be called from _PG_init, once the settings are defined.
+/// Does nothing where the library is loaded later than the server's start.
+void define();
+
+/// The launcher's word to a worker that it starts, in bgw_extra.
+struct Assignment {
+    Oid database;
+    int number; ///< from 1
+};
+
+/// Takes a worker's place, which wake() and kombo.sync_status find it by; it is freed when the process ends, however
+/// that is. A worker calls it once, before it connects. Throws Error where no place is free.
+void take_worker_slot(Oid database, int number);
+
+/// Whether this process is a worker.
+bool is_worker();
+
+/// What kombo.sync_status says of this worker: why it does not work, and what to do about that. "" = it works. Both
+/// without secrets, at most 500 bytes; cheap to repeat.
+void say(const std::string &trouble, const std::string &remedy = {});
+
+/// How often this worker was told of new work, and of a change to configuration or catalogue.
+struct News {
+    uint64_t work = 0;
+    uint64_t configuration = 0;
+};
+News news();
+
+/// Whether this worker may stay connected. False: somebody is about to drop, rename or move the database, or copies it
+/// as a template, and waits (5 s at most) for all connections to go. The worker then ends at once with proc_exit(0);
+/// the launcher starts it again when the database is free. Needs no transaction. To be asked at least once a second.
+bool database_is_wanted();
+
+/// The same of any database, for the launcher.
+bool database_is_free(Oid database);
+
+/// Tells every worker of the database of new work (and of a change to the configuration), and sets their latches.
+/// Raises nothing: safe in a transaction callback.
+void wake(Oid database, bool configuration);
+
+/// Whether a worker serves the database.
+bool any_worker(Oid database);
+
+/// The limit that Kombo reports for an API key: so many requests remain of `limit` until `reset` from now.
+struct Limit {
+    int64_t limit;
+    int64_t remaining;
+    std::chrono::milliseconds reset;
+};
+
+/// Notes what an answer said of the budget of `key` (a hash of base_url and API key).
+void note_limit(uint64_t key, const Limit &limit);
+
+/// No request with this key for so long (429).
+void block_key(uint64_t key, std::chrono::milliseconds wait);
+
+/// Takes one request from the key's budget: nullopt = go, otherwise how long to wait before asking again. `urgent` ones
+/// (webhook deltas) may use the last tenth of the limit as well.
+std::optional<std::chrono::milliseconds> take_request(uint64_t key, bool urgent);
+
+/// What a fetch is doing.
+enum class Phase : uint8_t {
+    Starting,   ///< no page is here yet
+    Fetching,   ///< waits for Kombo
+    Writing,    ///< writes a batch
+    Locked,     ///< waits for a lock of somebody else
+    Sweeping,   ///< looks for what Kombo no longer has
+    Confirming, ///< asks Kombo for what the sweep would take
+    Yielding    ///< gives way to a delta of the same endpoint
+};
+
+/// One line of kombo.sync_progress while the object lives. Of no effect without shared memory or when all lines are
+/// taken. Lines of a process that ends are freed with it.
+class Progress {
+public:
+    /// `kind`: delta or full. `trigger`: webhook, schedule or sql.
+    Progress(const std::string &integration, const std::string &endpoint, const char *kind, const char *trigger);
+    ~Progress();
+    Progress(const Progress &) = delete;
+    Progress &operator=(const Progress &) = delete;
+
+    /// So far, in all. `blocked_by`: pid of the session that holds the lock, 0 for none.
+    void update(Phase phase, int pages, int64_t rows, uint64_t bytes, int blocked_by = 0);
+
+private:
+    int line_ = -1;
+};
+
+} // namespace pg::shared

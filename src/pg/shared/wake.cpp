@@ -1,0 +1,46 @@
+#include "pg/base/entry_points.h"
+#include "pg/shared/shared.h"
+
+/// Waking the workers when a transaction that has work for them commits.
+namespace pg {
+
+namespace {
+
+/// What the present transaction has for the workers. A savepoint that is rolled back does not take it back: they are
+/// woken for nothing then, which costs a look at two indexes.
+bool has_work = false;
+bool has_configuration = false;
+
+void at_end_of_transaction(XactEvent event, void *) {
+    // A prepared transaction is committed by somebody else: its rows are found by kombo_sync.poll_interval.
+    if (event == XACT_EVENT_COMMIT && has_work) shared::wake(MyDatabaseId, has_configuration);
+    if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+        has_work = has_configuration = false;
+}
+
+void wake_at_commit(bool configuration) {
+    static bool registered = false;
+    if (!shared::available()) return;
+    if (!registered) {
+        guard([] { RegisterXactCallback(at_end_of_transaction, nullptr); });
+        registered = true;
+    }
+    has_work = true;
+    has_configuration = has_configuration || configuration;
+}
+
+} // namespace
+} // namespace pg
+
+PG_ENTRY(wake_worker, {
+    if (!CALLED_AS_TRIGGER(fcinfo))
+        pg::raise(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED, "wake_worker can only be called as a trigger");
+    const Trigger *trigger = reinterpret_cast<TriggerData *>(fcinfo->context)->tg_trigger;
+    pg::wake_at_commit(trigger->tgnargs > 0 && strcmp(trigger->tgargs[0], "configuration") == 0);
+    return PointerGetDatum(nullptr);
+})
+
+PG_ENTRY(wake_workers, {
+    pg::wake_at_commit(PG_GETARG_BOOL(0));
+    PG_RETURN_VOID();
+})

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "pg/base/spi.h"
+#include "pg/store/jsonb_builder.h"
+#include "sync/batch.h"
+
+namespace pg {
+
+/// Adds to `params` an array per carried field of the set, and with Mode::Replace one of `extra`, in the order that
+/// statements::compare and upsert expect.
+void add_columns(Params &params, const syncer::Table &table, const syncer::RowSet &set, JsonbBuilder &jsonb);
+
+} // namespace pg

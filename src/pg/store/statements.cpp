@@ -1,0 +1,237 @@
+#include "pg/store/statements.h"
+
+#include "pg/base/guard.h"
+
+#include <algorithm>
+
+namespace pg::statements {
+
+namespace {
+
+std::string number(size_t n) {
+    return std::to_string(n);
+}
+
+/// "a, b, c" of what `piece` makes of each element.
+template <class Elements, class Piece> std::string list(const Elements &elements, const char *separator, Piece piece) {
+    std::string text;
+    for (const auto &element : elements) text += (text.empty() ? "" : separator) + piece(element);
+    return text;
+}
+
+/// A column of the source rows: the field's column, its type, and its name in the source (c1, c2, …).
+struct Source {
+    std::string column;
+    std::string type;
+    std::string name;
+    bool key;
+};
+
+std::vector<Source> sources_of(const syncer::Table &table, const syncer::RowSet &set) {
+    std::vector<Source> sources;
+    for (size_t i = 0; i < table.fields.size(); ++i) {
+        const syncer::Field &field = table.fields[i];
+        if (set.columns.test(i))
+            sources.push_back(
+                {quoted(field.column), type_name(field.type), "c" + number(sources.size() + 1), field.key});
+    }
+    if (set.mode == syncer::Mode::Replace)
+        sources.push_back({"extra", "jsonb", "c" + number(sources.size() + 1), false});
+    return sources;
+}
+
+/// The beginning of a statement that removes rows of a nested table by what follows: a join row goes, an owned child is
+/// marked deleted at $2.
+std::string removal(const syncer::Table &table) {
+    if (table.join) return "DELETE FROM " + qualified(table) + " t USING ";
+    return "UPDATE " + qualified(table) + " t SET remote_deleted_at = $2, synced_at = $2 FROM ";
+}
+
+/// The statements that write rows of a set. Their parameters are an array per column, behind others.
+class Write {
+public:
+    Write(const syncer::Table &table, const syncer::RowSet &set)
+        : table_(table), sources_(sources_of(table, set)), inserts_only_(set.mode == syncer::Mode::InsertLinked) {
+        std::partition_copy(sources_.begin(), sources_.end(), std::back_inserter(keys_), std::back_inserter(values_),
+                            [](const Source &source) { return source.key; });
+    }
+
+    /// LATERAL with OFFSET 0 is never flattened: each row looks its stored row up by key.
+    std::string compare(const std::string *parent_column) const {
+        const std::string by_key =
+            list(keys_, " AND ", [](const Source &s) { return "t." + s.column + " = n." + s.name; });
+        std::string from = rows(parent_column ? 6 : 5, "unnest($4::bigint[]) AS o, ");
+        std::string found = "WHEN d.found THEN " + verdict_on("d");
+        std::string keys, unless_found;
+        if (parent_column) {
+            from += " FULL JOIN " + stored_of_parents("t." + quoted(*parent_column)) + " b ON " +
+                    list(keys_, " AND ", [](const Source &s) { return "b." + s.name + " = n." + s.name; });
+            found = "WHEN n.o IS NULL THEN CASE WHEN " + no_longer_listed("b") +
+                    " THEN 1 ELSE 2 END WHEN b.found THEN " + verdict_on("b") + " " + found;
+            keys = ", " + list(keys_, ", ", [](const Source &s) { return "b." + s.name; });
+            unless_found = "b.found IS NULL AND "; // then it may have another parent
+        }
+        return "SELECT * FROM (SELECT n.o, CASE " + found + " ELSE 0 END::bigint AS verdict" + keys + " FROM " + from +
+               " LEFT JOIN LATERAL (SELECT " + stored() + " FROM " + qualified(table_) + " t WHERE " + unless_found +
+               "t.integration_id = $1 AND " + by_key + " OFFSET 0) d ON true) v WHERE v.verdict < 2";
+    }
+
+    std::string upsert() const {
+        if (inserts_only_ || values_.empty()) return insert();
+        return insert("DO UPDATE SET " +
+                      list(values_, ", ", [](const Source &s) { return s.column + " = excluded." + s.column; }) +
+                      ", synced_at = excluded.synced_at");
+    }
+
+    std::string insert_new() const { return insert() + " RETURNING true"; }
+
+private:
+    /// The rows of the set. Unnested in the target list, where all arrays advance together: in FROM each is put into a
+    /// tuplestore of its own first, which took a tenth of an unchanged sync.
+    std::string rows(size_t first_parameter, const std::string &before = "") const {
+        size_t parameter = first_parameter;
+        return "(SELECT " + before +
+               list(sources_, ", ",
+                    [&](const Source &s) {
+                        return "unnest($" + number(parameter++) + "::" + s.type + "[]) AS " + s.name;
+                    }) +
+               ") n";
+    }
+
+    /// What there is to compare with.
+    std::string stored() const {
+        std::string columns = "true AS found, t.synced_at";
+        if (changed_at()) columns += ", t.changed_at";
+        // The casts make a record of it, which keeps PostgreSQL from comparing column by column, and tolerate a column
+        // that the user gave another type.
+        if (!values_.empty())
+            columns += ", ROW(" + list(values_, ", ", [](const Source &s) { return "t." + s.column + "::" + s.type; }) +
+                       ")::record AS image";
+        return columns;
+    }
+
+    /// One look-up by parent finds both the rows to compare with and those that the list no longer holds.
+    std::string stored_of_parents(const std::string &parent) const {
+        return "(SELECT d.* FROM (SELECT DISTINCT unnest($5::text[]) AS id) p CROSS JOIN LATERAL (SELECT " + stored() +
+               ", " + list(keys_, ", ", [](const Source &s) { return "t." + s.column + " AS " + s.name; }) +
+               (table_.join ? "" : ", t.remote_deleted_at") + " FROM " + qualified(table_) +
+               " t WHERE t.integration_id = $1 AND " + parent + " = p.id OFFSET 0) d)";
+    }
+
+    std::string no_longer_listed(const std::string &found) const {
+        return (table_.join ? "" : found + ".remote_deleted_at IS NULL AND ") + "NOT coalesce(" + written_since(found) +
+               ", false)";
+    }
+
+    /// Compared as images, so that a number's digits count and NULLs are equal. What was inserted a moment ago has the
+    /// very time.
+    std::string verdict_on(const std::string &found) const {
+        if (inserts_only_ || values_.empty()) return "2";
+        std::string verdict = "CASE WHEN " + found + ".synced_at = $3 THEN 2 ";
+        if (const Source *changed = changed_at())
+            verdict +=
+                "WHEN " + written_since(found) + " AND n." + changed->name + " < " + found + ".changed_at THEN 2 ";
+        return verdict + "WHEN " + found + ".image *<> ROW(" +
+               list(values_, ", ", [](const Source &s) { return "n." + s.name; }) + ")::record THEN 1 ELSE 2 END";
+    }
+
+    std::string insert(const std::string &on_conflict = "DO NOTHING") const {
+        return "INSERT INTO " + qualified(table_) + " AS t (integration_id, " +
+               list(sources_, ", ", [](const Source &s) { return s.column; }) + ", synced_at) SELECT $1, " +
+               list(sources_, ", ", [](const Source &s) { return s.name; }) + ", $2 FROM " + rows(3) +
+               " ON CONFLICT (integration_id, " + list(keys_, ", ", [](const Source &s) { return s.column; }) + ") " +
+               on_conflict;
+    }
+
+    const Source *changed_at() const {
+        const auto found = std::find_if(values_.begin(), values_.end(),
+                                        [](const Source &source) { return source.column == "changed_at"; });
+        return found == values_.end() ? nullptr : &*found;
+    }
+
+    const syncer::Table &table_;
+    std::vector<Source> sources_;
+    std::vector<Source> keys_;
+    std::vector<Source> values_;
+    bool inserts_only_;
+};
+
+} // namespace
+
+std::string compare(const syncer::Table &table, const syncer::RowSet &set, const std::string *parent_column) {
+    return Write(table, set).compare(parent_column);
+}
+
+std::string upsert(const syncer::Table &table, const syncer::RowSet &set) {
+    return Write(table, set).upsert();
+}
+
+std::string insert_new(const syncer::Table &table, const syncer::RowSet &set) {
+    return Write(table, set).insert_new();
+}
+
+std::string listed_before(const syncer::Table &table, const std::string &parent_column) {
+    return "SELECT EXISTS (SELECT FROM (SELECT unnest($3::text[]) AS id) p CROSS JOIN LATERAL (SELECT FROM " +
+           qualified(table) + " t WHERE t.integration_id = $1 AND t." + quoted(parent_column) +
+           " = p.id AND t.synced_at IS DISTINCT FROM $2 OFFSET 0) d)";
+}
+
+std::string remove(const syncer::Table &table) {
+    std::vector<std::string> keys;
+    for (const syncer::Field &field : table.fields)
+        if (field.key) keys.push_back(quoted(field.column));
+    size_t parameter = 2;
+    const std::string gone =
+        "(SELECT " +
+        list(keys, ", ",
+             [&](const std::string &key) { return "unnest($" + number(++parameter) + "::text[]) AS " + key; }) +
+        ") g WHERE t.integration_id = $1 AND " +
+        list(keys, " AND ", [](const std::string &key) { return "t." + key + " = g." + key; });
+    return removal(table) + gone;
+}
+
+std::string remove_orphans(const syncer::Table &table, const std::string &parent_column, const syncer::Table &parents) {
+    const std::string orphans =
+        "(SELECT s.id FROM (SELECT unnest($3::text[]) AS id) s LEFT JOIN LATERAL (SELECT true AS found FROM " +
+        qualified(parents) + " p WHERE p.integration_id = $1 AND p.id = s.id OFFSET 0) d ON true " +
+        "WHERE d.found IS NULL) o WHERE t." + quoted(parent_column) + " = o.id AND ";
+    return removal(table) + orphans + (table.join ? "t.integration_id = $1" : live());
+}
+
+std::string quoted(const std::string &identifier) {
+    return guard([&] { return quote_identifier(identifier.c_str()); });
+}
+
+std::string qualified(const syncer::Table &table) {
+    return "kombo." + quoted(table.name);
+}
+
+std::string live() {
+    return "t.integration_id = $1 AND t.remote_deleted_at IS NULL";
+}
+
+std::string written_since(const std::string &alias) {
+    return "(" + alias + ".synced_at > $2 AND " + alias + ".synced_at <= $3)";
+}
+
+const char *type_name(syncer::Type type) {
+    switch (type) {
+    case syncer::Type::Text:
+        return "text";
+    case syncer::Type::Boolean:
+        return "boolean";
+    case syncer::Type::Numeric:
+        return "numeric";
+    case syncer::Type::Date:
+        return "date";
+    case syncer::Type::Time:
+        return "time";
+    case syncer::Type::Timestamptz:
+        return "timestamptz";
+    case syncer::Type::Jsonb:
+        return "jsonb";
+    }
+    return "text";
+}
+
+} // namespace pg::statements

@@ -1,0 +1,399 @@
+#include "pg/worker/dispatcher.h"
+
+#include "pg/account/connection.h"
+#include "pg/account/load_catalogue.h"
+#include "pg/base/log_throttle.h"
+#include "pg/base/settings.h"
+#include "pg/base/spi.h"
+#include "pg/base/transaction.h"
+#include "sync/retry.h"
+
+#include <algorithm>
+
+/// What the dispatcher begins and sends; what it writes is in dispatcher_steps.cpp.
+namespace pg {
+
+namespace {
+
+using namespace std::chrono_literals;
+using syncer::Clock;
+
+/// Fetches that may be under way for each request that may be: they are suspended between two pages.
+constexpr size_t fetches_per_request = 4;
+
+/// How soon an integration is tried again that another session syncs.
+constexpr auto busy_retry = 1s;
+
+Clock::time_point by_steady_clock(kombo::Timestamp when) {
+    return Clock::now() + std::chrono::duration_cast<Clock::duration>(when - kombo::current_timestamp());
+}
+
+std::vector<int64_t> ids_of(const syncer::Asks &asks) {
+    std::vector<int64_t> ids;
+    for (const auto &[key, ask] : asks) ids.insert(ids.end(), ask.ids.begin(), ask.ids.end());
+    return ids;
+}
+
+/// What another worker, or a function, has done since the queue was read. In a transaction, with the integration's
+/// lock.
+std::vector<int64_t> fulfilled_elsewhere(const syncer::Asks &asks) {
+    const Result rows = execute("SELECT a.id FROM unnest($1) AS a(id) "
+                                "WHERE NOT EXISTS (SELECT FROM kombo.sync_requests r WHERE r.id = a.id)",
+                                Params().integers(ids_of(asks)), Planning::ByKey);
+    std::vector<int64_t> gone;
+    for (uint64_t i = 0; i < rows.size(); ++i) gone.push_back(rows.integer(i, 1));
+    return gone;
+}
+
+} // namespace
+
+void Dispatcher::exchange() {
+    const auto now = Clock::now();
+    notice(now);
+    grant(now, true);
+}
+
+/// While a large batch is written: what has come is noticed and what follows it asked for; else the longest list would
+/// wait for a part of every page of the others. Nothing is begun: that takes a transaction.
+void Dispatcher::go_on_asking() {
+    session_transfers().look();
+    const auto now = Clock::now();
+    notice(now);
+    grant(now, false);
+}
+
+void Dispatcher::notice(Time now) {
+    for (const auto &[id, sync] : syncs_) {
+        if (sync->inquiry) sync->inquiry->notice(now);
+        for (const auto &fetch : sync->fetches) fetch->run->notice(now);
+    }
+}
+
+size_t Dispatcher::in_flight() const {
+    size_t count = 0;
+    for (const auto &[id, sync] : syncs_) count += sync->in_flight();
+    return count;
+}
+
+/// How many requests one integration may have on the way: where there are others, a quarter is theirs, even if none of
+/// its requests is ever answered.
+size_t Dispatcher::share() const {
+    const size_t all = static_cast<size_t>(settings::max_concurrency);
+    return integrations_ < 2 || all < 2 ? all : all - std::max<size_t>(1, all / 4);
+}
+
+/// For each urgency the fetches that are as urgent or more.
+Dispatcher::UnderWay Dispatcher::under_way() const {
+    UnderWay count{};
+    for (const auto &[id, sync] : syncs_)
+        for (const auto &fetch : sync->fetches)
+            for (size_t urgency = static_cast<size_t>(fetch->urgency); urgency < count.size(); ++urgency)
+                ++count[urgency];
+    return count;
+}
+
+/// Sends what may be sent, and begins what is more urgent; if that may not be begun now, it comes first later on.
+void Dispatcher::grant(Time now, bool may_begin) {
+    size_t flying = in_flight();
+    while (flying < static_cast<size_t>(settings::max_concurrency)) {
+        const auto sender = best_sender(now);
+        if (const auto beginner = best_beginner(now, sender)) {
+            if (!may_begin) return;
+            try {
+                begin(*beginner, now);
+            } catch (const Error &error) {
+                // A lock, or a value of this integration's: the others do not wait for it.
+                if (!is_conflict(error) && !error.is_records_fault()) throw;
+                agenda_.put_off(*beginner, Clock::now() + (is_conflict(error) ? busy_retry : Clock::duration(1min)));
+                if (!is_conflict(error))
+                    complain("integration \"" + *beginner + "\" cannot be synced: " + error.message(), error.sqlstate(),
+                             error.detail(), error.hint());
+            }
+        } else if (!sender) {
+            return;
+        } else if (send(*sender, now)) {
+            ++flying;
+        }
+    }
+}
+
+const syncer::Asks *Dispatcher::asks_of(const std::string &id) {
+    const syncer::Agenda::Entry *entry = agenda_.find(id);
+    return entry ? &entry->asks : nullptr;
+}
+
+std::optional<Dispatcher::Sender> Dispatcher::best_sender(Time now) {
+    std::optional<Sender> best;
+    const auto blocked = [&](const std::map<uint64_t, Time> &keys, uint64_t key) {
+        const auto found = keys.find(key);
+        return found != keys.end() && found->second > now;
+    };
+    for (const auto &[id, owned] : syncs_) {
+        IntegrationSync *sync = owned.get(); // a lambda cannot capture a binding
+        if (blocked(blocked_keys_, sync->key()) || sync->in_flight() >= share()) continue;
+        const auto offer = [&](ActiveFetch *fetch, syncer::Urgency urgency) {
+            if (urgency != syncer::Urgency::WebhookDelta && blocked(blocked_for_others_, sync->key())) return;
+            if (best && std::make_pair(best->urgency, best->sync->turn) <= std::make_pair(urgency, sync->turn)) return;
+            best = {sync, fetch, urgency};
+        };
+        if (sync->inquiry && sync->inquiry->wants_to_send(now)) offer(nullptr, syncer::Urgency::WebhookDelta);
+        for (const auto &fetch : sync->fetches) {
+            if (!fetch->run->wants_to_send(now)) continue;
+            if (sync->gives_way(*fetch, asks_of(id)))
+                fetch->show(shared::Phase::Yielding);
+            else
+                offer(fetch.get(), fetch->urgency);
+        }
+    }
+    return best;
+}
+
+/// Whether so many fetches are under way that no further one of this urgency is to begin. An integration that has none
+/// may always have its first, up to the limit that memory sets. What is less urgent takes no room: a full fetch that
+/// gives way to a delta would wait for ever for one that waits for it to end.
+bool Dispatcher::room_for(syncer::Urgency urgency, bool first_of_its_integration, const UnderWay &under_way) {
+    const size_t requests = static_cast<size_t>(settings::max_concurrency);
+    const size_t count = under_way[static_cast<size_t>(urgency)];
+    if (urgency == syncer::Urgency::WebhookDelta) return count < 2 * fetches_per_request * requests;
+    return count < (first_of_its_integration ? fetches_per_request * requests : requests);
+}
+
+/// The integration for which something is to be begun now, if that is more urgent than what could be sent.
+std::optional<std::string> Dispatcher::best_beginner(Time now, const std::optional<Sender> &sender) {
+    const UnderWay counts = under_way(); // once, not for each integration that waits
+    if (!room_for(syncer::Urgency::WebhookDelta, true, counts)) return std::nullopt;
+    return agenda_.next(now, [&](const std::string &id, const syncer::Agenda::Entry &entry) {
+        const auto open = syncs_.find(id);
+        const bool first = open == syncs_.end() || open->second->fetches.empty();
+        const auto fits = [&](std::optional<syncer::Urgency> urgency) {
+            return urgency && room_for(*urgency, first, counts) && !(sender && *urgency > sender->urgency);
+        };
+        auto urgency = entry.urgency();
+        if (fits(urgency) && open != syncs_.end()) urgency = open->second->urgency(entry.asks);
+        return fits(urgency) ? urgency : std::nullopt;
+    });
+}
+
+bool Dispatcher::send(const Sender &sender, Time now) {
+    IntegrationSync &sync = *sender.sync;
+    const bool urgent = sender.urgency == syncer::Urgency::WebhookDelta;
+    if (const auto wait = shared::take_request(sync.key(), urgent)) {
+        (urgent ? blocked_keys_ : blocked_for_others_)[sync.key()] = now + std::max<Clock::duration>(*wait, 10ms);
+        return false;
+    }
+    if (sender.fetch) {
+        sender.fetch->run->send();
+        sender.fetch->show(sender.fetch->run->phase() == syncer::Run::Phase::Confirming ? shared::Phase::Confirming
+                                                                                        : shared::Phase::Fetching);
+    } else {
+        sync.inquiry->send();
+    }
+    sync.turn = ++turns_;
+    agenda_.served(sync.id());
+    return true;
+}
+
+void Dispatcher::begin(const std::string &id, Time now) {
+    syncer::Agenda::Entry &entry = *agenda_.find(id);
+    auto sync = syncs_.find(id);
+    if (sync == syncs_.end()) {
+        std::unique_ptr<IntegrationSync> opened = open(id, entry.asks);
+        if (!opened) return;
+        sync = syncs_.emplace(id, std::move(opened)).first;
+    }
+    IntegrationSync &opened = *sync->second;
+    const auto pointless = opened.row() ? opened.pointless(entry.asks) : std::vector<int64_t>();
+    if (!pointless.empty()) {
+        as_sync_role(role_, [&] { delete_requests(pointless); });
+        for (const int64_t request : pointless) agenda_.remove(request);
+        close_if_idle(id);
+    } else if (opened.urgency(entry.asks)) {
+        try {
+            opened.begin(entry.asks);
+        } catch (const Unfetchable &error) {
+            cannot_fetch(opened, error);
+            close_if_idle(id);
+        }
+    } else {
+        put_off(opened, now);
+        close_if_idle(id);
+    }
+}
+
+/// Nothing of the integration can be begun now: when can it?
+void Dispatcher::put_off(IntegrationSync &sync, Time now) {
+    const auto *asks = asks_of(sync.id());
+    if (!asks) return;
+    const auto start = sync.next_start(*asks);
+    agenda_.put_off(sync.id(), start ? std::max(by_steady_clock(*start), now + 10ms) : Time::max());
+}
+
+std::shared_ptr<const syncer::Catalogue> Dispatcher::catalogue_of(const std::string &category) {
+    auto &catalogue = catalogues_[category];
+    if (!catalogue) catalogue = std::make_shared<const syncer::Catalogue>(load_catalogue(category, role_));
+    return catalogue;
+}
+
+/// Takes the integration's lock and reads what is known of it; null where it cannot be synced now.
+std::unique_ptr<IntegrationSync> Dispatcher::open(const std::string &id, const syncer::Asks &asks) {
+    auto lock = IntegrationLock::try_acquire(id);
+    if (!lock) {
+        agenda_.put_off(id, Clock::now() + busy_retry);
+        return nullptr;
+    }
+    std::unique_ptr<IntegrationSync> opened;
+    std::vector<int64_t> gone;
+    try {
+        as_sync_role(role_, [&] {
+            gone = fulfilled_elsewhere(asks);
+            const auto rows = load_integrations(id);
+            const auto question = asks.find({"", false});
+            if (!rows.empty()) {
+                const Integration &row = rows.front();
+                if (row.paused || row.restored) return;
+                opened =
+                    std::make_unique<IntegrationSync>(id, row, std::move(lock), catalogue_of(row.category), row.server);
+                opened->store().meanwhile = [this] { go_on_asking(); };
+            } else if (question != asks.end() && !question->second.server.empty()) {
+                opened = std::make_unique<IntegrationSync>(id, std::nullopt, std::move(lock),
+                                                           std::make_shared<const syncer::Catalogue>(),
+                                                           question->second.server);
+            } else {
+                gone = ids_of(asks);
+                delete_requests(gone); // of an integration that was removed
+            }
+        });
+    } catch (const syncer::InvalidRequest &error) {
+        cannot_begin(id, error);
+        return nullptr;
+    }
+    for (const int64_t request : gone) agenda_.remove(request);
+    if (!asks_of(id)) return nullptr;
+    if (!opened) {
+        agenda_.put_off(id, Time::max());
+        return nullptr;
+    }
+    cannot_begin_.erase(id);
+    const auto failed = failed_inquiries_.find(id);
+    if (failed != failed_inquiries_.end()) opened->inquiry_not_before = failed->second.not_before;
+    return opened;
+}
+
+/// The server is gone, has no key, or the catalogue contradicts itself: somebody has to act, and is told in
+/// kombo.sync_status.
+void Dispatcher::cannot_begin(const std::string &id, const syncer::InvalidRequest &error) {
+    complain("integration \"" + id + "\" cannot be synced: " + error.what(), error.sqlstate, error.detail, error.hint,
+             error.what());
+    agenda_.put_off(id, Clock::now() + 1min);
+    const auto *asks = asks_of(id);
+    if (!asks || std::exchange(cannot_begin_[id], error.what()) == error.what()) return;
+    syncer::RunResult result;
+    result.status = syncer::Status::Failed;
+    result.error = error.what();
+    as_sync_role(role_, [&] {
+        const syncer::Catalogue none;
+        SqlStore store(none, id);
+        if (load_integrations(id).empty()) return;
+        for (const auto &[key, ask] : *asks) {
+            syncer::Endpoint endpoint;
+            endpoint.path = key.first;
+            syncer::Task task;
+            task.endpoint = &endpoint;
+            if (!key.first.empty()) store.failed(task, result);
+        }
+    });
+}
+
+void Dispatcher::tend() {
+    std::vector<std::string> given_up;
+    for (const auto &[id, sync] : syncs_)
+        if (sync->lock_wanted()) given_up.push_back(id);
+    for (const std::string &id : given_up) {
+        close(id);
+        agenda_.put_off(id, Clock::now() + busy_retry);
+    }
+    std::vector<std::string> idle;
+    for (const auto &[id, sync] : syncs_)
+        if (sync->idle()) idle.push_back(id);
+    for (const std::string &id : idle) close_if_idle(id);
+}
+
+/// Ends what is under way: a full fetch goes on later where its last page was committed, a delta begins anew.
+void Dispatcher::close(const std::string &id) {
+    syncs_.erase(id);
+}
+
+/// Nobody is to wait for the lock of an integration for which there is nothing to do now.
+void Dispatcher::close_if_idle(const std::string &id) {
+    const auto sync = syncs_.find(id);
+    if (sync == syncs_.end() || !sync->second->idle()) return;
+    const auto *asks = asks_of(id);
+    if (asks && sync->second->urgency(*asks)) return;
+    put_off(*sync->second, Clock::now());
+    syncs_.erase(sync);
+}
+
+void Dispatcher::close_all() {
+    syncs_.clear();
+    catalogues_.clear();
+    agenda_.wake_all();
+    blocked_keys_.clear();
+    blocked_for_others_.clear();
+}
+
+void Dispatcher::read_again(const std::vector<std::string> &ids) {
+    for (const std::string &id : ids) {
+        agenda_.put_off(id, Time::min());
+        const auto sync = syncs_.find(id);
+        if (sync == syncs_.end()) continue;
+        if (sync->second->row() && !sync->second->row()->suspended)
+            as_sync_role(role_, [&] { sync->second->refresh(); });
+        else
+            close(id);
+    }
+}
+
+void Dispatcher::reload() {
+    std::vector<std::string> changed;
+    bool all_changed = false;
+    std::string fingerprint;
+    as_sync_role(role_, [&] {
+        fingerprint = catalogue_fingerprint();
+        all_changed = fingerprint_ != fingerprint;
+        std::map<std::string, Integration> rows;
+        for (Integration &row : load_integrations(std::nullopt)) rows.emplace(row.id, row);
+        integrations_ = rows.size();
+        if (all_changed) return;
+        for (const auto &[id, sync] : syncs_) {
+            const auto row = rows.find(id);
+            if (row != rows.end() && sync->row() && sync->row()->same_as(row->second))
+                sync->refresh();
+            else
+                changed.push_back(id);
+        }
+    });
+    fingerprint_ = fingerprint; // not before: what throws is tried again
+    if (all_changed) return close_all();
+    for (const std::string &id : changed) close(id);
+    agenda_.wake_all();
+}
+
+std::optional<Dispatcher::Time> Dispatcher::wake_at() const {
+    const auto now = Clock::now();
+    std::optional<Time> first = agenda_.wake_at(now);
+    const auto consider = [&](std::optional<Time> when) {
+        if (when && *when > now && (!first || *when < *first)) first = when;
+    };
+    for (const auto *blocked : {&blocked_keys_, &blocked_for_others_})
+        for (const auto &[key, until] : *blocked) consider(until);
+    for (const auto &[id, sync] : syncs_) {
+        if (sync->inquiry) consider(sync->inquiry->wake_at());
+        for (const auto &fetch : sync->fetches) {
+            consider(fetch->run->wake_at());
+            consider(fetch->step_not_before);
+        }
+    }
+    return first;
+}
+
+} // namespace pg

@@ -1,0 +1,111 @@
+#pragma once
+
+#include "pg/base/wait.h"
+#include "pg/worker/integration_sync.h"
+#include "sync/agenda.h"
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace pg {
+
+/// What the worker does for all integrations at once: it begins fetches, lets them send their requests, and writes what
+/// has come, one step at a time. The requests that go out are shared out one by one: the most urgent first, among
+/// equals the integration that was served longest ago; so neither a big customer nor a full fetch keeps the others
+/// waiting.
+class Dispatcher {
+public:
+    /// `role`: the sync role.
+    explicit Dispatcher(Oid role) : role_(role) {}
+
+    syncer::Agenda &agenda() { return agenda_; }
+
+    /// Looks for answers, and sends what may be sent.
+    void exchange();
+
+    /// Does one step of what is ready, the most urgent first, in a transaction. False: nothing is.
+    bool step();
+
+    /// Once a second: gives up the locks that somebody waits for, and what has become idle.
+    void tend();
+
+    /// The configuration has changed: pauses, subscriptions and catalogue are read again.
+    void reload();
+
+    /// The state of these integrations has changed in the database: back-offs and suspensions have ended.
+    void read_again(const std::vector<std::string> &ids);
+
+    /// Ends everything that is under way: the extension is another, or a key has changed.
+    void close_all();
+
+    /// When exchange() or step() has something to do by the clock.
+    std::optional<syncer::Clock::time_point> wake_at() const;
+
+    bool idle() const { return syncs_.empty(); }
+
+    /// The catalogue of a category, kept until reload(); in a transaction.
+    std::shared_ptr<const syncer::Catalogue> catalogue_of(const std::string &category);
+
+private:
+    using Time = syncer::Clock::time_point;
+    using Syncs = std::map<std::string, std::unique_ptr<IntegrationSync>>;
+
+    /// One that could send a request.
+    struct Sender {
+        IntegrationSync *sync = nullptr;
+        ActiveFetch *fetch = nullptr; ///< null: the inquiry
+        syncer::Urgency urgency = syncer::Urgency::Full;
+    };
+
+    using UnderWay = std::array<size_t, 4>; ///< by syncer::Urgency
+
+    struct FailedInquiry {
+        int count = 0; ///< in a row
+        kombo::Timestamp not_before;
+    };
+
+    void notice(Time now);
+    void grant(Time now, bool may_begin);
+    void go_on_asking();
+    std::optional<Sender> best_sender(Time now);
+    std::optional<std::string> best_beginner(Time now, const std::optional<Sender> &sender);
+    bool send(const Sender &sender, Time now);
+    void begin(const std::string &id, Time now);
+    std::unique_ptr<IntegrationSync> open(const std::string &id, const syncer::Asks &asks);
+    void put_off(IntegrationSync &sync, Time now);
+    static bool room_for(syncer::Urgency urgency, bool first_of_its_integration, const UnderWay &under_way);
+    size_t in_flight() const;
+    size_t share() const;
+    UnderWay under_way() const;
+    const syncer::Asks *asks_of(const std::string &id);
+    void close(const std::string &id);
+    void close_if_idle(const std::string &id);
+
+    void step_fetch(IntegrationSync &sync, ActiveFetch &fetch);
+    void step_inquiry(IntegrationSync &sync);
+    void inquiry_failed(IntegrationSync &sync);
+    void ended(IntegrationSync &sync, ActiveFetch &fetch);
+    void came_to_nothing(IntegrationSync &sync, ActiveFetch &fetch, const std::exception_ptr &caught);
+    void write_failure(IntegrationSync &sync, ActiveFetch &fetch, const syncer::RunResult &result);
+    void cannot_begin(const std::string &id, const syncer::InvalidRequest &error);
+    void cannot_fetch(IntegrationSync &sync, const Unfetchable &error);
+    void postpone(IntegrationSync &sync, ActiveFetch &fetch, const Error &error);
+    void drop(IntegrationSync &sync, const ActiveFetch &fetch);
+
+    Oid role_;
+    syncer::Agenda agenda_;
+    Syncs syncs_;
+    size_t integrations_ = 0; ///< that there are, whether anything is asked of them or not
+    std::map<std::string, std::shared_ptr<const syncer::Catalogue>> catalogues_;
+    std::string fingerprint_;                     ///< of the catalogue that they were read from
+    std::map<uint64_t, Time> blocked_keys_;       ///< no request with this key before
+    std::map<uint64_t, Time> blocked_for_others_; ///< the same for what is not urgent
+    std::map<std::string, FailedInquiry> failed_inquiries_;
+    std::map<std::string, std::string> cannot_begin_; ///< why, of those of which that is noted
+    uint64_t turns_ = 0;
+};
+
+} // namespace pg

@@ -1,0 +1,317 @@
+#include "pg/account/lock_holder.h"
+#include "pg/base/log_throttle.h"
+#include "pg/base/memory.h"
+#include "pg/base/spi.h"
+#include "pg/base/transaction.h"
+#include "pg/shared/announce.h"
+#include "pg/store/statements.h"
+#include "pg/worker/dispatcher.h"
+#include "sync/error.h"
+#include "sync/retry.h"
+
+#include <algorithm>
+#include <random>
+
+/// What the dispatcher writes.
+namespace pg {
+
+namespace {
+
+using namespace std::chrono_literals;
+using syncer::Clock;
+
+double jitter() {
+    static std::minstd_rand random{std::random_device()()};
+    return std::uniform_real_distribution<double>(0, 1)(random);
+}
+
+shared::Phase phase_of(const syncer::Run &run) {
+    switch (run.phase()) {
+    case syncer::Run::Phase::Sweeping:
+    case syncer::Run::Phase::Removing:
+        return shared::Phase::Sweeping;
+    default:
+        return shared::Phase::Writing;
+    }
+}
+
+void report_activity(const std::string &integration_id, const syncer::Run &run) {
+    const std::string text =
+        integration_id + " " + run.task().endpoint->path + " page " + std::to_string(run.result().pages + 1);
+    guard([&] { pgstat_report_activity(STATE_RUNNING, text.c_str()); });
+}
+
+/// So that plans are right before autovacuum gets to the tables: those that have no statistics, or that this run has at
+/// least doubled.
+void analyze(const syncer::Table &table, int64_t inserted) {
+    constexpr int64_t worth_it = 1000;
+    const std::string name = statements::qualified(table);
+    const int64_t known =
+        execute("SELECT c.reltuples::bigint FROM pg_class c WHERE c.oid = $1::regclass", Params().text(name))
+            .integer(0, 1);
+    if (known >= 0 && inserted < std::max(known, worth_it)) return;
+    const std::string statement = "ANALYZE " + name;
+    guard([&] {
+        // A small sample is soon taken, and enough for whoever looks rows up by key; autovacuum takes a better one.
+        set_config_option("default_statistics_target", "10", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                          false);
+        const int code = SPI_execute(statement.c_str(), false, 0);
+        if (code < 0) elog(ERROR, "could not run a statement: %s", SPI_result_code_string(code));
+    });
+}
+
+/// What a run comes to, also where it is not the API, the network or the database that it failed for.
+syncer::RunResult result_of(const syncer::Run &run, const std::exception_ptr &caught) {
+    try {
+        return run.failed(caught);
+    } catch (const syncer::DatabaseError &) {
+        throw;
+    } catch (const std::exception &error) {
+        syncer::RunResult result = run.result();
+        result.status = syncer::Status::Failed;
+        result.sqlstate = "XX000";
+        result.error = error.what();
+        return result;
+    }
+}
+
+/// Of the requests that a failed fetch saw one of each kind is enough to try it again.
+void thin_out(const std::vector<int64_t> &ids) {
+    execute(R"(
+        DELETE FROM kombo.sync_requests r WHERE r.id = ANY ($1) AND EXISTS (
+            SELECT FROM kombo.sync_requests n
+            WHERE n.id = ANY ($1) AND n.id > r.id AND n.integration_id = r.integration_id
+              AND n.endpoint IS NOT DISTINCT FROM r.endpoint AND n.kind = r.kind AND n.trigger = r.trigger
+              AND n.unknown_model IS NOT DISTINCT FROM r.unknown_model))",
+            Params().integers(ids));
+}
+
+} // namespace
+
+/// The catalogue says nothing usable of the endpoint: the others go on.
+void Dispatcher::cannot_fetch(IntegrationSync &sync, const Unfetchable &error) {
+    syncer::Task task;
+    task.endpoint = error.endpoint;
+    syncer::RunResult result;
+    result.status = syncer::Status::Failed;
+    result.error = error.what();
+    result.next_attempt_at = syncer::next_attempt(result, sync.states().at(task.endpoint->path).attempts + 1, jitter(),
+                                                  kombo::current_timestamp());
+    as_sync_role(role_, [&] {
+        sync.store().failed(task, result);
+        sync.refresh();
+    });
+    complain("sync of " + task.endpoint->path + " of \"" + sync.id() + "\" failed: " + result.error, error.sqlstate,
+             error.detail, error.hint, result.error);
+}
+
+bool Dispatcher::step() {
+    const auto now = Clock::now();
+    IntegrationSync *sync = nullptr;
+    ActiveFetch *fetch = nullptr;
+    for (const auto &[id, candidate] : syncs_) {
+        if (candidate->inquiry && candidate->inquiry->ready()) {
+            step_inquiry(*candidate);
+            return true;
+        }
+        for (const auto &ready : candidate->fetches) {
+            if (!ready->run->ready() || ready->step_not_before > now) continue;
+            if (fetch && std::make_pair(fetch->urgency, sync->turn) <= std::make_pair(ready->urgency, candidate->turn))
+                continue;
+            sync = candidate.get();
+            fetch = ready.get();
+        }
+    }
+    if (!fetch) return false;
+    const std::string id = sync->id();
+    step_fetch(*sync, *fetch);
+    close_if_idle(id);
+    return true;
+}
+
+void Dispatcher::step_fetch(IntegrationSync &sync, ActiveFetch &fetch) {
+    syncer::Run &run = *fetch.run;
+    fetch.show(phase_of(run));
+    report_activity(sync.id(), run);
+    try {
+        const bool first_full =
+            run.task().kind == syncer::Kind::Full && !sync.states().at(run.task().endpoint->path).last_full_at;
+        as_sync_role(role_, [&] {
+            const MemoryScope memory;
+            if (run.task().kind == syncer::Kind::Full)
+                guard([] { ForceSyncCommit(); }); // a crash repeats one page at most
+            // What was accepted, or switched off, while the pages came.
+            if (run.phase() == syncer::Run::Phase::Sweeping) sync.refresh();
+            run.step();
+            // Deltas of the endpoint ask from where it began, as soon as that is known.
+            if (first_full && run.phase() == syncer::Run::Phase::Fetching) sync.refresh();
+        });
+        run.committed();
+        fetch.blocked_by = fetch.lock_failures = 0;
+        fetch.step_not_before = Clock::time_point::min();
+        if (run.phase() != syncer::Run::Phase::Ended) return fetch.show(shared::Phase::Fetching);
+        const syncer::RunResult result = run.result();
+        const std::string path = run.task().endpoint->path;
+        const auto requests = run.task().requests;
+        ended(sync, fetch);
+        for (const int64_t request : requests) agenda_.remove(request);
+        // In transactions of their own: what they meet is no fault of the fetch.
+        try {
+            as_sync_role(role_, [&] {
+                if (asks_of(sync.id()) || !sync.idle()) sync.refresh(); // otherwise it is closed
+                announce(sync.id(), path, result);
+            });
+            if (first_full)
+                for (const auto &[table, rows] : result.counts)
+                    if (rows.inserted > 0)
+                        as_sync_role(role_, [&, table = table, inserted = rows.inserted] {
+                            analyze(sync.catalogue().tables[table], inserted);
+                        });
+        } catch (const Error &error) {
+            complain("after the sync of " + path + " of \"" + sync.id() + "\": " + error.message(), error.sqlstate(),
+                     error.detail(), error.hint());
+        }
+    } catch (const Error &error) {
+        if (is_conflict(error)) return postpone(sync, fetch, error);
+        if (error.is_intervention()) throw;
+        came_to_nothing(sync, fetch, std::current_exception());
+    } catch (const std::exception &) {
+        came_to_nothing(sync, fetch, std::current_exception());
+    }
+}
+
+void Dispatcher::ended(IntegrationSync &sync, ActiveFetch &fetch) {
+    sync.doubtful = false;
+    drop(sync, fetch);
+}
+
+void Dispatcher::drop(IntegrationSync &sync, const ActiveFetch &fetch) {
+    const syncer::Task task = fetch.run->task();
+    auto &fetches = sync.fetches;
+    fetches.erase(
+        std::find_if(fetches.begin(), fetches.end(), [&](const auto &other) { return other.get() == &fetch; }));
+    if (task.kind != syncer::Kind::Delta) return;
+    for (const auto &other : fetches)
+        if (other->run->task().endpoint == task.endpoint) other->gave_way_at = other->run->result().pages;
+}
+
+/// Somebody else has a lock: the batch is kept and written later; only this fetch waits.
+void Dispatcher::postpone(IntegrationSync &sync, ActiveFetch &fetch, const Error &error) {
+    fetch.step_not_before = Clock::now() + syncer::back_off(++fetch.lock_failures, 500ms, 30s, jitter());
+    if (error.sqlstate() == "55P03") {
+        in_transaction([&] {
+            const Spi spi;
+            fetch.blocked_by = lock_holder(sync.catalogue(), *fetch.run->task().endpoint);
+        });
+    }
+    fetch.show(shared::Phase::Locked);
+}
+
+void Dispatcher::came_to_nothing(IntegrationSync &sync, ActiveFetch &fetch, const std::exception_ptr &caught) {
+    syncer::RunResult result = result_of(*fetch.run, caught);
+    const std::string path = fetch.run->task().endpoint->path;
+    // A cursor that Kombo no longer takes is no lasting error: the list is begun anew.
+    if (fetch.run->cursor_refused()) result.lasting = false;
+    result.next_attempt_at =
+        syncer::next_attempt(result, sync.states().at(path).attempts + 1, jitter(), kombo::current_timestamp());
+    try {
+        as_sync_role(role_, [&] { write_failure(sync, fetch, result); });
+    } catch (const Error &error) {
+        if (is_conflict(error)) return postpone(sync, fetch, error);
+        throw;
+    }
+    if (result.status == syncer::Status::Failed)
+        complain("sync of " + path + " of \"" + sync.id() + "\" failed: " + result.error, result.sqlstate,
+                 result.detail, result.hint, result.of_integration ? sync.server() + result.error : "");
+    if (result.of_integration) {
+        sync.doubtful = true;
+        // The others would end alike, and each would count.
+        auto &fetches = sync.fetches;
+        fetches.erase(
+            std::remove_if(fetches.begin(), fetches.end(), [&](const auto &other) { return other.get() != &fetch; }),
+            fetches.end());
+    }
+    if (result.sqlstate == "08001")
+        shared::block_key(sync.key(), 1s); // the others of this server would wait in vain, too
+    const std::string id = sync.id();
+    const bool of_server = result.of_server;
+    drop(sync, fetch);
+    if (of_server) close(id);
+}
+
+void Dispatcher::write_failure(IntegrationSync &sync, ActiveFetch &fetch, const syncer::RunResult &result) {
+    const syncer::Task &task = fetch.run->task();
+    SqlStore &store = sync.store();
+    store.failed(task, result);
+    store.record_run(task, result);
+    if (result.too_many_parked) store.unpark_since(*task.endpoint, result.started_at);
+    // What was refused on the pages before is not parked any more: the list is needed from its beginning.
+    if ((fetch.run->cursor_refused() || result.too_many_parked) && task.kind == syncer::Kind::Full)
+        store.forget_full(*task.endpoint);
+    thin_out(task.requests);
+    if (result.of_server) suspend_server(sync.server(), result.error);
+    if (result.of_integration && !result.of_server) {
+        // The others that are asked for would end alike: they wait with this one.
+        const auto *asks = asks_of(sync.id());
+        for (const auto &[key, ask] : asks ? *asks : syncer::Asks()) {
+            const syncer::Endpoint *endpoint = sync.catalogue().find(key.first);
+            if (!endpoint || endpoint == task.endpoint) continue;
+            syncer::Task other;
+            other.endpoint = endpoint;
+            store.failed(other, result);
+        }
+    }
+    sync.refresh();
+}
+
+void Dispatcher::step_inquiry(IntegrationSync &sync) {
+    const Inquiry &inquiry = *sync.inquiry;
+    const std::string id = sync.id();
+    const auto *asks = asks_of(id);
+    const auto question = asks ? asks->find({"", false}) : syncer::Asks::const_iterator();
+    const std::string server = asks && question != asks->end() ? question->second.server : std::string();
+    const auto requests = inquiry.requests();
+    const auto failure = inquiry.failure();
+    std::vector<Integration> rows;
+    try {
+        as_sync_role(role_, [&] {
+            inquiry.settle(sync.row(), server);
+            rows = load_integrations(id);
+        });
+    } catch (const Error &error) {
+        complain("the state of integration \"" + id + "\" could not be noted: " + error.message(), error.sqlstate(),
+                 error.detail(), error.hint());
+        if (!sync.row() && !is_conflict(error)) { // it cannot be registered; the next webhook asks again
+            as_sync_role(role_, [&] { delete_requests(requests); });
+            for (const int64_t request : requests) agenda_.remove(request);
+        }
+        return inquiry_failed(sync);
+    }
+    if (failure && (!failure->lasting || failure->of_server)) {
+        complain("Kombo did not tell the state of integration \"" + id + "\": " + failure->message, failure->sqlstate,
+                 failure->detail, failure->hint, failure->message);
+        inquiry_failed(sync);
+        if (failure->of_server) close(id);
+        return;
+    }
+    failed_inquiries_.erase(id);
+    for (const int64_t request : requests) agenda_.remove(request);
+    sync.inquiry.reset();
+    sync.inquiry_not_before.reset();
+    if (sync.accept(rows))
+        close_if_idle(id);
+    else
+        close(id);
+}
+
+/// It is tried again in a while; the fetches of the integration go on.
+void Dispatcher::inquiry_failed(IntegrationSync &sync) {
+    FailedInquiry &failed = failed_inquiries_[sync.id()];
+    failed.not_before = kombo::current_timestamp() + syncer::back_off(++failed.count, 5s, 1h, jitter());
+    sync.inquiry.reset();
+    sync.inquiry_not_before = failed.not_before;
+    const std::string id = sync.id();
+    close_if_idle(id);
+}
+
+} // namespace pg

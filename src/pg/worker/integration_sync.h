@@ -1,0 +1,111 @@
+#pragma once
+
+#include "pg/account/integration.h"
+#include "pg/account/options.h"
+#include "pg/shared/shared.h"
+#include "pg/store/store.h"
+#include "pg/worker/integration_check.h"
+#include "sync/agenda.h"
+#include "sync/run.h"
+
+namespace pg {
+
+/// A fetch that the worker has under way.
+struct ActiveFetch {
+    ActiveFetch(std::unique_ptr<syncer::Run> run_, syncer::Urgency urgency_, const std::string &integration_id);
+
+    std::unique_ptr<syncer::Run> run;
+    syncer::Urgency urgency;
+    shared::Progress progress;
+    syncer::Clock::time_point step_not_before = syncer::Clock::time_point::min(); ///< a lock was not to be had
+    int lock_failures = 0;
+    int blocked_by = 0;   ///< pid of who has the lock, as far as it could be found out
+    int gave_way_at = -1; ///< pages of a full fetch when a delta of its endpoint last ended: it gets one more first
+
+    /// Tells kombo.sync_progress.
+    void show(shared::Phase phase);
+};
+
+/// An endpoint that the catalogue says nothing usable of.
+struct Unfetchable : syncer::InvalidRequest {
+    Unfetchable(const syncer::InvalidRequest &error, const syncer::Endpoint *endpoint_)
+        : InvalidRequest(error), endpoint(endpoint_) {}
+    const syncer::Endpoint *endpoint;
+};
+
+/// One integration while the worker syncs it: its lock, what is known of it, and its fetches.
+class IntegrationSync {
+public:
+    /// In a transaction, as the sync role. Throws syncer::InvalidRequest where the server cannot be talked to.
+    IntegrationSync(const std::string &id, std::optional<Integration> row, std::unique_ptr<IntegrationLock> lock,
+                    std::shared_ptr<const syncer::Catalogue> catalogue, const std::string &server);
+    IntegrationSync(const IntegrationSync &) = delete;
+    IntegrationSync &operator=(const IntegrationSync &) = delete;
+
+    const std::string &id() const { return id_; }
+    const std::optional<Integration> &row() const { return row_; }
+    const std::string &server() const { return server_.name; }
+    uint64_t key() const { return key_; }
+    const syncer::States &states() const { return states_; }
+    const syncer::Catalogue &catalogue() const { return *catalogue_; }
+    SqlStore &store() { return *store_; }
+    bool lock_wanted() const { return lock_->wanted(); }
+
+    /// Reads states and subscriptions again; in a transaction.
+    void refresh();
+
+    /// Takes over the row as it is now; false where so much has changed that everything has to be begun anew.
+    bool accept(const std::vector<Integration> &rows);
+
+    /// How urgent the most urgent of what could be begun now is; nullopt: nothing can.
+    std::optional<syncer::Urgency> urgency(const syncer::Asks &asks) const;
+
+    /// Begins that, which may be several requests at once. Must not be called where urgency() says nothing. Throws
+    /// Unfetchable.
+    void begin(const syncer::Asks &asks);
+
+    /// When something of what is asked for can be begun by the clock; nullopt: when something else ends, or never.
+    std::optional<kombo::Timestamp> next_start(const syncer::Asks &asks) const;
+
+    /// Requests that nothing can come of: the endpoint is not in the catalogue, or switched off.
+    std::vector<int64_t> pointless(const syncer::Asks &asks) const;
+
+    /// Whether a full fetch has to give way to a delta of its endpoint: one that runs, or could be begun now.
+    bool gives_way(const ActiveFetch &fetch, const syncer::Asks *asks) const;
+
+    bool idle() const { return fetches.empty() && !inquiry; }
+
+    /// Its requests that are on the way.
+    size_t in_flight() const;
+
+    std::vector<std::unique_ptr<ActiveFetch>> fetches;
+    std::unique_ptr<Inquiry> inquiry;
+    std::optional<kombo::Timestamp> inquiry_not_before; ///< the last one failed
+    /// The last fetch failed in a way that all would: one at a time until one succeeds.
+    bool doubtful = false;
+    uint64_t turn = 0;
+
+private:
+    using Key = syncer::Asks::key_type;
+    using Start = std::optional<kombo::Timestamp>;
+    Start earliest(const Key &key, const syncer::Ask &ask, const syncer::Asks &asks, kombo::Timestamp now) const;
+    bool all_taken(const syncer::Ask &ask) const;
+    bool runs(const std::string &endpoint, syncer::Kind kind) const;
+    const syncer::Endpoint *served_by_another(const syncer::Endpoint &endpoint, const syncer::Asks &asks,
+                                              kombo::Timestamp now) const;
+    const syncer::Asks::value_type *most_urgent(const syncer::Asks &asks) const;
+    std::unique_ptr<syncer::Run> make_run(syncer::Task task);
+    std::vector<const syncer::Ask *> fulfilled_by(const syncer::Task &task, const syncer::Asks &asks) const;
+
+    std::string id_;
+    std::optional<Integration> row_;
+    std::unique_ptr<IntegrationLock> lock_;
+    std::shared_ptr<const syncer::Catalogue> catalogue_;
+    Server server_;
+    syncer::Connection connection_;
+    uint64_t key_;
+    syncer::States states_;
+    std::unique_ptr<SqlStore> store_;
+};
+
+} // namespace pg

@@ -1,0 +1,126 @@
+#include "pg/worker/poll.h"
+
+#include "pg/base/spi.h"
+
+namespace pg {
+
+namespace {
+
+/// A table of schema kombo, opened if nobody keeps it locked; closed, and unlocked, with the object.
+class OpenTable {
+public:
+    explicit OpenTable(const char *name) {
+        relation_ = guard([&]() -> Relation {
+            const Oid schema = get_namespace_oid("kombo", true);
+            const Oid table = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+            if (!OidIsValid(table) || !ConditionalLockRelationOid(table, AccessShareLock)) return nullptr;
+            Relation opened = try_relation_open(table, NoLock);
+            if (opened == nullptr) UnlockRelationOid(table, AccessShareLock);
+            return opened;
+        });
+    }
+    ~OpenTable() {
+        if (relation_) relation_close(relation_, AccessShareLock);
+    }
+    OpenTable(const OpenTable &) = delete;
+    OpenTable &operator=(const OpenTable &) = delete;
+    Relation get() const { return relation_; }
+
+private:
+    Relation relation_ = nullptr;
+};
+
+/// The values of a row in the order of sync_requests' columns.
+struct Row {
+    TupleTableSlot *slot;
+
+    Datum value(const char *column, bool &is_null) const {
+        TupleDesc columns = slot->tts_tupleDescriptor;
+        for (int i = 0; i < columns->natts; ++i) {
+            const Form_pg_attribute attribute = TupleDescAttr(columns, i);
+            if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), column) == 0)
+                return slot_getattr(slot, static_cast<AttrNumber>(i + 1), &is_null);
+        }
+        is_null = true;
+        return 0;
+    }
+
+    std::string string(const char *column) const {
+        bool is_null = false;
+        const Datum found = value(column, is_null);
+        if (is_null) return {};
+        char *copy = guard([&] { return TextDatumGetCString(found); });
+        std::string result(copy);
+        pfree(copy);
+        return result;
+    }
+};
+
+syncer::Queued request_of(const Row &row) {
+    bool is_null = false;
+    syncer::Queued request;
+    request.id = DatumGetInt64(row.value("id", is_null));
+    request.integration_id = row.string("integration_id");
+    request.endpoint = row.string("endpoint");
+    request.full = row.string("kind") == "full";
+    request.trigger = row.string("trigger");
+    request.server = row.string("server");
+    request.unknown_model = row.string("unknown_model");
+    request.requested_at = from_timestamptz(DatumGetTimestampTz(row.value("requested_at", is_null)));
+    return request;
+}
+
+} // namespace
+
+Installed installed_extension() {
+    Installed found;
+    const char *version = guard([&]() -> const char * {
+        Relation catalog = table_open(ExtensionRelationId, AccessShareLock);
+        ScanKeyData key;
+        ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum("kombo_sync"));
+        SysScanDesc scan = systable_beginscan(catalog, ExtensionNameIndexId, true, nullptr, 1, &key);
+        HeapTuple row = systable_getnext(scan);
+        const char *its_version = nullptr;
+        if (HeapTupleIsValid(row)) {
+            bool is_null = false;
+            found.oid = reinterpret_cast<Form_pg_extension>(GETSTRUCT(row))->oid;
+            const Datum value = heap_getattr(row, Anum_pg_extension_extversion, RelationGetDescr(catalog), &is_null);
+            if (!is_null) its_version = TextDatumGetCString(value);
+        }
+        systable_endscan(scan);
+        table_close(catalog, AccessShareLock);
+        return its_version;
+    });
+    if (version) found.version = version;
+    return found;
+}
+
+bool inbox_has_news() {
+    const OpenTable inbox("webhook_inbox");
+    const OpenTable unjudged("webhook_inbox_new_idx");
+    if (!inbox.get() || !unjudged.get()) return false;
+    return guard([&] {
+        TupleTableSlot *slot = table_slot_create(inbox.get(), nullptr);
+        IndexScanDesc scan = index_beginscan(inbox.get(), unjudged.get(), GetActiveSnapshot(), 0, 0);
+        index_rescan(scan, nullptr, 0, nullptr, 0);
+        const bool found = index_getnext_slot(scan, ForwardScanDirection, slot);
+        index_endscan(scan);
+        ExecDropSingleTupleTableSlot(slot);
+        return found;
+    });
+}
+
+bool read_requests(const std::function<void(const syncer::Queued &)> &take) {
+    const OpenTable requests("sync_requests");
+    if (!requests.get()) return false;
+    TupleTableSlot *slot = guard([&] { return table_slot_create(requests.get(), nullptr); });
+    TableScanDesc scan = guard([&] { return table_beginscan(requests.get(), GetActiveSnapshot(), 0, nullptr); });
+    while (guard([&] { return table_scan_getnextslot(scan, ForwardScanDirection, slot); })) take(request_of({slot}));
+    guard([&] {
+        table_endscan(scan);
+        ExecDropSingleTupleTableSlot(slot);
+    });
+    return true;
+}
+
+} // namespace pg
