@@ -2,6 +2,7 @@
 #include "pg/base/postgres.h"
 #include "pg/base/settings.h"
 #include "pg/shared/shared.h"
+#include "pg/worker/launcher.h"
 
 // With -fvisibility=hidden PostgreSQL 15 would not find even the magic block.
 #pragma GCC visibility push(default)
@@ -16,5 +17,6 @@ void _PG_init(void) {
         pg::settings::define();
         pg::install_key_planning();
         pg::shared::define();
+        pg::launcher::define();
     });
 }

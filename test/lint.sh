@@ -47,6 +47,14 @@ lint_layers() {
     local bad=0
     none '#include "(pg|sync)/' src/kombo || bad=1
     none '#include "pg/' src/sync || bad=1
+    # Each wing of src/pg, and those that it may use beside itself.
+    local wing
+    local -A wings=([base]='' [shared]='base' [account]='base|shared' [store]='base|shared|account'
+                      [worker]='base|shared|account|store' [functions]='base|shared|account|store')
+    for wing in "${!wings[@]}"; do
+        grep -rnE '#include "pg/' "src/pg/$wing" | grep -vE "#include \"pg/($wing|${wings[$wing]:-$wing})/" && bad=1
+    done
+    ls src/pg/*.* 2>/dev/null && bad=1 # every file is in a wing
     return $bad
 }
 

@@ -67,11 +67,7 @@ std::vector<std::string> databases() {
 void define() {
     define_sync();
     define_worker();
-#if PG_VERSION_NUM >= 150000
     MarkGUCPrefixReserved("kombo_sync");
-#else
-    EmitWarningsOnPlaceholders("kombo_sync");
-#endif
 }
 
 namespace {

@@ -1,5 +1,4 @@
 #include "pg/shared/segment.h"
-#include "pg/worker/launcher.h"
 
 /// The shared memory itself, and the workers' places in it.
 namespace pg::shared {
@@ -9,9 +8,7 @@ namespace {
 Segment *the_segment = nullptr;
 WorkerSlot *own_slot = nullptr;
 
-#if PG_VERSION_NUM >= 150000
 shmem_request_hook_type next_request_hook = nullptr;
-#endif
 shmem_startup_hook_type next_startup_hook = nullptr;
 
 void request() {
@@ -35,14 +32,12 @@ void create() {
     LWLockRelease(AddinShmemInitLock);
 }
 
-#if PG_VERSION_NUM >= 150000
 void on_request() {
     entry([] {
         if (next_request_hook) guard([] { next_request_hook(); });
         guard(request);
     });
 }
-#endif
 
 void on_startup() {
     entry([] {
@@ -70,15 +65,10 @@ Segment &segment() {
 
 void define() {
     if (!process_shared_preload_libraries_in_progress) return;
-#if PG_VERSION_NUM >= 150000
     next_request_hook = shmem_request_hook;
     shmem_request_hook = on_request;
-#else
-    request();
-#endif
     next_startup_hook = shmem_startup_hook;
     shmem_startup_hook = on_startup;
-    launcher::define();
 }
 
 void take_worker_slot(Oid database, int number) {

@@ -116,7 +116,7 @@ void prepare() {
 
 void define() {
     // pg_upgrade starts the server to move catalogues: nobody is to write there.
-    if (IsBinaryUpgrade) return;
+    if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade) return;
     BackgroundWorker worker = {};
     strlcpy(worker.bgw_name, "kombo_sync launcher", BGW_MAXLEN);
     strlcpy(worker.bgw_type, "kombo_sync launcher", BGW_MAXLEN);

@@ -4,7 +4,8 @@
 /// database of kombo_sync.databases, and says in kombo.sync_status what keeps it from that.
 namespace pg::launcher {
 
-/// Registers it with the postmaster; to be called while shared_preload_libraries are loaded.
+/// Registers it with the postmaster; to be called from _PG_init. Does nothing where the
+/// library is not in shared_preload_libraries.
 void define();
 
 } // namespace pg::launcher
