@@ -184,6 +184,7 @@ CREATE TABLE kombo.sync_requests (
     unknown_model   text,
     CONSTRAINT sync_requests_fetch_names_an_endpoint CHECK ((endpoint IS NULL) = (kind = 'integration'))
 );
+CREATE INDEX sync_requests_endpoint_idx ON kombo.sync_requests (integration_id, endpoint);
 COMMENT ON TABLE kombo.sync_requests IS
     'What the background worker is asked to do: rows are appended, and a run that succeeds deletes those that it saw '
     'when it began';

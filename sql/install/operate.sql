@@ -159,7 +159,7 @@ BEGIN
             HINT = 'Use true to delete the rows of the integration, too, and false to keep them.';
     END IF;
     BEGIN -- The background worker gives the lock up when somebody waits for it.
-        PERFORM pg_advisory_xact_lock(hashtextextended('kombo_sync:' || old_id, 0));
+        PERFORM kombo.take_lock(old_id, true);
     EXCEPTION WHEN lock_not_available THEN
         RAISE EXCEPTION 'integration "%" is being synced by another session', old_id USING ERRCODE = 'object_in_use',
             HINT = 'Call it again when that session is done, or cancel that session first.';
@@ -203,6 +203,22 @@ REVOKE ALL ON FUNCTION kombo.pause(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.pause(text, text) IS
     'Stops all syncing of an integration until kombo.resume; no webhook and no retry overrules it. reason: shown in '
     'kombo.sync_status. Raises on an unknown integration.';
+
+CREATE FUNCTION kombo.advance_sequences() RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT setval('kombo.sync_requests_id_seq', m.id) FROM (SELECT max(r.id) AS id FROM kombo.sync_requests r) m
+    WHERE m.id >= (SELECT s.last_value FROM kombo.sync_requests_id_seq s);
+    SELECT setval('kombo.sync_runs_id_seq', m.id) FROM (SELECT max(r.id) AS id FROM kombo.sync_runs r) m
+    WHERE m.id >= (SELECT s.last_value FROM kombo.sync_runs_id_seq s);
+    SELECT setval('kombo.rejected_records_id_seq', m.id) FROM (SELECT max(r.id) AS id FROM kombo.rejected_records r) m
+    WHERE m.id >= (SELECT s.last_value FROM kombo.rejected_records_id_seq s);
+    SELECT setval('kombo.webhook_inbox_id_seq', m.id) FROM (SELECT max(i.id) AS id FROM kombo.webhook_inbox i) m
+    WHERE m.id >= (SELECT s.last_value FROM kombo.webhook_inbox_id_seq s);
+$$;
+REVOKE ALL ON FUNCTION kombo.advance_sequences() FROM PUBLIC;
+COMMENT ON FUNCTION kombo.advance_sequences() IS
+    'Sets the identity sequences of the tables that a dump or a subscription has filled past what is in them.';
 
 CREATE FUNCTION kombo.resume(integration_id text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

@@ -36,7 +36,8 @@ BEGIN
     PERFORM kombo.check_role(role);
     -- An owner of the tables who adds a column cannot grant himself what he has already.
     IF has_schema_privilege(role, 'kombo', 'USAGE') AND has_table_privilege(role, 'kombo.sync_seen', 'DELETE')
-       AND has_function_privilege(role, 'kombo.request_due()', 'EXECUTE') THEN
+       AND has_function_privilege(role, 'kombo.request_due()', 'EXECUTE')
+       AND has_function_privilege(role, 'kombo.take_lock(text, boolean)', 'EXECUTE') THEN
         RETURN;
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA kombo TO %s', role);
@@ -49,7 +50,7 @@ BEGIN
     EXECUTE format('GRANT SELECT, INSERT, DELETE ON kombo.sync_requests TO %s', role);
     EXECUTE format('GRANT SELECT, UPDATE, DELETE ON kombo.webhook_inbox TO %s', role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.sync_role(), kombo.this_database(), kombo.interface_number(), '
-                   'kombo.request_due(), kombo.wake(boolean) TO %s', role);
+                   'kombo.request_due(), kombo.take_lock(text, boolean), kombo.wake(boolean) TO %s', role);
 END
 $$;
 REVOKE ALL ON FUNCTION kombo.grant_sync_role(regrole) FROM PUBLIC;
@@ -117,7 +118,8 @@ BEGIN
                    -- and what these and the view call
                    'kombo.check_integration(text), kombo.provide_tables(text), kombo.warn_of_superuser(regrole), '
                    'kombo.execute_as_sync_role(text), kombo.sync_role(), kombo.this_database(), '
-                   'kombo.interface_number(), kombo.worker_state(), kombo.progress(), kombo.wake(boolean) TO %s', role);
+                   'kombo.interface_number(), kombo.worker_state(), kombo.progress(), kombo.take_lock(text, boolean), '
+                   'kombo.wake(boolean) TO %s', role);
     RAISE NOTICE 'role % needs USAGE on the servers whose integrations it is to run', role USING
         HINT = format('The owner of a server gives it: GRANT USAGE ON FOREIGN SERVER ... TO %s.', role);
 END

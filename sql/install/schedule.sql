@@ -6,7 +6,7 @@ CREATE FUNCTION kombo.request_due() RETURNS timestamptz
     SET plan_cache_mode = force_custom_plan SET enable_nestloop = off SET jit = off
 AS $$
 DECLARE
-    mine boolean := pg_try_advisory_xact_lock(hashtextextended('kombo_sync:request_due', 0));
+    mine boolean := kombo.take_lock('request_due', false);
     integrations text[];
     endpoints text[];
     kinds text[];

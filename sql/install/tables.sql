@@ -25,7 +25,7 @@ COMMENT ON FUNCTION kombo.sync_role() IS
 CREATE FUNCTION kombo.lock_integrations() RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT pg_advisory_xact_lock(hashtextextended('kombo_sync:' || i.integration_id, 0))
+    SELECT kombo.take_lock(i.integration_id, true)
     FROM (SELECT integration_id FROM kombo.integrations ORDER BY integration_id) i
 $$;
 REVOKE ALL ON FUNCTION kombo.lock_integrations() FROM PUBLIC;
@@ -54,7 +54,7 @@ BEGIN
         RAISE EXCEPTION 'role with OID % does not exist', owner::oid USING ERRCODE = 'undefined_object',
             HINT = 'Name an existing role, best one that is neither a superuser nor used for anything else.';
     END IF;
-    PERFORM pg_advisory_xact_lock(hashtextextended('kombo_sync:create_tables', 0));
+    PERFORM kombo.take_lock('create_tables', true);
     settled := kombo.sync_role();
     IF owner <> settled THEN
         RAISE EXCEPTION 'data tables belong to role "%", not to "%"',

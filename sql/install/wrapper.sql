@@ -63,6 +63,14 @@ COMMENT ON FUNCTION kombo.execute_as_sync_role(text) IS
     'Runs a statement that changes data tables as their owner, in a security-restricted context, and returns the rows '
     'changed: triggers on the tables do not get the rights of a superuser who calls. For members of that role.';
 
+CREATE FUNCTION kombo.take_lock(name text, wait boolean) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'take_lock' LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo.take_lock(text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.take_lock(text, boolean) IS
+    'Takes a lock of kombo_sync until the transaction ends: that of an integration, by its id, or another by its name. '
+    'wait: whether to wait for it, as long as lock_timeout allows; otherwise false means that somebody else has it.';
+
 CREATE FUNCTION kombo.check_connection(server text) RETURNS text
     AS 'MODULE_PATHNAME', 'check_connection' LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp;

@@ -1,6 +1,7 @@
 #include "sync/agenda.h"
 
 #include <algorithm>
+#include <map>
 
 namespace syncer {
 
@@ -44,31 +45,43 @@ bool Agenda::add(const Queued &request) {
     return true;
 }
 
-void Agenda::remove(int64_t id) {
-    const auto found = requests_.find(id);
-    if (found == requests_.end()) return;
-    const auto entry = entries_.find(found->second.integration_id);
-    const auto ask = entry->second.asks.find({found->second.endpoint, found->second.full});
-    Ask left; // what made it urgent may be gone
-    for (const int64_t other : ask->second.ids)
-        if (other != id) left.include(requests_.at(other));
-    ask->second = std::move(left);
-    if (ask->second.ids.empty()) entry->second.asks.erase(ask);
-    if (entry->second.asks.empty()) {
+void Agenda::remove(const std::vector<int64_t> &ids) {
+    std::map<std::string, std::set<Asks::key_type>> touched;
+    for (const int64_t id : ids) {
+        const auto found = requests_.find(id);
+        if (found == requests_.end()) continue;
+        touched[found->second.integration_id].insert({found->second.endpoint, found->second.full});
+        requests_.erase(found);
+    }
+    for (const auto &[integration_id, keys] : touched) {
+        const auto entry = entries_.find(integration_id);
+        for (const auto &key : keys) {
+            Ask left; // what made it urgent may be gone
+            const auto ask = entry->second.asks.find(key);
+            for (const int64_t other : ask->second.ids)
+                if (const auto known = requests_.find(other); known != requests_.end()) left.include(known->second);
+            ask->second = std::move(left);
+            if (ask->second.ids.empty()) entry->second.asks.erase(ask);
+        }
+        if (!entry->second.asks.empty()) continue;
         line_.erase({entry->second.turn, entry->first});
         entries_.erase(entry);
     }
-    requests_.erase(found);
 }
 
 void Agenda::keep_only(const std::set<int64_t> &ids) {
     std::vector<int64_t> gone;
     for (const auto &[id, request] : requests_)
-        if (ids.count(id) == 0) gone.push_back(id);
-    for (const int64_t id : gone) remove(id);
+        if (id > 0 && ids.count(id) == 0) gone.push_back(id);
+    remove(gone);
 }
 
 Agenda::Entry *Agenda::find(const std::string &integration_id) {
+    const auto found = entries_.find(integration_id);
+    return found == entries_.end() ? nullptr : &found->second;
+}
+
+const Agenda::Entry *Agenda::find(const std::string &integration_id) const {
     const auto found = entries_.find(integration_id);
     return found == entries_.end() ? nullptr : &found->second;
 }

@@ -59,8 +59,8 @@ public:
     /// Adds a request; one that is known already changes nothing. Returns whether it was new.
     bool add(const Queued &request);
 
-    /// The request is fulfilled, or somebody else has fulfilled it.
-    void remove(int64_t id);
+    /// The requests are fulfilled, or somebody else has fulfilled them. Takes time by their number.
+    void remove(const std::vector<int64_t> &ids);
 
     /// Forgets all but the requests of these ids.
     void keep_only(const std::set<int64_t> &ids);
@@ -71,6 +71,7 @@ public:
 
     /// The integration's entry; null where nothing is asked of it.
     Entry *find(const std::string &integration_id);
+    const Entry *find(const std::string &integration_id) const;
 
     /// The integration to begin something for, among those that `may_begin` says yes to (with the urgency of what it
     /// would be); nullopt if there is none.

@@ -72,7 +72,7 @@ TEST(Agenda, the_most_urgent_goes_first_whoever_came_first) {
     for (const char *expected : {"webhook", "asked", "scheduled", "full"}) {
         EXPECT_EQ(given.next(), expected);
         for (const auto &[key, ask] : Asks(given.agenda.find(expected)->asks))
-            for (const int64_t id : ask.ids) given.agenda.remove(id);
+            for (const int64_t id : ask.ids) given.agenda.remove({id});
     }
     EXPECT_TRUE(given.agenda.empty());
 }
@@ -187,12 +187,12 @@ TEST(Agenda, what_is_left_is_as_urgent_as_its_own_requests_are) {
     Given given;
     const int64_t by_sql = given.add("a", "people!", "sql");
     given.add("a", "people!", "webhook");
-    given.agenda.remove(by_sql);
+    given.agenda.remove({by_sql});
     EXPECT_EQ(given.ask("a", "people", true).trigger, "webhook") << "it has to wait for min_full_interval again";
 
     given.add("a", "places");
     const int64_t by_webhook = given.add("a", "places", "webhook");
-    given.agenda.remove(by_webhook);
+    given.agenda.remove({by_webhook});
     EXPECT_EQ(given.ask("a", "places").urgency, Urgency::Scheduled);
     EXPECT_EQ(given.ask("a", "places").trigger, "schedule");
 }
@@ -208,7 +208,7 @@ TEST(Agenda, models_that_nobody_knows_and_the_server_are_those_of_the_requests_t
     for (const Queued &one : {shoes, hats, registering}) EXPECT_TRUE(given.agenda.add(one));
     EXPECT_EQ(given.ask("a", "people").unknown_models, (std::set<std::string>{"hats", "shoes"}));
     EXPECT_EQ(given.ask("a", "").server, "first");
-    given.agenda.remove(1);
+    given.agenda.remove({1});
     EXPECT_EQ(given.ask("a", "people").unknown_models, std::set<std::string>{"hats"});
 }
 
@@ -220,7 +220,7 @@ TEST(Agenda, knows_when_the_last_request_of_an_ask_came) {
         EXPECT_TRUE(given.agenda.add(one));
     }
     EXPECT_EQ(given.ask("a", "people", true).latest, kombo::Timestamp{30});
-    given.agenda.remove(2);
+    given.agenda.remove({2});
     EXPECT_EQ(given.ask("a", "people", true).latest, kombo::Timestamp{20});
 }
 
@@ -230,16 +230,16 @@ TEST(Agenda, forgets_what_is_fulfilled_and_what_somebody_else_has_fulfilled) {
     const int64_t second = given.add("a", "people", "webhook");
     const int64_t full = given.add("a", "people!");
     const int64_t of_b = given.add("b");
-    given.agenda.remove(first);
-    given.agenda.remove(first);
-    given.agenda.remove(99);
+    given.agenda.remove({first});
+    given.agenda.remove({first});
+    given.agenda.remove({99});
     EXPECT_EQ(given.ask("a", "people").ids, std::vector<int64_t>{second});
     EXPECT_FALSE(given.agenda.knows(first));
     EXPECT_TRUE(given.agenda.knows(second));
     given.agenda.keep_only({second, full, 1000});
     EXPECT_EQ(given.agenda.find("b"), nullptr);
     EXPECT_FALSE(given.agenda.knows(of_b));
-    given.agenda.remove(second);
+    given.agenda.remove({second});
     EXPECT_EQ(given.agenda.find("a")->asks.size(), 1U);
     given.agenda.keep_only({});
     EXPECT_TRUE(given.agenda.empty());

@@ -5,25 +5,6 @@
 
 namespace pg {
 
-namespace {
-
-int64_t lock_key(const std::string &integration_id) {
-    return guard([&] {
-        const Datum name = PointerGetDatum(cstring_to_text(("kombo_sync:" + integration_id).c_str()));
-        return DatumGetInt64(DirectFunctionCall2Coll(hashtextextended, C_COLLATION_OID, name, Int64GetDatum(0)));
-    });
-}
-
-/// As pg_advisory_lock(bigint) makes it.
-LOCKTAG lock_tag(int64_t key) {
-    LOCKTAG tag;
-    const auto bits = static_cast<uint64>(key);
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(bits >> 32), static_cast<uint32>(bits), 1);
-    return tag;
-}
-
-} // namespace
-
 std::vector<Integration> load_integrations(const std::optional<std::string> &integration_id) {
     Params params;
     params.integer(static_cast<int64_t>(GetSystemIdentifier())).datum(OIDOID, ObjectIdGetDatum(MyDatabaseId));
@@ -65,25 +46,6 @@ void delete_requests(const std::vector<int64_t> &ids) {
     Params params;
     params.integers(ids);
     execute("DELETE FROM kombo.sync_requests r WHERE r.id = ANY ($1)", params, Planning::ByKey);
-}
-
-std::unique_ptr<IntegrationLock> IntegrationLock::try_acquire(const std::string &integration_id) {
-    const MemoryScope scope;
-    const int64_t key = lock_key(integration_id);
-    const LOCKTAG tag = lock_tag(key);
-    const bool taken = guard([&] { return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL; });
-    if (!taken) return nullptr;
-    return std::unique_ptr<IntegrationLock>(new IntegrationLock(key));
-}
-
-IntegrationLock::~IntegrationLock() {
-    const LOCKTAG tag = lock_tag(key_);
-    LockRelease(&tag, ExclusiveLock, true);
-}
-
-bool IntegrationLock::wanted() const {
-    const LOCKTAG tag = lock_tag(key_);
-    return guard([&] { return LockHasWaiters(&tag, ExclusiveLock, true); });
 }
 
 } // namespace pg

@@ -40,22 +40,4 @@ std::vector<int64_t> pending_requests(const std::string &integration_id, const s
 /// Deletes rows of kombo.sync_requests.
 void delete_requests(const std::vector<int64_t> &ids);
 
-/// The session-level advisory lock of an integration: whoever has it is the only one to sync it. The sync functions
-/// take the same for their transaction.
-class IntegrationLock {
-public:
-    /// nullptr where somebody else has it. Needs no transaction.
-    static std::unique_ptr<IntegrationLock> try_acquire(const std::string &integration_id);
-    ~IntegrationLock();
-    IntegrationLock(const IntegrationLock &) = delete;
-    IntegrationLock &operator=(const IntegrationLock &) = delete;
-
-    /// Whether somebody waits for it.
-    bool wanted() const;
-
-private:
-    explicit IntegrationLock(int64_t key) : key_(key) {}
-    int64_t key_;
-};
-
 } // namespace pg

@@ -1,5 +1,7 @@
 #include "pg/account/sync_requests.h"
 
+#include "pg/account/sync_lock.h"
+#include "pg/base/role.h"
 #include "pg/base/spi.h"
 
 #include <set>
@@ -18,9 +20,13 @@ NewRequest to_new_request(const syncer::PlannedRequest &request, const std::stri
     return row;
 }
 
-std::vector<NewRequest> append_requests(const std::vector<NewRequest> &requests) {
+bool nobody_syncs(const NewRequest &request) {
+    return is_free(request.integration_id);
+}
+
+std::vector<NewRequest> append_requests(const std::vector<NewRequest> &requests, const NoneTaken &none_taken) {
     if (requests.empty()) return {};
-    std::vector<std::string> integrations, endpoints, kinds, triggers, servers, models;
+    std::vector<std::string> integrations, endpoints, kinds, triggers, servers, models, foldable;
     for (const NewRequest &request : requests) {
         integrations.push_back(request.integration_id);
         endpoints.push_back(request.endpoint.value_or(""));
@@ -28,19 +34,51 @@ std::vector<NewRequest> append_requests(const std::vector<NewRequest> &requests)
         triggers.push_back(request.trigger);
         servers.push_back(request.server);
         models.push_back(request.unknown_model);
+        foldable.emplace_back(none_taken(request) ? "t" : "f");
     }
     const Result rows = execute(
         R"(
         INSERT INTO kombo.sync_requests AS s (integration_id, endpoint, kind, trigger, server, unknown_model)
         SELECT r.integration_id, nullif(r.endpoint, ''), r.kind, r.trigger, nullif(r.server, ''), nullif(r.model, '')
-        FROM unnest($1, $2, $3, $4, $5, $6) AS r (integration_id, endpoint, kind, trigger, server, model)
+        FROM unnest($1, $2, $3, $4, $5, $6, $7) AS r (integration_id, endpoint, kind, trigger, server, model, foldable)
+        WHERE r.foldable = 'f' OR NOT EXISTS (
+            SELECT FROM kombo.sync_requests w
+            WHERE w.integration_id = r.integration_id AND w.endpoint IS NOT DISTINCT FROM nullif(r.endpoint, '')
+              AND w.kind = r.kind AND w.trigger = r.trigger AND w.server IS NOT DISTINCT FROM nullif(r.server, '')
+              AND w.unknown_model IS NOT DISTINCT FROM nullif(r.model, ''))
         RETURNING s.id, s.integration_id, s.endpoint, s.kind, s.trigger, s.server, s.unknown_model, s.requested_at)",
-        Params().texts(integrations).texts(endpoints).texts(kinds).texts(triggers).texts(servers).texts(models));
+        Params()
+            .texts(integrations)
+            .texts(endpoints)
+            .texts(kinds)
+            .texts(triggers)
+            .texts(servers)
+            .texts(models)
+            .texts(foldable),
+        Planning::ByKey);
     std::vector<NewRequest> appended;
     for (uint64_t i = 0; i < rows.size(); ++i)
         appended.push_back({rows.integer(i, 1), rows.text(i, 2), rows.maybe(i, 3), rows.text(i, 4), rows.text(i, 5),
                             rows.text(i, 6), rows.text(i, 7), rows.instant(i, 8).value_or(kombo::Timestamp())});
     return appended;
+}
+
+void past_sequences(const std::function<void()> &body) {
+    try {
+        return subtransaction(body);
+    } catch (const Error &error) {
+        const char *schema = error.data()->schema_name;
+        const char *constraint = error.data()->constraint_name;
+        const std::string primary_key = constraint ? constraint : "";
+        if (error.sqlstate() != "23505" || !schema || std::string(schema) != "kombo" || primary_key.size() < 5 ||
+            primary_key.compare(primary_key.size() - 5, 5, "_pkey") != 0)
+            throw;
+    }
+    {
+        const SyncRole owner_of_everything(BOOTSTRAP_SUPERUSERID);
+        execute("SELECT kombo.advance_sequences()");
+    }
+    body();
 }
 
 std::vector<std::string> end_back_off(const std::vector<std::string> &integration_ids,

@@ -4,6 +4,7 @@
 #include "sync/request_plan.h"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,9 +26,22 @@ struct NewRequest {
 /// A planned request as a row. `trigger`: webhook, schedule or sql.
 NewRequest to_new_request(const syncer::PlannedRequest &request, const std::string &trigger);
 
-/// Appends requests in the caller's transaction and SPI connection, as the current role, and returns them with `id` and
-/// `requested_at` filled in. Throws Error.
-std::vector<NewRequest> append_requests(const std::vector<NewRequest> &requests);
+/// Whether no run that is under way can have taken the requests that wait for this endpoint (nullopt: the state of the
+/// integration): then another like them is not needed.
+using NoneTaken = std::function<bool(const NewRequest &)>;
+
+/// That of a session: nobody syncs the integration.
+bool nobody_syncs(const NewRequest &request);
+
+/// Appends requests in the caller's transaction and SPI connection, as the current role, but for those that are asked
+/// for already by a row that no run has taken. Returns the new rows, with `id` and `requested_at` filled in. Throws
+/// Error.
+std::vector<NewRequest> append_requests(const std::vector<NewRequest> &requests,
+                                        const NoneTaken &none_taken = nobody_syncs);
+
+/// Runs `body`, which inserts into a table of ours with an identity column, in a subtransaction. Where the sequence of
+/// that column is behind its table, as logical replication leaves it, it is set past it, and `body` is run once more.
+void past_sequences(const std::function<void()> &body);
 
 /// Has what backs off in these integrations, and those that kombo_sync paused, tried at once. An endpoint that the tool
 /// lacks only where `requests` ask for it or for the state of the integration: such news are about other endpoints.

@@ -2,8 +2,8 @@
 
 namespace pg {
 
-void complain(const std::string &message, const std::string &sqlstate, const std::string &detail,
-              const std::string &hint, const std::string &cause) {
+void log_warning(const std::string &message, const std::string &sqlstate, const std::string &detail,
+                 const std::string &hint, const std::string &cause) {
     using Clock = std::chrono::steady_clock;
     static std::map<std::string, Clock::time_point> told;
     const auto now = Clock::now();

@@ -72,6 +72,7 @@ extern "C" {
 #include <utils/resowner.h>
 #include <utils/snapmgr.h>
 #include <utils/syscache.h>
+#include <utils/timeout.h>
 #include <utils/timestamp.h>
 #include <utils/tuplestore.h>
 #include <utils/varlena.h>

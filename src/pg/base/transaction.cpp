@@ -5,6 +5,8 @@
 
 namespace pg {
 
+void (*after_rollback)() = nullptr;
+
 void in_transaction(const std::function<void()> &body) {
     MemoryContext outer = CurrentMemoryContext;
     try {
@@ -21,6 +23,7 @@ void in_transaction(const std::function<void()> &body) {
     } catch (const std::exception &) {
         guard([] { AbortCurrentTransaction(); });
         MemoryContextSwitchTo(outer);
+        if (after_rollback) after_rollback();
         throw;
     }
     MemoryContextSwitchTo(outer);

@@ -1,6 +1,7 @@
 #include "pg/account/connection.h"
 #include "pg/account/integration.h"
 #include "pg/account/load_catalogue.h"
+#include "pg/account/sync_lock.h"
 #include "pg/account/version_check.h"
 #include "pg/base/entry_points.h"
 #include "pg/base/memory.h"
@@ -18,7 +19,7 @@
 namespace pg {
 namespace {
 
-/// Nested calls (a trigger on a data table that syncs) would meet the outer call's advisory lock as their own.
+/// Nested calls (a trigger on a data table that syncs) would meet the outer call's lock as their own.
 class OneAtATime {
 public:
     OneAtATime() {
@@ -40,17 +41,9 @@ private:
 
 /// Takes the integration's lock for the transaction; otherwise says who has it.
 std::optional<std::string> lock(const std::string &integration_id) {
-    Params params;
-    params.text(integration_id);
-    if (execute("SELECT pg_try_advisory_xact_lock(hashtextextended('kombo_sync:' || $1, 0))", params).boolean(0, 1))
-        return std::nullopt;
-    const Result holder = execute(R"(
-        SELECT l.pid::text FROM pg_locks l
-        WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-            AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-            AND (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended('kombo_sync:' || $1, 0))",
-                                  params);
-    return "another session syncs this integration" + (holder.size() > 0 ? " (pid " + holder.text(0, 1) + ")" : "");
+    if (lock_for_transaction(integration_id, false)) return std::nullopt;
+    const std::string holder = holder_of(integration_id);
+    return "another session syncs this integration" + (holder.empty() ? "" : " (" + holder + ")");
 }
 
 /// One call of a sync function, for one integration or all.

@@ -17,7 +17,8 @@ struct WorkerSlot {
     Oid database;
     int number;
     Latch *latch;
-    TimestampTz since; ///< that it works, or has the trouble
+    bool works;
+    TimestampTz since; ///< that it works, or does not
     char trouble[500];
     char remedy[500];
     pg_atomic_uint64 work;

@@ -82,6 +82,7 @@ void take_worker_slot(Oid database, int number) {
             slot.number = number;
             slot.latch = MyLatch;
             slot.since = GetCurrentTimestamp();
+            slot.works = true;
             put(slot.trouble, "");
             put(slot.remedy, "");
             pg_atomic_write_u64(&slot.work, 0);
@@ -101,11 +102,13 @@ bool is_worker() {
     return own_slot != nullptr;
 }
 
-void say(const std::string &trouble, const std::string &remedy) {
+void report_trouble(bool works, const std::string &trouble, const std::string &remedy) {
     if (!own_slot) return;
+    // Only this process writes there.
+    if (own_slot->works == works && trouble.compare(0, sizeof own_slot->trouble - 1, own_slot->trouble) == 0) return;
     const Locked lock(LW_EXCLUSIVE);
-    const bool known = trouble.compare(0, sizeof own_slot->trouble - 1, own_slot->trouble) == 0;
-    if (!known) own_slot->since = GetCurrentTimestamp();
+    if (own_slot->works != works || !works) own_slot->since = GetCurrentTimestamp();
+    own_slot->works = works;
     put(own_slot->trouble, trouble);
     put(own_slot->remedy, remedy);
 }

@@ -26,9 +26,9 @@ void take_worker_slot(Oid database, int number);
 /// Whether this process is a worker.
 bool is_worker();
 
-/// What kombo.sync_status says of this worker: why it does not work, and what to do about that. "" = it works. Both
-/// without secrets, at most 500 bytes; cheap to repeat.
-void say(const std::string &trouble, const std::string &remedy = {});
+/// What kombo.sync_status says of this worker: whether it works; if not, why, and if it does, what part of its work it
+/// cannot do ("": none); and what to do about that. Both without secrets, at most 500 bytes; cheap to repeat.
+void report_trouble(bool works, const std::string &trouble, const std::string &remedy = {});
 
 /// How often this worker was told of new work, and of a change to configuration or catalogue.
 struct News {

@@ -23,6 +23,8 @@ struct Sight {
     std::optional<ServedDatabase> database;
     std::vector<std::pair<int, TimestampTz>> working; ///< pid, since
     std::optional<State> troubled;                    ///< the first worker that does not work
+    std::string part;                                 ///< what one that works cannot do
+    std::string remedy;                               ///< of that
 };
 
 Sight look(const std::string &name) {
@@ -34,10 +36,14 @@ Sight look(const std::string &name) {
         if (name == database.name) sight.database = database;
     for (const WorkerSlot &slot : segment().workers) {
         if (slot.pid == 0 || slot.database != MyDatabaseId) continue;
-        if (slot.trouble[0] == '\0')
-            sight.working.emplace_back(slot.pid, slot.since);
-        else
+        if (!slot.works) {
             sight.troubled = State{"not working", slot.since, slot.trouble, slot.remedy};
+            continue;
+        }
+        sight.working.emplace_back(slot.pid, slot.since);
+        if (slot.trouble[0] == '\0') continue;
+        sight.part = slot.trouble;
+        sight.remedy = slot.remedy;
     }
     return sight;
 }
@@ -84,10 +90,11 @@ State describe(const Sight &sight) {
     if (!sight.working.empty()) {
         TimestampTz since = sight.working.front().second;
         for (const auto &worker : sight.working) since = std::min(since, worker.second);
-        State state{"running", since, names_of(sight.working), ""};
+        State state{"running", since, names_of(sight.working), sight.remedy};
+        if (!sight.part.empty()) state.reason += "; " + sight.part;
         if (!hindered || static_cast<int>(sight.working.size()) >= sight.database->workers) return state;
         state.reason += "; of " + std::to_string(sight.database->workers) + " wanted: " + sight.database->trouble;
-        state.next = sight.database->remedy;
+        if (state.next.empty()) state.next = sight.database->remedy;
         return state;
     }
     if (sight.troubled) return *sight.troubled;

@@ -1,6 +1,8 @@
 #include "pg/store/store.h"
 
 #include "pg/account/integration.h"
+#include "pg/account/sync_requests.h"
+#include "pg/base/log_throttle.h"
 #include "pg/base/memory.h"
 #include "pg/base/settings.h"
 #include "pg/store/columns.h"
@@ -42,6 +44,10 @@ SqlStore::SqlStore(const syncer::Catalogue &catalogue, std::string integration_i
     const Result rows = execute("SELECT DISTINCT endpoint FROM kombo.rejected_records WHERE integration_id = $1", key(),
                                 Planning::ByKey);
     for (uint64_t i = 0; i < rows.size(); ++i) has_parked_[rows.text(i, 1)] = true;
+}
+
+void SqlStore::warn_of_run(const std::optional<Trouble> &trouble) {
+    if (trouble) log_warning(trouble->message, trouble->sqlstate, trouble->detail, trouble->hint);
 }
 
 void SqlStore::write(const syncer::Endpoint &endpoint, const syncer::Batch &batch, kombo::Timestamp requested_at,
@@ -276,9 +282,11 @@ void SqlStore::park(const syncer::Endpoint &endpoint, std::optional<std::string_
         .text(sqlstate)
         .text(error)
         .instant(kombo::current_timestamp());
-    execute("INSERT INTO kombo.rejected_records (integration_id, endpoint, record_id, record, sqlstate, error, "
-            "rejected_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            params);
+    past_sequences([&] {
+        execute("INSERT INTO kombo.rejected_records (integration_id, endpoint, record_id, record, sqlstate, error, "
+                "rejected_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                params);
+    });
     has_parked_[endpoint.path] = true;
 }
 
@@ -431,7 +439,20 @@ void SqlStore::failed(const syncer::Task &task, const syncer::RunResult &result)
             params);
 }
 
+/// The history is no reason to give up what was fetched.
 void SqlStore::record_run(const syncer::Task &task, const syncer::RunResult &result) {
+    try {
+        past_sequences([&] { insert_run(task, result); });
+        run_recorded(std::nullopt);
+    } catch (const std::exception &) {
+        Trouble trouble = describe_trouble();
+        if (trouble.passing) throw;
+        trouble.message = "the run of " + task.endpoint->path + " could not be recorded: " + trouble.message;
+        run_recorded(trouble);
+    }
+}
+
+void SqlStore::insert_run(const syncer::Task &task, const syncer::RunResult &result) {
     const MemoryScope scope;
     const auto own = result.counts.find(task.endpoint->table);
     const syncer::RowCounts rows = own == result.counts.end() ? syncer::RowCounts() : own->second;

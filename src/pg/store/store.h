@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pg/base/contain.h"
 #include "pg/base/spi.h"
 #include "pg/store/jsonb_builder.h"
 #include "sync/open_full.h"
@@ -13,6 +14,9 @@ public:
     /// What the worker has to do while a large batch is written: called between two of its statements. It must not
     /// touch the database.
     std::function<void()> meanwhile = [] {};
+
+    /// Is told of every run that was recorded, or why it could not be.
+    std::function<void(const std::optional<Trouble> &)> run_recorded = warn_of_run;
 
     SqlStore(const syncer::Catalogue &catalogue, std::string integration_id);
 
@@ -49,6 +53,8 @@ public:
     void record_run(const syncer::Task &task, const syncer::RunResult &result) override;
 
 private:
+    static void warn_of_run(const std::optional<Trouble> &trouble);
+    void insert_run(const syncer::Task &task, const syncer::RunResult &result);
     Params key() const {
         Params params;
         params.text(integration_id_);

@@ -28,9 +28,11 @@ Clock::time_point by_steady_clock(kombo::Timestamp when) {
     return Clock::now() + std::chrono::duration_cast<Clock::duration>(when - kombo::current_timestamp());
 }
 
+/// Those that are rows: what a webhook asks for that cannot be stored has a negative number.
 std::vector<int64_t> ids_of(const syncer::Asks &asks) {
     std::vector<int64_t> ids;
-    for (const auto &[key, ask] : asks) ids.insert(ids.end(), ask.ids.begin(), ask.ids.end());
+    for (const auto &[key, ask] : asks)
+        std::copy_if(ask.ids.begin(), ask.ids.end(), std::back_inserter(ids), [](int64_t id) { return id > 0; });
     return ids;
 }
 
@@ -48,13 +50,15 @@ std::vector<int64_t> fulfilled_elsewhere(const syncer::Asks &asks) {
 } // namespace
 
 void Dispatcher::exchange() {
+    close_lost();
     const auto now = Clock::now();
     notice(now);
     grant(now, true);
+    settle_ailing();
 }
 
 /// While a large batch is written: what has come is noticed and what follows it asked for; else the longest list would
-/// wait for a part of every page of the others. Nothing is begun: that takes a transaction.
+/// wait for a part of every page of the others. Nothing is begun or closed: that takes a transaction.
 void Dispatcher::go_on_asking() {
     session_transfers().look();
     const auto now = Clock::now();
@@ -63,9 +67,32 @@ void Dispatcher::go_on_asking() {
 }
 
 void Dispatcher::notice(Time now) {
-    for (const auto &[id, sync] : syncs_) {
-        if (sync->inquiry) sync->inquiry->notice(now);
-        for (const auto &fetch : sync->fetches) fetch->run->notice(now);
+    for (const auto &[id, owned] : syncs_) {
+        IntegrationSync *sync = owned.get(); // a lambda cannot capture a binding
+        if (ailing_.count(id) > 0) continue;
+        const auto trouble = contain([&] {
+            if (sync->inquiry) sync->inquiry->notice(now);
+            for (const auto &fetch : sync->fetches) fetch->run->notice(now);
+        });
+        if (trouble) ailing_.emplace(id, *trouble);
+    }
+}
+
+void Dispatcher::settle_ailing() {
+    for (const auto &[id, trouble] : std::exchange(ailing_, {})) {
+        close(id);
+        hindered(id, trouble);
+    }
+}
+
+/// A rollback has dropped their locks, and somebody else was quicker to take them.
+void Dispatcher::close_lost() {
+    std::vector<std::string> lost;
+    for (const auto &[id, sync] : syncs_)
+        if (sync->lock_lost()) lost.push_back(id);
+    for (const std::string &id : lost) {
+        close(id);
+        agenda_.put_off(id, Clock::now() + busy_retry);
     }
 }
 
@@ -99,22 +126,86 @@ void Dispatcher::grant(Time now, bool may_begin) {
         const auto sender = best_sender(now);
         if (const auto beginner = best_beginner(now, sender)) {
             if (!may_begin) return;
-            try {
-                begin(*beginner, now);
-            } catch (const Error &error) {
-                // A lock, or a value of this integration's: the others do not wait for it.
-                if (!is_conflict(error) && !error.is_records_fault()) throw;
-                agenda_.put_off(*beginner, Clock::now() + (is_conflict(error) ? busy_retry : Clock::duration(1min)));
-                if (!is_conflict(error))
-                    complain("integration \"" + *beginner + "\" cannot be synced: " + error.message(), error.sqlstate(),
-                             error.detail(), error.hint());
-            }
+            if (const auto trouble = contain([&] { begin(*beginner, now); }))
+                hindered(*beginner, *trouble);
+            else if (syncs_.count(*beginner) > 0)
+                hindrances_.erase(*beginner);
         } else if (!sender) {
             return;
-        } else if (send(*sender, now)) {
-            ++flying;
+        } else {
+            bool sent = false;
+            const auto trouble = contain([&] { sent = send(*sender, now); });
+            if (trouble) ailing_.emplace(sender->sync->id(), *trouble);
+            if (sent) ++flying;
         }
     }
+}
+
+/// Nothing could be done for an integration: it is put off, longer each time, and the others go on.
+void Dispatcher::hindered(const std::string &id, const Trouble &trouble) {
+    close_if_idle(id);
+    if (surroundings_.gone()) return;
+    Hindrance &hindrance = hindrances_[id];
+    const Clock::duration wait = trouble.passing ? Clock::duration(busy_retry)
+                                                 : Clock::duration(syncer::back_off(++hindrance.count, 1s, 5min, 0));
+    agenda_.put_off(id, Clock::now() + wait);
+    // A lock is nothing to tell of, unless it stays.
+    if (trouble.passing && Clock::now() - hindrance.since < 30s) return;
+    log_warning("integration \"" + id + "\" cannot be synced: " + trouble.message, trouble.sqlstate, trouble.detail,
+                trouble.hint, trouble.message);
+    if (std::exchange(hindrance.message, trouble.message) == trouble.message) return;
+    hindrance.hint = trouble.hint;
+    hindrance.noted = !contain([&] { note_hindrance(id, trouble); });
+}
+
+void Dispatcher::run_recorded(const std::optional<Trouble> &trouble) {
+    unrecorded_ = trouble;
+    if (trouble) log_warning(trouble->message, trouble->sqlstate, trouble->detail, trouble->hint);
+}
+
+bool Dispatcher::none_taken(const NewRequest &request) const {
+    const auto sync = syncs_.find(request.integration_id);
+    if (sync == syncs_.end()) return is_free(request.integration_id);
+    const syncer::Agenda::Entry *entry = agenda_.find(request.integration_id);
+    if (!entry) return false;
+    const auto ask = entry->asks.find({request.endpoint.value_or(""), request.kind == "full"});
+    return ask != entry->asks.end() && !sync->second->all_taken(ask->second);
+}
+
+/// Tells kombo.sync_status, by the state of what is asked for.
+void Dispatcher::note_hindrance(const std::string &id, const Trouble &trouble) {
+    const auto *asks = asks_of(id);
+    if (!asks) return;
+    syncer::RunResult result;
+    result.status = syncer::Status::Failed;
+    result.error = trouble.message;
+    as_sync_role(role_, [&] {
+        const syncer::Catalogue none;
+        SqlStore store(none, id);
+        if (load_integrations(id).empty()) return;
+        for (const auto &[key, ask] : *asks) {
+            syncer::Endpoint endpoint;
+            endpoint.path = key.first;
+            syncer::Task task;
+            task.endpoint = &endpoint;
+            if (!key.first.empty()) store.failed(task, result);
+        }
+    });
+}
+
+std::optional<std::pair<std::string, std::string>> Dispatcher::trouble() const {
+    std::optional<std::pair<std::string, std::string>> first;
+    size_t more = 0;
+    for (const auto &[id, hindrance] : hindrances_) {
+        if (hindrance.message.empty() || hindrance.noted) continue;
+        if (first)
+            ++more;
+        else
+            first.emplace("integration \"" + id + "\": " + hindrance.message, hindrance.hint);
+    }
+    if (!first && unrecorded_) first.emplace(unrecorded_->message, unrecorded_->hint);
+    if (more > 0) first->first += " (and " + std::to_string(more) + " more integrations)";
+    return first;
 }
 
 const syncer::Asks *Dispatcher::asks_of(const std::string &id) {
@@ -130,7 +221,7 @@ std::optional<Dispatcher::Sender> Dispatcher::best_sender(Time now) {
     };
     for (const auto &[id, owned] : syncs_) {
         IntegrationSync *sync = owned.get(); // a lambda cannot capture a binding
-        if (blocked(blocked_keys_, sync->key()) || sync->in_flight() >= share()) continue;
+        if (ailing_.count(id) > 0 || blocked(blocked_keys_, sync->key()) || sync->in_flight() >= share()) continue;
         const auto offer = [&](ActiveFetch *fetch, syncer::Urgency urgency) {
             if (urgency != syncer::Urgency::WebhookDelta && blocked(blocked_for_others_, sync->key())) return;
             if (best && std::make_pair(best->urgency, best->sync->turn) <= std::make_pair(urgency, sync->turn)) return;
@@ -205,7 +296,7 @@ void Dispatcher::begin(const std::string &id, Time now) {
     const auto pointless = opened.row() ? opened.pointless(entry.asks) : std::vector<int64_t>();
     if (!pointless.empty()) {
         as_sync_role(role_, [&] { delete_requests(pointless); });
-        for (const int64_t request : pointless) agenda_.remove(request);
+        agenda_.remove(pointless);
         close_if_idle(id);
     } else if (opened.urgency(entry.asks)) {
         try {
@@ -236,72 +327,43 @@ std::shared_ptr<const syncer::Catalogue> Dispatcher::catalogue_of(const std::str
 
 /// Takes the integration's lock and reads what is known of it; null where it cannot be synced now.
 std::unique_ptr<IntegrationSync> Dispatcher::open(const std::string &id, const syncer::Asks &asks) {
-    auto lock = IntegrationLock::try_acquire(id);
-    if (!lock) {
-        agenda_.put_off(id, Clock::now() + busy_retry);
+    auto lock = SessionLock::try_acquire(id);
+    // kombo.exclude_field has the lock while it changes the catalogue: what is known may be from before that.
+    if (!lock || surroundings_.outdated()) {
+        agenda_.put_off(id, Clock::now() + (lock ? 10ms : busy_retry));
         return nullptr;
     }
     std::unique_ptr<IntegrationSync> opened;
     std::vector<int64_t> gone;
-    try {
-        as_sync_role(role_, [&] {
-            gone = fulfilled_elsewhere(asks);
-            const auto rows = load_integrations(id);
-            const auto question = asks.find({"", false});
-            if (!rows.empty()) {
-                const Integration &row = rows.front();
-                if (row.paused || row.restored) return;
-                opened =
-                    std::make_unique<IntegrationSync>(id, row, std::move(lock), catalogue_of(row.category), row.server);
-                opened->store().meanwhile = [this] { go_on_asking(); };
-            } else if (question != asks.end() && !question->second.server.empty()) {
-                opened = std::make_unique<IntegrationSync>(id, std::nullopt, std::move(lock),
-                                                           std::make_shared<const syncer::Catalogue>(),
-                                                           question->second.server);
-            } else {
-                gone = ids_of(asks);
-                delete_requests(gone); // of an integration that was removed
-            }
-        });
-    } catch (const syncer::InvalidRequest &error) {
-        cannot_begin(id, error);
-        return nullptr;
-    }
-    for (const int64_t request : gone) agenda_.remove(request);
+    as_sync_role(role_, [&] {
+        gone = fulfilled_elsewhere(asks);
+        const auto rows = load_integrations(id);
+        const auto question = asks.find({"", false});
+        if (!rows.empty()) {
+            const Integration &row = rows.front();
+            if (row.paused || row.restored) return;
+            opened =
+                std::make_unique<IntegrationSync>(id, row, std::move(lock), catalogue_of(row.category), row.server);
+            opened->store().meanwhile = [this] { go_on_asking(); };
+            opened->store().run_recorded = [this](const std::optional<Trouble> &trouble) { run_recorded(trouble); };
+        } else if (question != asks.end() && !question->second.server.empty()) {
+            opened =
+                std::make_unique<IntegrationSync>(id, std::nullopt, std::move(lock),
+                                                  std::make_shared<const syncer::Catalogue>(), question->second.server);
+        } else {
+            gone = ids_of(asks);
+            delete_requests(gone); // of an integration that was removed
+        }
+    });
+    agenda_.remove(gone);
     if (!asks_of(id)) return nullptr;
     if (!opened) {
         agenda_.put_off(id, Time::max());
         return nullptr;
     }
-    cannot_begin_.erase(id);
     const auto failed = failed_inquiries_.find(id);
     if (failed != failed_inquiries_.end()) opened->inquiry_not_before = failed->second.not_before;
     return opened;
-}
-
-/// The server is gone, has no key, or the catalogue contradicts itself: somebody has to act, and is told in
-/// kombo.sync_status.
-void Dispatcher::cannot_begin(const std::string &id, const syncer::InvalidRequest &error) {
-    complain("integration \"" + id + "\" cannot be synced: " + error.what(), error.sqlstate, error.detail, error.hint,
-             error.what());
-    agenda_.put_off(id, Clock::now() + 1min);
-    const auto *asks = asks_of(id);
-    if (!asks || std::exchange(cannot_begin_[id], error.what()) == error.what()) return;
-    syncer::RunResult result;
-    result.status = syncer::Status::Failed;
-    result.error = error.what();
-    as_sync_role(role_, [&] {
-        const syncer::Catalogue none;
-        SqlStore store(none, id);
-        if (load_integrations(id).empty()) return;
-        for (const auto &[key, ask] : *asks) {
-            syncer::Endpoint endpoint;
-            endpoint.path = key.first;
-            syncer::Task task;
-            task.endpoint = &endpoint;
-            if (!key.first.empty()) store.failed(task, result);
-        }
-    });
 }
 
 void Dispatcher::tend() {
@@ -346,10 +408,9 @@ void Dispatcher::read_again(const std::vector<std::string> &ids) {
         agenda_.put_off(id, Time::min());
         const auto sync = syncs_.find(id);
         if (sync == syncs_.end()) continue;
-        if (sync->second->row() && !sync->second->row()->suspended)
-            as_sync_role(role_, [&] { sync->second->refresh(); });
-        else
-            close(id);
+        const bool refreshed = sync->second->row() && !sync->second->row()->suspended &&
+                               !contain([&] { as_sync_role(role_, [&] { sync->second->refresh(); }); });
+        if (!refreshed) close(id);
     }
 }
 
@@ -366,9 +427,9 @@ void Dispatcher::reload() {
         if (all_changed) return;
         for (const auto &[id, sync] : syncs_) {
             const auto row = rows.find(id);
-            if (row != rows.end() && sync->row() && sync->row()->same_as(row->second))
-                sync->refresh();
-            else
+            const bool same = row != rows.end() && sync->row() && sync->row()->same_as(row->second);
+            // What cannot be read of one says nothing of the others: it is opened anew, and told of then.
+            if (!same || contain([&, one = sync.get()] { subtransaction([&] { one->refresh(); }); }))
                 changed.push_back(id);
         }
     });

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "pg/account/sync_requests.h"
+#include "pg/base/contain.h"
 #include "pg/base/wait.h"
 #include "pg/worker/integration_sync.h"
 #include "sync/agenda.h"
@@ -18,8 +20,14 @@ namespace pg {
 /// waiting.
 class Dispatcher {
 public:
+    /// What the worker knows of the world around.
+    struct Surroundings {
+        std::function<bool()> outdated; ///< whether configuration or catalogue have changed since they were read
+        std::function<bool()> gone;     ///< whether the extension is not the one any more that all this is for
+    };
+
     /// `role`: the sync role.
-    explicit Dispatcher(Oid role) : role_(role) {}
+    Dispatcher(Oid role, Surroundings surroundings) : role_(role), surroundings_(std::move(surroundings)) {}
 
     syncer::Agenda &agenda() { return agenda_; }
 
@@ -46,6 +54,12 @@ public:
 
     bool idle() const { return syncs_.empty(); }
 
+    /// Whether no run has taken what is asked for there: then another request for the same changes nothing.
+    bool none_taken(const NewRequest &request) const;
+
+    /// What keeps integrations from being synced and could not be noted in their state, in words, with the hint.
+    std::optional<std::pair<std::string, std::string>> trouble() const;
+
     /// The catalogue of a category, kept until reload(); in a transaction.
     std::shared_ptr<const syncer::Catalogue> catalogue_of(const std::string &category);
 
@@ -62,13 +76,27 @@ private:
 
     using UnderWay = std::array<size_t, 4>; ///< by syncer::Urgency
 
+    /// Why nothing could be done for an integration, until something can.
+    struct Hindrance {
+        int count = 0; ///< in a row
+        Time since = syncer::Clock::now();
+        std::string message;
+        std::string hint;
+        bool noted = false; ///< in kombo.sync_state
+    };
+
     struct FailedInquiry {
         int count = 0; ///< in a row
         kombo::Timestamp not_before;
     };
 
     void notice(Time now);
+    void settle_ailing();
+    void close_lost();
     void grant(Time now, bool may_begin);
+    void hindered(const std::string &id, const Trouble &trouble);
+    void run_recorded(const std::optional<Trouble> &trouble);
+    void note_hindrance(const std::string &id, const Trouble &trouble);
     void go_on_asking();
     std::optional<Sender> best_sender(Time now);
     std::optional<std::string> best_beginner(Time now, const std::optional<Sender> &sender);
@@ -85,17 +113,21 @@ private:
     void close_if_idle(const std::string &id);
 
     void step_fetch(IntegrationSync &sync, ActiveFetch &fetch);
+    void write_step(IntegrationSync &sync, ActiveFetch &fetch, bool first_full);
+    void after_run(IntegrationSync &sync, const std::string &path, const syncer::RunResult &result, bool first_full);
+    void step_failed(IntegrationSync &sync, ActiveFetch &fetch, std::exception_ptr caught, const Trouble &trouble,
+                     Time began);
     void step_inquiry(IntegrationSync &sync);
     void inquiry_failed(IntegrationSync &sync);
     void ended(IntegrationSync &sync, ActiveFetch &fetch);
     void came_to_nothing(IntegrationSync &sync, ActiveFetch &fetch, const std::exception_ptr &caught);
     void write_failure(IntegrationSync &sync, ActiveFetch &fetch, const syncer::RunResult &result);
-    void cannot_begin(const std::string &id, const syncer::InvalidRequest &error);
     void cannot_fetch(IntegrationSync &sync, const Unfetchable &error);
-    void postpone(IntegrationSync &sync, ActiveFetch &fetch, const Error &error);
+    void postpone(IntegrationSync &sync, ActiveFetch &fetch, const Trouble &trouble);
     void drop(IntegrationSync &sync, const ActiveFetch &fetch);
 
     Oid role_;
+    Surroundings surroundings_;
     syncer::Agenda agenda_;
     Syncs syncs_;
     size_t integrations_ = 0; ///< that there are, whether anything is asked of them or not
@@ -104,7 +136,9 @@ private:
     std::map<uint64_t, Time> blocked_keys_;       ///< no request with this key before
     std::map<uint64_t, Time> blocked_for_others_; ///< the same for what is not urgent
     std::map<std::string, FailedInquiry> failed_inquiries_;
-    std::map<std::string, std::string> cannot_begin_; ///< why, of those of which that is noted
+    std::map<std::string, Hindrance> hindrances_;
+    std::optional<Trouble> unrecorded_;     ///< why the latest run is not in kombo.sync_runs
+    std::map<std::string, Trouble> ailing_; ///< to be closed: what the network brought could not be dealt with
     uint64_t turns_ = 0;
 };
 

@@ -60,6 +60,38 @@ void analyze(const syncer::Table &table, int64_t inserted) {
     });
 }
 
+/// A step that takes longer is ended: a trigger that sleeps, say, would hold up everybody.
+constexpr auto step_limit = 20s;
+
+/// So often a step is put off for a lock, some four minutes in all, before its endpoint counts as failed.
+constexpr int most_postponements = 12;
+
+/// Ends what runs longer than step_limit, as statement_timeout does in a session.
+class StepLimit {
+public:
+    StepLimit() {
+        enable_timeout_after(STATEMENT_TIMEOUT, static_cast<int>(std::chrono::milliseconds(step_limit).count()));
+    }
+    ~StepLimit() { disable_timeout(STATEMENT_TIMEOUT, false); }
+    StepLimit(const StepLimit &) = delete;
+    StepLimit &operator=(const StepLimit &) = delete;
+};
+
+/// An error of the database that would be waited out, but has lasted too long for that.
+class Stuck : public syncer::DatabaseError {
+public:
+    Stuck(Trouble trouble, std::string hint) : trouble_(std::move(trouble)), hint_(std::move(hint)) {}
+    std::string sqlstate() const override { return "55000"; } // object_not_in_prerequisite_state
+    std::string message() const override { return trouble_.message; }
+    std::string detail() const override { return trouble_.detail; }
+    std::string hint() const override { return hint_; }
+    const char *what() const noexcept override { return trouble_.message.c_str(); }
+
+private:
+    Trouble trouble_;
+    std::string hint_;
+};
+
 /// What a run comes to, also where it is not the API, the network or the database that it failed for.
 syncer::RunResult result_of(const syncer::Run &run, const std::exception_ptr &caught) {
     try {
@@ -101,8 +133,8 @@ void Dispatcher::cannot_fetch(IntegrationSync &sync, const Unfetchable &error) {
         sync.store().failed(task, result);
         sync.refresh();
     });
-    complain("sync of " + task.endpoint->path + " of \"" + sync.id() + "\" failed: " + result.error, error.sqlstate,
-             error.detail, error.hint, result.error);
+    log_warning("sync of " + task.endpoint->path + " of \"" + sync.id() + "\" failed: " + result.error, error.sqlstate,
+                error.detail, error.hint, result.error);
 }
 
 bool Dispatcher::step() {
@@ -131,53 +163,75 @@ bool Dispatcher::step() {
 
 void Dispatcher::step_fetch(IntegrationSync &sync, ActiveFetch &fetch) {
     syncer::Run &run = *fetch.run;
+    const Time began = Clock::now();
+    const bool first_full =
+        run.task().kind == syncer::Kind::Full && !sync.states().at(run.task().endpoint->path).last_full_at;
     fetch.show(phase_of(run));
     report_activity(sync.id(), run);
     try {
-        const bool first_full =
-            run.task().kind == syncer::Kind::Full && !sync.states().at(run.task().endpoint->path).last_full_at;
-        as_sync_role(role_, [&] {
-            const MemoryScope memory;
-            if (run.task().kind == syncer::Kind::Full)
-                guard([] { ForceSyncCommit(); }); // a crash repeats one page at most
-            // What was accepted, or switched off, while the pages came.
-            if (run.phase() == syncer::Run::Phase::Sweeping) sync.refresh();
-            run.step();
-            // Deltas of the endpoint ask from where it began, as soon as that is known.
-            if (first_full && run.phase() == syncer::Run::Phase::Fetching) sync.refresh();
-        });
-        run.committed();
-        fetch.blocked_by = fetch.lock_failures = 0;
-        fetch.step_not_before = Clock::time_point::min();
-        if (run.phase() != syncer::Run::Phase::Ended) return fetch.show(shared::Phase::Fetching);
-        const syncer::RunResult result = run.result();
-        const std::string path = run.task().endpoint->path;
-        const auto requests = run.task().requests;
-        ended(sync, fetch);
-        for (const int64_t request : requests) agenda_.remove(request);
-        // In transactions of their own: what they meet is no fault of the fetch.
-        try {
-            as_sync_role(role_, [&] {
-                if (asks_of(sync.id()) || !sync.idle()) sync.refresh(); // otherwise it is closed
-                announce(sync.id(), path, result);
-            });
-            if (first_full)
-                for (const auto &[table, rows] : result.counts)
-                    if (rows.inserted > 0)
-                        as_sync_role(role_, [&, table = table, inserted = rows.inserted] {
-                            analyze(sync.catalogue().tables[table], inserted);
-                        });
-        } catch (const Error &error) {
-            complain("after the sync of " + path + " of \"" + sync.id() + "\": " + error.message(), error.sqlstate(),
-                     error.detail(), error.hint());
-        }
-    } catch (const Error &error) {
-        if (is_conflict(error)) return postpone(sync, fetch, error);
-        if (error.is_intervention()) throw;
-        came_to_nothing(sync, fetch, std::current_exception());
+        write_step(sync, fetch, first_full);
     } catch (const std::exception &) {
-        came_to_nothing(sync, fetch, std::current_exception());
+        return step_failed(sync, fetch, std::current_exception(), describe_trouble(), began);
     }
+    run.committed();
+    hindrances_.erase(sync.id());
+    fetch.blocked_by = fetch.lock_failures = 0;
+    fetch.step_not_before = Clock::time_point::min();
+    if (run.phase() != syncer::Run::Phase::Ended) return fetch.show(shared::Phase::Fetching);
+    const syncer::RunResult result = run.result();
+    const std::string path = run.task().endpoint->path;
+    const auto requests = run.task().requests;
+    ended(sync, fetch);
+    agenda_.remove(requests);
+    // In transactions of their own: what they meet is no fault of the fetch.
+    if (const auto trouble = contain([&] { after_run(sync, path, result, first_full); }))
+        log_warning("after the sync of " + path + " of \"" + sync.id() + "\": " + trouble->message, trouble->sqlstate,
+                    trouble->detail, trouble->hint);
+}
+
+void Dispatcher::write_step(IntegrationSync &sync, ActiveFetch &fetch, bool first_full) {
+    syncer::Run &run = *fetch.run;
+    const StepLimit limit;
+    as_sync_role(role_, [&] {
+        const MemoryScope memory;
+        if (run.task().kind == syncer::Kind::Full) guard([] { ForceSyncCommit(); }); // a crash repeats one page at most
+        // What was accepted, or switched off, while the pages came.
+        if (run.phase() == syncer::Run::Phase::Sweeping) sync.refresh();
+        run.step();
+        // Deltas of the endpoint ask from where it began, as soon as that is known.
+        if (first_full && run.phase() == syncer::Run::Phase::Fetching) sync.refresh();
+    });
+}
+
+void Dispatcher::after_run(IntegrationSync &sync, const std::string &path, const syncer::RunResult &result,
+                           bool first_full) {
+    as_sync_role(role_, [&] {
+        if (asks_of(sync.id()) || !sync.idle()) sync.refresh(); // otherwise it is closed
+        announce(sync.id(), path, result);
+    });
+    if (!first_full) return;
+    for (const auto &[table, rows] : result.counts)
+        if (rows.inserted > 0)
+            as_sync_role(role_, [&, table = table, inserted = rows.inserted] {
+                analyze(sync.catalogue().tables[table], inserted);
+            });
+}
+
+/// What passes is tried again; but not for ever, if it does not.
+void Dispatcher::step_failed(IntegrationSync &sync, ActiveFetch &fetch, std::exception_ptr caught,
+                             const Trouble &trouble, Time began) {
+    const bool too_long = trouble.sqlstate == "57014" && Clock::now() - began >= step_limit;
+    if (trouble.passing && !too_long && fetch.lock_failures < most_postponements) return postpone(sync, fetch, trouble);
+    const std::string path = fetch.run->task().endpoint->path;
+    if (too_long)
+        caught = std::make_exception_ptr(
+            Stuck({"writing took longer than " + std::to_string(step_limit.count()) + " s", {}, {}, {}, false},
+                  "Look for a slow trigger or constraint on the tables of " + path + "."));
+    else if (trouble.passing)
+        caught = std::make_exception_ptr(
+            Stuck(trouble, "It was tried " + std::to_string(fetch.lock_failures + 1) +
+                               " times: look for a session that keeps a lock, or a trigger that raises this error."));
+    came_to_nothing(sync, fetch, caught);
 }
 
 void Dispatcher::ended(IntegrationSync &sync, ActiveFetch &fetch) {
@@ -195,15 +249,17 @@ void Dispatcher::drop(IntegrationSync &sync, const ActiveFetch &fetch) {
         if (other->run->task().endpoint == task.endpoint) other->gave_way_at = other->run->result().pages;
 }
 
-/// Somebody else has a lock: the batch is kept and written later; only this fetch waits.
-void Dispatcher::postpone(IntegrationSync &sync, ActiveFetch &fetch, const Error &error) {
+/// The batch is kept and written later; only this fetch waits.
+void Dispatcher::postpone(IntegrationSync &sync, ActiveFetch &fetch, const Trouble &trouble) {
     fetch.step_not_before = Clock::now() + syncer::back_off(++fetch.lock_failures, 500ms, 30s, jitter());
-    if (error.sqlstate() == "55P03") {
-        in_transaction([&] {
-            const Spi spi;
-            fetch.blocked_by = lock_holder(sync.catalogue(), *fetch.run->task().endpoint);
+    fetch.blocked_by = 0;
+    if (trouble.sqlstate == "55P03")
+        contain([&] {
+            in_transaction([&] {
+                const Spi spi;
+                fetch.blocked_by = lock_holder(sync.catalogue(), *fetch.run->task().endpoint);
+            });
         });
-    }
     fetch.show(shared::Phase::Locked);
 }
 
@@ -214,15 +270,21 @@ void Dispatcher::came_to_nothing(IntegrationSync &sync, ActiveFetch &fetch, cons
     if (fetch.run->cursor_refused()) result.lasting = false;
     result.next_attempt_at =
         syncer::next_attempt(result, sync.states().at(path).attempts + 1, jitter(), kombo::current_timestamp());
-    try {
-        as_sync_role(role_, [&] { write_failure(sync, fetch, result); });
-    } catch (const Error &error) {
-        if (is_conflict(error)) return postpone(sync, fetch, error);
-        throw;
+    if (const auto trouble = contain([&] { as_sync_role(role_, [&] { write_failure(sync, fetch, result); }); })) {
+        // It cannot be noted now, and would be fetched again and again if it were forgotten.
+        if (!trouble->passing && !surroundings_.gone()) {
+            Hindrance &hindrance = hindrances_[sync.id()];
+            hindrance.message = "the failed sync of " + path + " cannot be noted: " + trouble->message;
+            hindrance.hint = trouble->hint;
+            log_warning("sync of " + path + " of \"" + sync.id() + "\" failed: " + result.error +
+                            "; this cannot be noted: " + trouble->message,
+                        trouble->sqlstate, trouble->detail, trouble->hint);
+        }
+        return postpone(sync, fetch, *trouble);
     }
     if (result.status == syncer::Status::Failed)
-        complain("sync of " + path + " of \"" + sync.id() + "\" failed: " + result.error, result.sqlstate,
-                 result.detail, result.hint, result.of_integration ? sync.server() + result.error : "");
+        log_warning("sync of " + path + " of \"" + sync.id() + "\" failed: " + result.error, result.sqlstate,
+                    result.detail, result.hint, result.of_integration ? sync.server() + result.error : "");
     if (result.of_integration) {
         sync.doubtful = true;
         // The others would end alike, and each would count.
@@ -273,29 +335,31 @@ void Dispatcher::step_inquiry(IntegrationSync &sync) {
     const auto requests = inquiry.requests();
     const auto failure = inquiry.failure();
     std::vector<Integration> rows;
-    try {
+    const auto trouble = contain([&] {
         as_sync_role(role_, [&] {
             inquiry.settle(sync.row(), server);
             rows = load_integrations(id);
         });
-    } catch (const Error &error) {
-        complain("the state of integration \"" + id + "\" could not be noted: " + error.message(), error.sqlstate(),
-                 error.detail(), error.hint());
-        if (!sync.row() && !is_conflict(error)) { // it cannot be registered; the next webhook asks again
-            as_sync_role(role_, [&] { delete_requests(requests); });
-            for (const int64_t request : requests) agenda_.remove(request);
-        }
+    });
+    if (trouble) {
+        if (!surroundings_.gone())
+            log_warning("the state of integration \"" + id + "\" could not be noted: " + trouble->message,
+                        trouble->sqlstate, trouble->detail, trouble->hint);
+        // It cannot be registered; the next webhook asks again.
+        if (!sync.row() && !trouble->passing &&
+            !contain([&] { as_sync_role(role_, [&] { delete_requests(requests); }); }))
+            agenda_.remove(requests);
         return inquiry_failed(sync);
     }
     if (failure && (!failure->lasting || failure->of_server)) {
-        complain("Kombo did not tell the state of integration \"" + id + "\": " + failure->message, failure->sqlstate,
-                 failure->detail, failure->hint, failure->message);
+        log_warning("Kombo did not tell the state of integration \"" + id + "\": " + failure->message,
+                    failure->sqlstate, failure->detail, failure->hint, failure->message);
         inquiry_failed(sync);
         if (failure->of_server) close(id);
         return;
     }
     failed_inquiries_.erase(id);
-    for (const int64_t request : requests) agenda_.remove(request);
+    agenda_.remove(requests);
     sync.inquiry.reset();
     sync.inquiry_not_before.reset();
     if (sync.accept(rows))

@@ -67,7 +67,8 @@ bool is_text(const std::string &name) {
 
 class Batch {
 public:
-    explicit Batch(const syncer::Judge::CatalogueOf &catalogue_of) : catalogue_of_(catalogue_of) {}
+    Batch(const syncer::Judge::CatalogueOf &catalogue_of, const NoneTaken &none_taken, const std::vector<int64_t> &but)
+        : catalogue_of_(catalogue_of), none_taken_(none_taken), but_(but) {}
 
     Judged judge() {
         Judged judged;
@@ -77,13 +78,50 @@ public:
         auto integrations = load_integrations();
         syncer::Judge judge(load_senders(), std::move(integrations), load_done(), catalogue_of_);
         for (Arrival &arrival : arrivals_) judge_one(judge, arrival);
-        judged.requests = append_requests(requests());
-        if (!alive_.empty()) judged.revived = end_back_off({alive_.begin(), alive_.end()}, judged.requests);
-        mark();
+        std::vector<const Arrival *> all;
+        for (const Arrival &arrival : arrivals_) all.push_back(&arrival);
+        try {
+            subtransaction([&] { store(all, judged); });
+        } catch (const Error &error) {
+            if (!error.is_records_fault()) throw;
+            store_one_by_one(judged);
+        }
         return judged;
     }
 
 private:
+    void store(const std::vector<const Arrival *> &arrivals, Judged &judged) const {
+        std::vector<NewRequest> appended;
+        past_sequences([&] { appended = append_requests(requests(arrivals), none_taken_); });
+        std::set<std::string> alive; // integrations that showed a sign of life
+        for (const Arrival *arrival : arrivals)
+            if (arrival->verdict.ends_back_off) alive.insert(arrival->webhook.integration_id);
+        if (!alive.empty())
+            for (std::string &id : end_back_off({alive.begin(), alive.end()}, appended))
+                judged.revived.push_back(std::move(id));
+        mark(arrivals);
+        judged.requests.insert(judged.requests.end(), appended.begin(), appended.end());
+    }
+
+    /// A constraint or a trigger of somebody's refuses what has to be noted of a row. The others are noted; what that
+    /// row asks for is done all the same, and it stays new.
+    void store_one_by_one(Judged &judged) const {
+        static int64_t number = 0;
+        for (const Arrival &arrival : arrivals_) {
+            try {
+                subtransaction([&] { store({&arrival}, judged); });
+            } catch (const Error &error) {
+                if (!error.is_records_fault()) throw;
+                judged.unstored[arrival.id] = error.message();
+                for (NewRequest &request : requests({&arrival})) {
+                    request.id = --number;
+                    request.requested_at = kombo::current_timestamp();
+                    judged.not_requested[arrival.id].push_back(std::move(request));
+                }
+            }
+        }
+    }
+
     /// Returns whether there are more rows than fit.
     bool load() {
         // LIMIT counts only rows that can be locked. Sizes are known without reading the values. A signature that is
@@ -91,7 +129,7 @@ private:
         const Result rows = execute(R"(
             WITH unlocked AS (
                 SELECT i.id, octet_length(i.body) + 1024 AS bytes FROM kombo.webhook_inbox i
-                WHERE i.status = 'new' ORDER BY i.id LIMIT $1 FOR UPDATE SKIP LOCKED
+                WHERE i.status = 'new' AND i.id <> ALL ($3) ORDER BY i.id LIMIT $1 FOR UPDATE SKIP LOCKED
             ), sized AS (
                 SELECT u.id, sum(u.bytes) OVER (ORDER BY u.id) - u.bytes AS before, count(*) OVER () AS found
                 FROM unlocked u
@@ -99,7 +137,7 @@ private:
             SELECT s.id, CASE WHEN i.signature IS NULL OR octet_length(i.signature) <= 1024 THEN i.signature ELSE '?' END,
                 s.found::bigint, i.body
             FROM sized s JOIN kombo.webhook_inbox i ON i.id = s.id WHERE s.before < $2 ORDER BY s.id)",
-                                    Params().integer(most_rows).integer(most_bytes), Planning::ByKey);
+                                    Params().integer(most_rows).integer(most_bytes).integers(but_), Planning::ByKey);
         for (uint64_t i = 0; i < rows.size(); ++i) {
             Arrival arrival;
             arrival.id = rows.integer(i, 1);
@@ -162,7 +200,6 @@ private:
         } catch (const std::exception &error) {
             refuse(arrival, error.what());
         }
-        if (arrival.verdict.ends_back_off) alive_.insert(arrival.webhook.integration_id);
     }
 
     static void refuse(Arrival &arrival, const std::string &why) {
@@ -171,11 +208,11 @@ private:
     }
 
     /// What all rows together ask for: the same is asked for once.
-    std::vector<NewRequest> requests() const {
+    static std::vector<NewRequest> requests(const std::vector<const Arrival *> &arrivals) {
         std::vector<NewRequest> unique;
         std::map<std::tuple<std::string, std::string, std::string, std::string>, size_t> known;
-        for (const Arrival &arrival : arrivals_) {
-            for (const syncer::PlannedRequest &asked : arrival.verdict.requests) {
+        for (const Arrival *arrival : arrivals) {
+            for (const syncer::PlannedRequest &asked : arrival->verdict.requests) {
                 NewRequest request = to_new_request(asked, "webhook");
                 const auto [found, is_new] =
                     known.emplace(std::make_tuple(request.integration_id, request.endpoint.value_or(""), request.kind,
@@ -190,17 +227,17 @@ private:
         return unique;
     }
 
-    void mark() const {
+    static void mark(const std::vector<const Arrival *> &arrivals) {
         std::string ids;
         std::vector<std::string> statuses, webhooks, types, integrations, errors;
-        for (const Arrival &arrival : arrivals_) {
-            const auto [webhook, integration] = syncer::Judge::event_of(arrival.webhook);
-            ids += (ids.empty() ? "{" : ",") + std::to_string(arrival.id);
-            statuses.emplace_back(syncer::name(arrival.verdict.status));
+        for (const Arrival *arrival : arrivals) {
+            const auto [webhook, integration] = syncer::Judge::event_of(arrival->webhook);
+            ids += (ids.empty() ? "{" : ",") + std::to_string(arrival->id);
+            statuses.emplace_back(syncer::name(arrival->verdict.status));
             webhooks.push_back(webhook);
-            types.push_back(kombo::printable(arrival.webhook.type_name, 100));
+            types.push_back(kombo::printable(arrival->webhook.type_name, 100));
             integrations.push_back(integration);
-            errors.push_back(arrival.verdict.error);
+            errors.push_back(arrival->verdict.error);
         }
         execute(R"(
             UPDATE kombo.webhook_inbox i SET status = j.status, webhook_id = nullif(j.webhook_id, ''),
@@ -214,28 +251,61 @@ private:
     }
 
     const syncer::Judge::CatalogueOf &catalogue_of_;
+    const NoneTaken &none_taken_;
+    const std::vector<int64_t> &but_;
     std::vector<Arrival> arrivals_;
-    std::set<std::string> alive_; ///< integrations that showed a sign of life
 };
 
 } // namespace
 
-Judged judge_inbox(const std::function<const syncer::Catalogue &(const std::string &category)> &catalogue_of) {
+Judged judge_inbox(const std::function<const syncer::Catalogue &(const std::string &category)> &catalogue_of,
+                   const NoneTaken &none_taken, const std::vector<int64_t> &but) {
     const MemoryScope memory;
     if (!lock_at_once("webhook_inbox") || !lock_at_once("sync_requests")) return {};
-    return Batch(catalogue_of).judge();
+    return Batch(catalogue_of, none_taken, but).judge();
 }
 
-size_t prune_inbox() {
-    if (!lock_at_once("webhook_inbox")) return 0;
+namespace {
+
+/// Deletes these rows; where something refers to one, it stays, and is counted.
+void delete_webhooks(const std::vector<int64_t> &ids, Pruned &pruned) {
+    if (ids.empty()) return;
+    try {
+        subtransaction([&] {
+            execute("DELETE FROM kombo.webhook_inbox i WHERE i.id = ANY ($1)", Params().integers(ids), Planning::ByKey);
+        });
+        pruned.rows += ids.size();
+    } catch (const Error &error) {
+        if (!error.is_records_fault()) throw;
+        if (ids.size() == 1) {
+            ++pruned.kept;
+            pruned.why = error.message();
+            return;
+        }
+        const auto middle = ids.begin() + static_cast<std::ptrdiff_t>(ids.size() / 2);
+        delete_webhooks({ids.begin(), middle}, pruned);
+        delete_webhooks({middle, ids.end()}, pruned);
+    }
+}
+
+} // namespace
+
+Pruned prune_inbox(int64_t after) {
+    Pruned pruned;
+    if (!lock_at_once("webhook_inbox")) return pruned;
     Params params;
-    params.instant(kombo::current_timestamp() - std::chrono::minutes(settings::retention_minutes)).integer(most_pruned);
-    const Result gone = execute(R"(
-        DELETE FROM kombo.webhook_inbox i WHERE i.id = ANY (ARRAY(
-            SELECT o.id FROM kombo.webhook_inbox o WHERE o.status <> 'new' AND o.processed_at < $1
-            ORDER BY o.processed_at LIMIT $2 FOR UPDATE SKIP LOCKED)))",
-                                params, Planning::ByKey);
-    return gone.size();
+    params.instant(kombo::current_timestamp() - std::chrono::minutes(settings::retention_minutes))
+        .integer(most_pruned)
+        .integer(after);
+    const Result old = execute(R"(
+        SELECT o.id FROM kombo.webhook_inbox o WHERE o.status <> 'new' AND o.processed_at < $1 AND o.id > $3
+        ORDER BY o.id LIMIT $2 FOR UPDATE SKIP LOCKED)",
+                               params, Planning::ByKey);
+    std::vector<int64_t> ids;
+    for (uint64_t i = 0; i < old.size(); ++i) ids.push_back(old.integer(i, 1));
+    delete_webhooks(ids, pruned);
+    if (ids.size() == most_pruned) pruned.more_after = ids.back();
+    return pruned;
 }
 
 } // namespace pg

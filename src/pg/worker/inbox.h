@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ struct Judged {
     size_t rows = 0;   ///< that were judged; 0: there are none, or they are locked by somebody else
     bool more = false; ///< there are further rows, which the next call can judge at once
     std::vector<NewRequest> requests;
+    std::map<int64_t, std::string> unstored; ///< rows that stay new, as the database refuses what is to be noted; why
+    std::map<int64_t, std::vector<NewRequest>> not_requested; ///< what they ask for, with negative ids
     std::vector<std::string> revived; ///< integrations with a back-off that ended: what was read of it is out of date
 };
 
@@ -22,10 +25,19 @@ struct Judged {
 /// rows, about 4 MB of bodies. Every row gets its status, and what it asks for is appended to kombo.sync_requests, once
 /// per batch. Rows or tables that somebody has locked are passed over without waiting. A row that cannot be judged is
 /// rejected with the reason and holds up no other. `catalogue_of(category)` gives the catalogue (cached by the caller);
-/// where it throws, only the webhooks that need it are rejected. Throws Error where the database fails the whole batch.
-Judged judge_inbox(const std::function<const syncer::Catalogue &(const std::string &category)> &catalogue_of);
+/// where it throws, only the webhooks that need it are rejected. The rows `but` are left out. Throws Error where the
+/// database fails the whole batch.
+Judged judge_inbox(const std::function<const syncer::Catalogue &(const std::string &category)> &catalogue_of,
+                   const NoneTaken &none_taken, const std::vector<int64_t> &but);
 
-/// Deletes judged rows past kombo_sync.retention, at most 1,000 of them; returns how many. Same caller as judge_inbox.
-size_t prune_inbox();
+struct Pruned {
+    size_t rows = 0;
+    size_t kept = 0;                   ///< rows that the database does not let go, as something refers to them
+    std::string why;                   ///< of the last of these
+    std::optional<int64_t> more_after; ///< where to go on
+};
+
+/// Deletes judged rows past kombo_sync.retention, at most 1,000 of those behind `after`. Same caller as judge_inbox.
+Pruned prune_inbox(int64_t after);
 
 } // namespace pg

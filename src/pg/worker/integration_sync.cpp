@@ -61,8 +61,8 @@ void ActiveFetch::show(shared::Phase phase) {
 }
 
 IntegrationSync::IntegrationSync(const std::string &id, std::optional<Integration> row,
-                                 std::unique_ptr<IntegrationLock> lock,
-                                 std::shared_ptr<const syncer::Catalogue> catalogue, const std::string &server)
+                                 std::unique_ptr<SessionLock> lock, std::shared_ptr<const syncer::Catalogue> catalogue,
+                                 const std::string &server)
     : id_(id), row_(std::move(row)), lock_(std::move(lock)), catalogue_(std::move(catalogue)),
       server_(load_server(server, BOOTSTRAP_SUPERUSERID)), connection_(connection_to(server_, budget_key(server_))),
       key_(budget_key(server_)) {
@@ -80,14 +80,15 @@ bool IntegrationSync::accept(const std::vector<Integration> &rows) {
     return true;
 }
 
+/// What a run has taken is sorted: a paused integration may have collected tens of thousands.
 bool IntegrationSync::all_taken(const Ask &ask) const {
+    const auto has = [](const std::vector<int64_t> &taken, int64_t id) {
+        return std::binary_search(taken.begin(), taken.end(), id);
+    };
     return std::all_of(ask.ids.begin(), ask.ids.end(), [&](int64_t id) {
-        const auto has = [&](const std::vector<int64_t> &taken) {
-            return std::find(taken.begin(), taken.end(), id) != taken.end();
-        };
-        return (inquiry && has(inquiry->requests())) ||
+        return (inquiry && has(inquiry->requests(), id)) ||
                std::any_of(fetches.begin(), fetches.end(),
-                           [&](const auto &fetch) { return has(fetch->run->task().requests); });
+                           [&](const auto &fetch) { return has(fetch->run->task().requests, id); });
     });
 }
 
@@ -161,8 +162,9 @@ void IntegrationSync::begin(const Asks &asks) {
     const auto *best = most_urgent(asks);
     if (!best || best->first.first.empty()) {
         const auto asked = asks.find(Key("", false));
-        inquiry = std::make_unique<Inquiry>(connection_, id_,
-                                            asked == asks.end() ? std::vector<int64_t>() : asked->second.ids);
+        std::vector<int64_t> requests = asked == asks.end() ? std::vector<int64_t>() : asked->second.ids;
+        std::sort(requests.begin(), requests.end());
+        inquiry = std::make_unique<Inquiry>(connection_, id_, std::move(requests));
         return;
     }
     const auto &[path, full] = best->first;
@@ -174,6 +176,7 @@ void IntegrationSync::begin(const Asks &asks) {
         task.requests.insert(task.requests.end(), ask->ids.begin(), ask->ids.end());
         unknown_models.insert(ask->unknown_models.begin(), ask->unknown_models.end());
     }
+    std::sort(task.requests.begin(), task.requests.end());
     auto run = make_run(std::move(task));
     for (const std::string &model : unknown_models)
         run->remark(syncer::Oddities::Kind::UnknownModel, run->task().endpoint->path, model);

@@ -2,6 +2,7 @@
 
 #include "pg/account/integration.h"
 #include "pg/account/options.h"
+#include "pg/account/sync_lock.h"
 #include "pg/shared/shared.h"
 #include "pg/store/store.h"
 #include "pg/worker/integration_check.h"
@@ -37,7 +38,7 @@ struct Unfetchable : syncer::InvalidRequest {
 class IntegrationSync {
 public:
     /// In a transaction, as the sync role. Throws syncer::InvalidRequest where the server cannot be talked to.
-    IntegrationSync(const std::string &id, std::optional<Integration> row, std::unique_ptr<IntegrationLock> lock,
+    IntegrationSync(const std::string &id, std::optional<Integration> row, std::unique_ptr<SessionLock> lock,
                     std::shared_ptr<const syncer::Catalogue> catalogue, const std::string &server);
     IntegrationSync(const IntegrationSync &) = delete;
     IntegrationSync &operator=(const IntegrationSync &) = delete;
@@ -50,6 +51,7 @@ public:
     const syncer::Catalogue &catalogue() const { return *catalogue_; }
     SqlStore &store() { return *store_; }
     bool lock_wanted() const { return lock_->wanted(); }
+    bool lock_lost() const { return lock_->lost(); }
 
     /// Reads states and subscriptions again; in a transaction.
     void refresh();
@@ -75,6 +77,9 @@ public:
 
     bool idle() const { return fetches.empty() && !inquiry; }
 
+    /// Whether runs that are under way have taken all of its requests.
+    bool all_taken(const syncer::Ask &ask) const;
+
     /// Its requests that are on the way.
     size_t in_flight() const;
 
@@ -89,7 +94,6 @@ private:
     using Key = syncer::Asks::key_type;
     using Start = std::optional<kombo::Timestamp>;
     Start earliest(const Key &key, const syncer::Ask &ask, const syncer::Asks &asks, kombo::Timestamp now) const;
-    bool all_taken(const syncer::Ask &ask) const;
     bool runs(const std::string &endpoint, syncer::Kind kind) const;
     const syncer::Endpoint *served_by_another(const syncer::Endpoint &endpoint, const syncer::Asks &asks,
                                               kombo::Timestamp now) const;
@@ -99,7 +103,7 @@ private:
 
     std::string id_;
     std::optional<Integration> row_;
-    std::unique_ptr<IntegrationLock> lock_;
+    std::unique_ptr<SessionLock> lock_;
     std::shared_ptr<const syncer::Catalogue> catalogue_;
     Server server_;
     syncer::Connection connection_;

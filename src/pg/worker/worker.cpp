@@ -1,6 +1,7 @@
 #include "pg/account/connection.h"
 #include "pg/account/options.h"
 #include "pg/account/version_check.h"
+#include "pg/base/contain.h"
 #include "pg/base/entry_points.h"
 #include "pg/base/log_throttle.h"
 #include "pg/base/role.h"
@@ -11,6 +12,9 @@
 #include "pg/worker/dispatcher.h"
 #include "pg/worker/inbox.h"
 #include "pg/worker/poll.h"
+#include "sync/retry.h"
+
+#include <algorithm>
 
 /// The background worker: one event loop that listens to its latch, to the clock and to the network. All work is rows
 /// of kombo.sync_requests; what arrives in the inbox, and what the schedule says, becomes such rows first.
@@ -37,32 +41,52 @@ template <typename Body> void unless_cancelled(Body &&body) {
     }
 }
 
+/// Something that the worker does beside the fetches. Where it fails, it alone is put off, longer each time; the
+/// fetches and the other chores go on.
+struct Chore {
+    const char *name; ///< as in "NAME fails"
+    std::function<bool()> due;
+    std::function<void()> run;
+    Clock::duration pause{0}; ///< between two times
+    Clock::time_point not_before = Clock::now();
+    Clock::time_point failing_since{};
+    int failures = 0; ///< in a row
+    std::optional<Trouble> trouble{};
+
+    bool ready(Clock::time_point now) const { return now >= not_before && due(); }
+
+    /// An error that stays is told of; a lock that is not to be had only when it lasts.
+    bool worth_telling(Clock::time_point now) const {
+        return trouble && (!trouble->passing || now - failing_since >= 30s);
+    }
+};
+
 class Worker {
 public:
+    Worker();
     [[noreturn]] void run();
 
 private:
     bool work();
-    /// Something beside the fetches that may meet a lock or an error of its own: then it is tried again in a while, and
-    /// the fetches go on.
-    struct Chore {
-        Clock::time_point not_before = Clock::now();
-    };
-    template <typename Body> void attempt(Chore &chore, Body &&body);
+    void do_chores();
+    void failed(Chore &chore, const Trouble &trouble);
+    void report();
 
     void hear_news();
     void tick();
     void look();
     bool installed_as_before();
+    bool note_if_gone();
     void start();
     void idle_because(const std::string &trouble, const std::string &remedy);
     void look_at_keys();
     void try_new_key();
     void judge();
+    void ask(const NewRequest &request);
+    void keep_unstored(const Judged &judged, const std::vector<int64_t> &put_off);
     void schedule();
-    void prune();
-    void trouble(const std::string &message, const std::string &sqlstate, const std::string &detail,
-                 const std::string &hint);
+    void prune_webhooks();
+    void prune_history();
     void wait(bool busy);
 
     std::unique_ptr<Dispatcher> dispatcher_; ///< while the extension is there and fits
@@ -79,14 +103,35 @@ private:
     std::optional<size_t> keys_; ///< hash of all addresses and keys
     Clock::time_point next_tick_ = Clock::now();
     Clock::time_point next_poll_ = Clock::now();
-    Clock::time_point next_prune_ = Clock::now();
-    Clock::time_point not_before_ = Clock::now(); ///< after an error
-    Chore judging_;
-    Chore scheduling_;
-    Chore pruning_;
-    Chore new_keys_;
+    Clock::time_point next_webhook_prune_ = Clock::now();
+    Clock::time_point next_run_prune_ = Clock::now();
+    int64_t pruned_to_ = 0; ///< id in the inbox, where there is more
+    /// A webhook that is judged and cannot be marked so.
+    struct Unstored {
+        int failures = 0;
+        Clock::time_point not_before;
+        std::string why;
+    };
+    std::map<int64_t, Unstored> unstored_; ///< by id in the inbox
+    std::string idle_reason_;              ///< why there is no dispatcher
+    std::string idle_remedy_;
+    std::vector<Chore> chores_;
     LatchWaiter waiter_;
 };
+
+Worker::Worker() {
+    const auto schedule_is_due = [this] { return schedule_ || (due_at_ && *due_at_ <= kombo::current_timestamp()); };
+    // The first one makes the dispatcher, which all others need.
+    chores_ = {
+        {"reading requests and configuration", [this] { return look_; }, [this] { look(); }},
+        {"reading keys", [] { return key_changed; }, [this] { look_at_keys(); }},
+        {"trying another key", [this] { return new_key_; }, [this] { try_new_key(); }},
+        {"judging webhooks", [this] { return judge_; }, [this] { judge(); }},
+        // Many integrations may be added one by one.
+        {"the schedule", schedule_is_due, [this] { schedule(); }, 100ms},
+        {"deleting old webhooks", [this] { return Clock::now() >= next_webhook_prune_; }, [this] { prune_webhooks(); }},
+        {"deleting old run records", [this] { return Clock::now() >= next_run_prune_; }, [this] { prune_history(); }}};
+}
 
 void Worker::run() {
     MemoryContext loop =
@@ -102,14 +147,12 @@ void Worker::run() {
         }
         hear_news();
         bool busy = false;
-        try {
+        const auto trouble = contain([&] {
             if (Clock::now() >= next_tick_) tick();
-            if (Clock::now() >= not_before_) busy = work();
-        } catch (const syncer::DatabaseError &error) {
-            trouble(error.message(), error.sqlstate(), error.detail(), error.hint());
-        } catch (const syncer::InvalidRequest &error) {
-            trouble(error.what(), error.sqlstate, error.detail, error.hint);
-        }
+            busy = work();
+        });
+        if (trouble)
+            log_warning("kombo_sync worker: " + trouble->message, trouble->sqlstate, trouble->detail, trouble->hint);
         unless_cancelled([&] { wait(busy); });
     }
 }
@@ -133,26 +176,65 @@ bool Worker::work() {
         next_poll_ = Clock::now() + std::chrono::milliseconds(settings::poll_interval_ms);
         look_ = true;
     }
-    if (look_) look();
+    do_chores();
+    report();
     if (!dispatcher_) return false;
-    if (std::exchange(key_changed, false)) look_at_keys();
-    if (new_key_) attempt(new_keys_, [&] { try_new_key(); });
-    if (judge_) attempt(judging_, [&] { judge(); });
-    if (schedule_ || (due_at_ && *due_at_ <= kombo::current_timestamp())) attempt(scheduling_, [&] { schedule(); });
-    if (Clock::now() >= next_prune_) attempt(pruning_, [&] { prune(); });
     dispatcher_->exchange();
-    return dispatcher_->step() || look_ || (judge_ && Clock::now() >= judging_.not_before);
+    if (dispatcher_->step()) return true;
+    const auto now = Clock::now();
+    return std::any_of(chores_.begin(), chores_.end(), [&](const Chore &chore) { return chore.ready(now); });
 }
 
-template <typename Body> void Worker::attempt(Chore &chore, Body &&body) {
-    if (Clock::now() < chore.not_before) return;
-    chore.not_before = Clock::now();
-    try {
-        body();
-    } catch (const Error &error) {
-        if (!is_conflict(error)) throw;
-        chore.not_before = Clock::now() + 2s;
+void Worker::do_chores() {
+    for (Chore &chore : chores_) {
+        if (!dispatcher_ && &chore != &chores_.front()) return;
+        if (!chore.ready(Clock::now())) continue;
+        if (const auto trouble = contain(chore.run)) {
+            failed(chore, *trouble);
+        } else {
+            chore.not_before = Clock::now() + chore.pause;
+            chore.failures = 0;
+            chore.trouble.reset();
+        }
     }
+}
+
+/// Where the extension was dropped under the worker's feet it is no trouble.
+void Worker::failed(Chore &chore, const Trouble &trouble) {
+    if (note_if_gone()) return;
+    const auto now = Clock::now();
+    if (chore.failures++ == 0) chore.failing_since = now;
+    chore.not_before =
+        now + (trouble.passing ? Clock::duration(2s) : Clock::duration(syncer::back_off(chore.failures, 1s, 1min, 0)));
+    chore.trouble = trouble;
+    restart_ = look_ = true;         // the sync role, say, may be another
+    if (trouble.sqlstate == "23505") // a sequence may be behind its table
+        contain([&] { as_sync_role(BOOTSTRAP_SUPERUSERID, [] { execute("SELECT kombo.advance_sequences()"); }); });
+    if (chore.worth_telling(now))
+        log_warning("kombo_sync worker: " + std::string(chore.name) + " fails: " + trouble.message, trouble.sqlstate,
+                    trouble.detail, trouble.hint);
+}
+
+/// Tells kombo.sync_status what does not work.
+void Worker::report() {
+    if (!dispatcher_ && !idle_reason_.empty()) return shared::report_trouble(false, idle_reason_, idle_remedy_);
+    std::optional<std::pair<std::string, std::string>> told;
+    const auto now = Clock::now();
+    for (const Chore &chore : chores_) {
+        if (!chore.worth_telling(now)) continue;
+        const std::string text = std::string(chore.name) + " fails: " + chore.trouble->message;
+        if (!told)
+            told.emplace(text, chore.trouble->hint.empty() ? chore.trouble->detail : chore.trouble->hint);
+        else
+            told->first += "; " + text;
+    }
+    if (!told && !unstored_.empty())
+        told.emplace(std::to_string(unstored_.size()) +
+                         " webhooks cannot be marked as judged: " + unstored_.begin()->second.why,
+                     "look for a constraint or trigger on kombo.webhook_inbox and kombo.sync_requests");
+    if (!told && dispatcher_) told = dispatcher_->trouble();
+    if (told && told->second.empty()) told->second = "it is tried again by itself; the server's log has the details";
+    shared::report_trouble(dispatcher_ != nullptr, told ? told->first : "", told ? told->second : "");
 }
 
 /// Whether the extension is the one that the dispatcher was made for.
@@ -162,15 +244,25 @@ bool Worker::installed_as_before() {
     return std::exchange(installed_, now) == now;
 }
 
+/// Whether it is not the same any more; then look() begins anew.
+bool Worker::note_if_gone() {
+    bool gone = false;
+    contain([&] { in_transaction([&] { gone = !(installed_extension() == installed_); }); });
+    if (gone) look_ = true;
+    return gone;
+}
+
 void Worker::look() {
-    look_ = false;
     if (!installed_as_before()) {
         dispatcher_.reset();
         restart_ = true;
     }
     if (restart_) start();
     restart_ = false; // not before: what throws is tried again
-    if (!dispatcher_) return;
+    if (!dispatcher_) {
+        look_ = false;
+        return;
+    }
     std::set<int64_t> ids;
     bool complete = false;
     in_transaction([&] {
@@ -180,6 +272,7 @@ void Worker::look() {
             dispatcher_->agenda().add(request);
         });
     });
+    look_ = false;
     if (complete)
         dispatcher_->agenda().keep_only(ids);
     else
@@ -207,8 +300,11 @@ void Worker::start() {
     if (!OidIsValid(role))
         return idle_because("there are no data tables yet",
                             "SELECT kombo.create_tables('HRIS', owner => '...'), then kombo.add_integration");
-    shared::say("");
-    if (!dispatcher_ || role != role_) dispatcher_ = std::make_unique<Dispatcher>(role);
+    idle_reason_.clear();
+    if (!dispatcher_ || role != role_)
+        dispatcher_ = std::make_unique<Dispatcher>(
+            role, Dispatcher::Surroundings{[this] { return shared::news().configuration != heard_.configuration; },
+                                           [this] { return note_if_gone(); }});
     role_ = role;
     dispatcher_->reload();
     schedule_ = true;
@@ -218,12 +314,14 @@ void Worker::idle_because(const std::string &trouble, const std::string &remedy)
     dispatcher_.reset();
     judge_ = false;
     due_at_.reset();
-    shared::say(trouble, remedy);
+    idle_reason_ = trouble;
+    idle_remedy_ = remedy;
 }
 
 /// Pauses and back-offs that another key, or another address, may end.
 /// The invalidation may be of something else: caches are reset as a whole, too, when there is much of it.
 void Worker::look_at_keys() {
+    key_changed = false; // before it is read: another change is another reason
     std::string all;
     in_transaction([&] {
         for (const Server &server : all_servers()) {
@@ -257,19 +355,46 @@ void Worker::try_new_key() {
 }
 
 void Worker::judge() {
+    std::vector<int64_t> put_off;
+    for (const auto &[id, kept] : unstored_)
+        if (kept.not_before > Clock::now()) put_off.push_back(id);
     Judged judged;
     as_sync_role(role_, [&] {
-        judged = judge_inbox([&](const std::string &category) -> const syncer::Catalogue & {
-            return *dispatcher_->catalogue_of(category);
-        });
+        judged = judge_inbox(
+            [&](const std::string &category) -> const syncer::Catalogue & {
+                return *dispatcher_->catalogue_of(category);
+            },
+            [&](const NewRequest &request) { return dispatcher_->none_taken(request); }, put_off);
     });
-    for (const NewRequest &request : judged.requests)
-        dispatcher_->agenda().add({request.id, request.integration_id, request.endpoint.value_or(""),
-                                   request.kind == "full", request.trigger, request.server, request.unknown_model,
-                                   request.requested_at});
+    for (const NewRequest &request : judged.requests) ask(request);
+    keep_unstored(judged, put_off);
     dispatcher_->read_again(judged.revived);
     judge_ = judged.more;
     unreported_ = true;
+}
+
+void Worker::ask(const NewRequest &request) {
+    dispatcher_->agenda().add({request.id, request.integration_id, request.endpoint.value_or(""),
+                               request.kind == "full", request.trigger, request.server, request.unknown_model,
+                               request.requested_at});
+}
+
+/// What cannot be noted of webhooks is tried again later; what they ask for is asked for once.
+void Worker::keep_unstored(const Judged &judged, const std::vector<int64_t> &put_off) {
+    for (auto kept = unstored_.begin(); kept != unstored_.end();) {
+        const bool tried = !std::binary_search(put_off.begin(), put_off.end(), kept->first);
+        kept = tried && judged.unstored.count(kept->first) == 0 ? unstored_.erase(kept) : std::next(kept);
+    }
+    for (const auto &[id, why] : judged.unstored) {
+        Unstored &kept = unstored_[id];
+        const auto requests = judged.not_requested.find(id);
+        if (kept.failures == 0 && requests != judged.not_requested.end())
+            for (const NewRequest &request : requests->second) ask(request);
+        kept.not_before = Clock::now() + syncer::back_off(++kept.failures, 5s, 5min, 0);
+        kept.why = why;
+        log_warning("kombo_sync worker: a webhook cannot be marked as judged: " + why, "55000",
+                    "It is row " + std::to_string(id) + " of kombo.webhook_inbox.", "", why);
+    }
 }
 
 void Worker::schedule() {
@@ -278,32 +403,30 @@ void Worker::schedule() {
     if (due_at_) due_at_ = std::max(*due_at_, kombo::current_timestamp() + 1s);
     schedule_ = false;
     look_ = true;
-    scheduling_.not_before = Clock::now() + 100ms; // many integrations may be added one by one
 }
 
-void Worker::prune() {
-    size_t pruned = 0;
-    as_sync_role(role_, [&] { pruned = std::max(prune_inbox(), prune_runs()); });
+/// When to look again for what is past kombo_sync.retention; at once where there is more.
+Clock::time_point next_prune(bool more) {
     const auto interval = std::clamp<std::chrono::minutes>(std::chrono::minutes(settings::retention_minutes) / 30, 1min,
                                                            std::chrono::hours(24));
-    next_prune_ = Clock::now() + (pruned >= 1000 ? std::chrono::seconds(1) : std::chrono::seconds(interval));
+    return Clock::now() + (more ? std::chrono::seconds(1) : std::chrono::seconds(interval));
 }
 
-/// An error that no fetch is to blame for. Where the extension was dropped under the worker's feet it is none.
-void Worker::trouble(const std::string &message, const std::string &sqlstate, const std::string &detail,
-                     const std::string &hint) {
-    not_before_ = Clock::now() + 1s;
-    look_ = restart_ = true; // the sync role, say, may be another
-    try {
-        if (!installed_as_before()) {
-            dispatcher_.reset();
-            not_before_ = Clock::now();
-            return;
-        }
-    } catch (const syncer::DatabaseError &) {
-        // what is told below is the cause
-    }
-    complain("kombo_sync worker: " + message, sqlstate, detail, hint);
+void Worker::prune_webhooks() {
+    Pruned pruned;
+    as_sync_role(role_, [&] { pruned = prune_inbox(pruned_to_); });
+    pruned_to_ = pruned.more_after.value_or(0);
+    next_webhook_prune_ = next_prune(pruned.more_after.has_value());
+    if (pruned.kept > 0)
+        log_warning("kombo_sync worker: " + std::to_string(pruned.kept) +
+                        " webhooks past kombo_sync.retention cannot be deleted: " + pruned.why,
+                    "55000", "", "Something refers to rows of kombo.webhook_inbox.", pruned.why);
+}
+
+void Worker::prune_history() {
+    size_t pruned = 0;
+    as_sync_role(role_, [&] { pruned = prune_runs(); });
+    next_run_prune_ = next_prune(pruned >= 1000);
 }
 
 /// The network goes on also while there is work: then it is only looked at.
@@ -312,11 +435,11 @@ void Worker::wait(bool busy) {
     if (dispatcher_ && dispatcher_->idle() && std::exchange(unreported_, false))
         guard([] { pgstat_report_stat(true); });
     guard([] { pgstat_report_activity(STATE_IDLE, nullptr); });
-    auto until = std::min(next_tick_, std::max(next_poll_, not_before_));
+    auto until = std::min(next_tick_, next_poll_);
     if (dispatcher_) {
         if (const auto wake_at = dispatcher_->wake_at()) until = std::min(until, *wake_at);
-        if (judge_) until = std::min(until, judging_.not_before);
-        if (schedule_) until = std::min(until, scheduling_.not_before);
+        for (const Chore &chore : chores_)
+            if (chore.due()) until = std::min(until, chore.not_before);
         if (due_at_)
             until = std::min(until, Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                                        *due_at_ - kombo::current_timestamp()));
