@@ -8,7 +8,15 @@ CREATE VIEW kombo.sync_status AS
         FROM kombo.sync_progress p ORDER BY p.integration_id, p.endpoint, p.phase = 'yielding', p.started_at),
     requested AS MATERIALIZED (
         SELECT r.integration_id, r.endpoint, count(*) AS pending, min(r.requested_at) AS since
-        FROM kombo.sync_requests r WHERE r.endpoint IS NOT NULL GROUP BY r.integration_id, r.endpoint)
+        FROM kombo.sync_requests r WHERE r.endpoint IS NOT NULL GROUP BY r.integration_id, r.endpoint),
+    -- Who has the lock of an integration without fetching anything: a session in its transaction, or one that is
+    -- prepared, which has no process.
+    holder AS MATERIALIZED (
+        SELECT l.classid::bigint << 32 | l.objid::bigint AS lock_key, l.pid
+        FROM pg_catalog.pg_locks l
+        WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 3
+          AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
+          AND NOT EXISTS (SELECT FROM kombo.sync_progress p WHERE p.pid = l.pid))
     SELECT NULL::text AS integration_id, NULL::text AS endpoint, w.state, w.since, w.reason, w.next,
            NULL::timestamptz AS watermark, NULL::timestamptz AS last_success_at, NULL::timestamptz AS last_full_at,
            NULL::integer AS failures, NULL::bigint AS rejected,
@@ -41,6 +49,8 @@ CREATE VIEW kombo.sync_status AS
                CASE WHEN it.state NOT IN ('restored', 'paused') THEN
                     'Kombo calls its own copy out of date since ' || date_trunc('second', it.data_expired_at) END,
                CASE WHEN it.blocked_by IS NOT NULL THEN format('waits for a lock that pid %s holds', it.blocked_by)
+                    WHEN it.held_by = 0 THEN 'a prepared transaction has synced it and is not ended'
+                    WHEN it.held_by > 0 THEN format('pid %s has synced it in a transaction that is still open', it.held_by)
                     WHEN it.state IN ('restored', 'paused', 'fresh') OR NOT it.server_exists THEN NULL
                     WHEN it.phase IS NOT NULL
                          THEN format('a %s fetch is under way: page %s, %s records', it.kind, it.pages, it.records)
@@ -59,6 +69,10 @@ CREATE VIEW kombo.sync_status AS
                 WHEN it.blocked_by IS NOT NULL
                      THEN format('it goes on once pid %s ends its transaction; to end it: SELECT '
                                  'pg_terminate_backend(%s)', it.blocked_by, it.blocked_by)
+                WHEN it.held_by = 0 THEN 'end that transaction: COMMIT PREPARED or ROLLBACK PREPARED, see pg_prepared_xacts'
+                WHEN it.held_by > 0
+                     THEN format('it goes on once pid %s ends its transaction; to end it: SELECT '
+                                 'pg_terminate_backend(%s)', it.held_by, it.held_by)
                 WHEN it.state = 'held'
                      THEN format('if so many rows are really gone: SELECT kombo.accept_sweep(%L, %L), then %s',
                                  it.integration_id, it.endpoint, it.call_full)
@@ -102,6 +116,7 @@ CREATE VIEW kombo.sync_status AS
                    st.last_error, st.held, coalesce(st.failures, 0) AS failures, st.next_attempt_at, st.full_started_at,
                    p.kind, p.phase, p.pages, p.rows AS records, p.blocked_by,
                    coalesce(r.pending, 0) AS pending, r.since AS requested_since,
+                   CASE WHEN r.pending > 0 AND h.lock_key IS NOT NULL THEN coalesce(h.pid, 0) END AS held_by,
                    w.state = 'running' AS served,
                    -- An endpoint that another implies has its watermark moved without a run of its own.
                    greatest(st.last_success_at, st.watermark) AS fresh_at,
@@ -125,6 +140,7 @@ CREATE VIEW kombo.sync_status AS
             LEFT JOIN kombo.sync_state st ON st.integration_id = i.integration_id AND st.endpoint = e.path
             LEFT JOIN progress p ON p.integration_id = i.integration_id AND p.endpoint = e.path
             LEFT JOIN requested r ON r.integration_id = i.integration_id AND r.endpoint = e.path
+            LEFT JOIN holder h ON h.lock_key = hashtextextended('kombo_sync:' || i.integration_id, 0)
             CROSS JOIN LATERAL (
                 SELECT CASE WHEN o.endpoint IS NULL THEN coalesce(e.delta_interval, e.full_interval, '1 day')
                             ELSE coalesce(o.delta_interval, o.full_interval, '1 day') END AS expected,
