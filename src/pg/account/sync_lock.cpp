@@ -40,6 +40,12 @@ std::set<SessionLock *> &held() {
     return locks;
 }
 
+/// PostgreSQL drops a session's locks of this method with its transaction, and at the end of the process only if one is
+/// open. What is left behind would be the next process's that gets the same place in shared memory.
+void drop_all(int, Datum) {
+    for (const SessionLock *lock : held()) lock->drop();
+}
+
 } // namespace
 
 bool lock_for_transaction(const std::string &name, bool wait) {
@@ -74,11 +80,17 @@ std::unique_ptr<SessionLock> SessionLock::try_acquire(const std::string &name) {
 
 SessionLock::SessionLock(const LOCKTAG &tag) : tag_(tag) {
     held().insert(this);
+    if (after_rollback) return;
     after_rollback = &SessionLock::take_again;
+    guard([] { before_shmem_exit(drop_all, 0); });
 }
 
 SessionLock::~SessionLock() {
     held().erase(this);
+    drop();
+}
+
+void SessionLock::drop() const {
     if (!lost_) LockRelease(&tag_, ExclusiveLock, true);
 }
 

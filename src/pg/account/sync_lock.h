@@ -33,6 +33,9 @@ public:
     /// Whether somebody else got it when a transaction was rolled back.
     bool lost() const { return lost_; }
 
+    /// Drops it when the process ends, which then has no further use for the object.
+    void drop() const;
+
 private:
     explicit SessionLock(const LOCKTAG &tag);
     static void take_again();
