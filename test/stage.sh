@@ -23,6 +23,8 @@ E2E_PACKAGES=(python3-pytest python3-psycopg "postgresql-$PG_MAJOR-cron")
 BENCH_PACKAGES=(libbenchmark-dev python3-psycopg)
 # Programs of the benchmarks.
 BENCH_TARGETS=(raw-client kombo_micro)
+# The part of the CMake project that each target is in.
+declare -A TARGET_PARTS=([kombo_unit_tests]=unit [kombo-sandbox]=sandbox [raw-client]=bench [kombo_micro]=bench)
 LINT_PACKAGES=(clang-format clang-tidy shellcheck)
 
 T='' LOG='' SRC='' BUILD='' PGBIN='' OWNER='' CHILD='' SANDBOX_URL='' MADE_OVERRIDE=''
@@ -227,9 +229,12 @@ stage_make() {
         as_owner make PG_CONFIG="$SYSTEM_PG/bin/pg_config" install DESTDIR="$T"
 }
 
-# stage_cmake TARGET…
+# stage_cmake TARGET…: configures only the parts that these targets are in. Other parts need packages that the caller does
+# not install.
 stage_cmake() {
-    as_owner cmake -S "$SRC" -B "$BUILD" -DPG_CONFIG="$SYSTEM_PG/bin/pg_config" &&
+    local target parts=''
+    for target in "$@"; do parts+=${parts:+;}${TARGET_PARTS[$target]}; done
+    as_owner cmake -S "$SRC" -B "$BUILD" -DKOMBO_SYNC_PARTS="$parts" &&
         as_owner cmake --build "$BUILD" -j "$JOBS" --target "$@"
 }
 
