@@ -28,6 +28,8 @@ declare -A TARGET_PARTS=([kombo_unit_tests]=unit [kombo-sandbox]=sandbox [raw-cl
 LINT_PACKAGES=(clang-format clang-tidy shellcheck)
 
 T='' LOG='' SRC='' BUILD='' PGBIN='' OWNER='' CHILD='' SANDBOX_URL='' MADE_OVERRIDE=''
+# Set where a log was named: it is to be there afterwards, also after Ctrl-C.
+KEEP_LOGS=''
 
 # Process groups that end with the stage.
 STAGED=()
@@ -156,6 +158,7 @@ step() {
     if ((status == 0)); then
         printf 'done in %d s\n' $((SECONDS - began))
     else
+        KEEP_LOGS=yes
         printf 'FAILED (exit code %d)\n' $status
         tail -n 25 "$LOG/$name.log" | sed 's/^/    /'
         printf '    log: %s\n' "$(kept_log "$name")"
@@ -168,14 +171,21 @@ kept_log() {
     printf '%s-log/%s.log' "$T" "$1"
 }
 
-KEEP_LOGS=''
 stage_close() {
-    local status=$? file
+    local status=$? file child=$CHILD
     trap '' INT TERM HUP
     trap - EXIT
     remove_override
     [[ $T ]] || exit $status
     end_group
+    # What was interrupted may need its files until it has ended.
+    if [[ $child ]]; then
+        for _ in {1..100}; do
+            kill -0 "$child" 2>/dev/null || break
+            sleep 0.1
+        done
+        kill -KILL -- "-$child" 2>/dev/null
+    fi
     local pid
     for pid in "${STAGED[@]}"; do kill -TERM -- "-$pid" 2>/dev/null; done
     while IFS= read -r file; do stop_postmaster "$file"; done < <(find "$T" -name postmaster.pid 2>/dev/null)
