@@ -113,7 +113,8 @@ stage_open() {
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
     OWNER=$(id -un)
-    if ((EUID == 0)); then OWNER=postgres; fi
+    # The packages bring that user; ./check bare alone has neither, and runs nothing of its own.
+    if ((EUID == 0)) && id postgres >/dev/null 2>&1; then OWNER=postgres; fi
     # Not $TMPDIR: a unix socket's path may have 107 bytes, and each folder above must let the ordinary user through.
     # KOMBO_TMP is for the tests of these commands.
     T=$(mktemp -d "${KOMBO_TMP:-/tmp}/$1.XXXXXX")
@@ -214,16 +215,22 @@ stop_postmaster() {
 
 # The files of the project as they are now, committed or not; without git all files.
 stage_copy() {
+    tree_files --others --exclude-standard | tar --null -T - -cf - | tar -C "$SRC" -xf - --no-same-owner
+    if ((EUID == 0)); then chown -R "$OWNER" "$SRC"; fi
+    chmod -R u+rwX,go+rX "$SRC"
+}
+
+# tree_files [OPTION]…: the names of the files that git tracks, each with a null byte behind it; the options are more of
+# `git ls-files`. Without git those of all files.
+tree_files() {
     local file
     if git -c safe.directory='*' rev-parse --is-inside-work-tree >/dev/null 2>&1; then
-        git -c safe.directory='*' ls-files -z --cached --others --exclude-standard
+        git -c safe.directory='*' ls-files -z --cached "$@"
     else
         find . -name .git -prune -o -type f -print0
     fi | while IFS= read -r -d '' file; do
         if [[ -e $file ]]; then printf '%s\0' "$file"; fi
-    done | tar --null -T - -cf - | tar -C "$SRC" -xf - --no-same-owner
-    if ((EUID == 0)); then chown -R "$OWNER" "$SRC"; fi
-    chmod -R u+rwX,go+rX "$SRC"
+    done
 }
 
 # PostgreSQL finds its files relative to its programs, so a copy of it is another installation.
@@ -239,8 +246,8 @@ stage_make() {
         as_owner make PG_CONFIG="$SYSTEM_PG/bin/pg_config" install DESTDIR="$T"
 }
 
-# stage_cmake TARGET…: configures only the parts that these targets are in. Other parts need packages that the caller does
-# not install.
+# stage_cmake TARGET…: configures only the parts that these targets are in. Other parts need packages that the caller
+# does not install.
 stage_cmake() {
     local target parts=''
     for target in "$@"; do parts+=${parts:+;}${TARGET_PARTS[$target]}; done

@@ -82,8 +82,9 @@ def test_a_demo_that_is_terminated_leaves_nothing(folder):
 
 
 @pytest.mark.parametrize("command, said", [(("./demo", "--fast"), "there is only --keep"),
-                                           (("./check", "unti"), "the parts are unit, regress, e2e, lint and soak"),
-                                           (("./check", "lint", "-k", "x"), "the parts are")])
+                                           (("./check", "unti"), "parts are unit, regress, e2e, lint, soak and bare"),
+                                           (("./check", "lint", "-k", "x"), "the parts are"),
+                                           (("./check", "unit", "bare"), "bare needs root")])
 def test_an_unknown_argument_is_refused_before_anything_is_done(folder, command, said):
     status, output = run(*command, folder=folder, timeout=20)
     assert status == 1 and said in output
