@@ -23,9 +23,13 @@ E2E_PACKAGES=(python3-pytest python3-psycopg "postgresql-$PG_MAJOR-cron")
 BENCH_PACKAGES=(libbenchmark-dev python3-psycopg)
 # Programs of the benchmarks.
 BENCH_TARGETS=(raw-client kombo_micro)
+# The part of the CMake project that each target is in.
+declare -A TARGET_PARTS=([kombo_unit_tests]=unit [kombo-sandbox]=sandbox [raw-client]=bench [kombo_micro]=bench)
 LINT_PACKAGES=(clang-format clang-tidy shellcheck)
 
 T='' LOG='' SRC='' BUILD='' PGBIN='' OWNER='' CHILD='' SANDBOX_URL='' MADE_OVERRIDE=''
+# Set where a log was named: it is to be there afterwards, also after Ctrl-C.
+KEEP_LOGS=''
 
 # Process groups that end with the stage.
 STAGED=()
@@ -109,7 +113,8 @@ stage_open() {
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
     OWNER=$(id -un)
-    if ((EUID == 0)); then OWNER=postgres; fi
+    # The packages bring that user; ./check bare alone has neither, and runs nothing of its own.
+    if ((EUID == 0)) && id postgres >/dev/null 2>&1; then OWNER=postgres; fi
     # Not $TMPDIR: a unix socket's path may have 107 bytes, and each folder above must let the ordinary user through.
     # KOMBO_TMP is for the tests of these commands.
     T=$(mktemp -d "${KOMBO_TMP:-/tmp}/$1.XXXXXX")
@@ -154,6 +159,7 @@ step() {
     if ((status == 0)); then
         printf 'done in %d s\n' $((SECONDS - began))
     else
+        KEEP_LOGS=yes
         printf 'FAILED (exit code %d)\n' $status
         tail -n 25 "$LOG/$name.log" | sed 's/^/    /'
         printf '    log: %s\n' "$(kept_log "$name")"
@@ -166,14 +172,21 @@ kept_log() {
     printf '%s-log/%s.log' "$T" "$1"
 }
 
-KEEP_LOGS=''
 stage_close() {
-    local status=$? file
+    local status=$? file child=$CHILD
     trap '' INT TERM HUP
     trap - EXIT
     remove_override
     [[ $T ]] || exit $status
     end_group
+    # What was interrupted may need its files until it has ended.
+    if [[ $child ]]; then
+        for _ in {1..100}; do
+            kill -0 "$child" 2>/dev/null || break
+            sleep 0.1
+        done
+        kill -KILL -- "-$child" 2>/dev/null
+    fi
     local pid
     for pid in "${STAGED[@]}"; do kill -TERM -- "-$pid" 2>/dev/null; done
     while IFS= read -r file; do stop_postmaster "$file"; done < <(find "$T" -name postmaster.pid 2>/dev/null)
@@ -202,16 +215,22 @@ stop_postmaster() {
 
 # The files of the project as they are now, committed or not; without git all files.
 stage_copy() {
+    tree_files --others --exclude-standard | tar --null -T - -cf - | tar -C "$SRC" -xf - --no-same-owner
+    if ((EUID == 0)); then chown -R "$OWNER" "$SRC"; fi
+    chmod -R u+rwX,go+rX "$SRC"
+}
+
+# tree_files [OPTION]…: the names of the files that git tracks, each with a null byte behind it; the options are more of
+# `git ls-files`. Without git those of all files.
+tree_files() {
     local file
     if git -c safe.directory='*' rev-parse --is-inside-work-tree >/dev/null 2>&1; then
-        git -c safe.directory='*' ls-files -z --cached --others --exclude-standard
+        git -c safe.directory='*' ls-files -z --cached "$@"
     else
         find . -name .git -prune -o -type f -print0
     fi | while IFS= read -r -d '' file; do
         if [[ -e $file ]]; then printf '%s\0' "$file"; fi
-    done | tar --null -T - -cf - | tar -C "$SRC" -xf - --no-same-owner
-    if ((EUID == 0)); then chown -R "$OWNER" "$SRC"; fi
-    chmod -R u+rwX,go+rX "$SRC"
+    done
 }
 
 # PostgreSQL finds its files relative to its programs, so a copy of it is another installation.
@@ -227,9 +246,12 @@ stage_make() {
         as_owner make PG_CONFIG="$SYSTEM_PG/bin/pg_config" install DESTDIR="$T"
 }
 
-# stage_cmake TARGET…
+# stage_cmake TARGET…: configures only the parts that these targets are in. Other parts need packages that the caller
+# does not install.
 stage_cmake() {
-    as_owner cmake -S "$SRC" -B "$BUILD" -DPG_CONFIG="$SYSTEM_PG/bin/pg_config" &&
+    local target parts=''
+    for target in "$@"; do parts+=${parts:+;}${TARGET_PARTS[$target]}; done
+    as_owner cmake -S "$SRC" -B "$BUILD" -DKOMBO_SYNC_PARTS="$parts" &&
         as_owner cmake --build "$BUILD" -j "$JOBS" --target "$@"
 }
 

@@ -6,6 +6,9 @@
 -- In Kombo's dashboard the webhook's address is https://…/rpc/receive_webhook; a proxy before PostgREST ends TLS.
 -- Answers: 200 the row is committed, 401 wrong signature, 413 over 1 MB, 400 no JSON, 500 the database refused, and 503
 -- (PostgREST's own) it is away.
+--
+-- PostgREST reads a request of any size, as slowly as it comes. The proxy has to limit both. nginx does by default: it
+-- passes a request on only when it has read all of it, and has client_max_body_size (1 MB) and client_body_timeout.
 
 -- Owns the function and needs nothing but this. It does not log in.
 CREATE ROLE hr_webhooks;
@@ -14,8 +17,8 @@ SELECT kombo.grant_webhook_writer('hr_webhooks');
 -- What a request runs as: it may call the function, and not even insert. With a PostgREST that is there already this is
 -- its db-anon-role, and the roles below are not needed.
 CREATE ROLE hr_webhooks_anonymous;
--- What PostgREST logs in as.
-CREATE ROLE hr_webhooks_authenticator LOGIN NOINHERIT;
+-- What PostgREST logs in as. With the limit a flood of requests leaves the database's other connections to others.
+CREATE ROLE hr_webhooks_authenticator LOGIN NOINHERIT CONNECTION LIMIT 10;
 GRANT hr_webhooks_anonymous TO hr_webhooks_authenticator;
 
 -- The schema that PostgREST shows (db-schemas), and nothing else in it.

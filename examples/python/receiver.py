@@ -6,23 +6,36 @@
 
 The role needs nothing but this:
 
-    CREATE ROLE hr_webhooks LOGIN;
+    CREATE ROLE hr_webhooks LOGIN CONNECTION LIMIT 10;
     SELECT kombo.grant_webhook_writer('hr_webhooks');
 
 In Kombo's dashboard the webhook's address is https://…/kombo; a proxy before this program ends TLS. Answers: 200 the
-row is committed, 401 wrong signature, 413 over 1 MB, 411 no length, 400 no UTF-8, 503 the database is away or slow,
-500 it refused.
+row is committed, 401 wrong signature, 408 too slow, 411 no length, 413 over 1 MB, 431 too many headers, other 4xx a
+malformed request, 503 the database is away, slow or busy, or there are too many clients, 500 the database refused.
+
+Limits, from the environment, with their defaults: DATABASE_CONNECTIONS=8 connections at most; a request waits
+DATABASE_WAIT=2 seconds for one of them; CLIENTS=100 clients at a time; REQUEST_TIMEOUT=30 seconds for a client to send
+its whole request.
 """
 import http.server
+import io
 import os
 import queue
+import re
 import signal
+import socket
 import sys
 import threading
+import time
 
 import psycopg
 
-LIMIT = 1048576  # bytes; the inbox takes no more
+LIMIT = 1048576  # bytes of a body; the inbox takes no more
+HEADERS = 65536  # bytes of all headers
+CONNECTIONS = int(os.environ.get("DATABASE_CONNECTIONS", "8"))
+WAIT = float(os.environ.get("DATABASE_WAIT", "2"))
+CLIENTS = int(os.environ.get("CLIENTS", "100"))
+REQUEST_TIMEOUT = float(os.environ.get("REQUEST_TIMEOUT", "30"))
 
 # verify_webhook looks at the bytes as they came: a body that was parsed and written anew has another signature. One
 # statement in autocommit is committed when it is answered.
@@ -31,14 +44,29 @@ INSERT = """
     SELECT body, signature FROM (SELECT convert_from(%b, 'UTF8'), %s::text) AS w (body, signature)
     WHERE kombo.verify_webhook(body, signature)"""
 
-# Where it is: the environment (PGHOST …).
-CONNECT = "connect_timeout=5 options='-c statement_timeout=10s'"
+# Where it is: the environment (PGHOST …). A database that falls silent must not keep a connection occupied for long.
+CONNECT = ("connect_timeout=5 options='-c statement_timeout=10s' tcp_user_timeout=15000"
+           " keepalives_idle=10 keepalives_interval=5 keepalives_count=2")
 
-idle = queue.LifoQueue()  # connections that nobody uses
+slots = threading.BoundedSemaphore(CONNECTIONS)
+idle = queue.LifoQueue()  # connections that nobody uses; with those in use never more than there are slots
+
+
+class Busy(Exception):
+    """All connections to the database are in use."""
 
 
 def store(body, signature):
     """Whether the signature is right; then the row is committed."""
+    if not slots.acquire(timeout=WAIT):
+        raise Busy
+    try:
+        return store_by(body, signature)
+    finally:
+        slots.release()
+
+
+def store_by(body, signature):
     while True:
         try:
             connection, used = idle.get_nowait(), True
@@ -59,35 +87,79 @@ def store(body, signature):
             return stored
 
 
+class Incoming(io.RawIOBase):
+    """What a client sends, until a time and up to a number of bytes. (A socket's own timeout begins anew with every
+    byte.)"""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.end = time.monotonic() + REQUEST_TIMEOUT
+        self.left = HEADERS
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        seconds = self.end - time.monotonic()
+        if seconds <= 0:
+            raise socket.timeout
+        self.connection.settimeout(seconds)
+        got = self.connection.recv_into(buffer, min(len(buffer), self.left)) if self.left else 0
+        self.left -= got
+        return got
+
+
 class Receiver(http.server.BaseHTTPRequestHandler):
-    timeout = 30  # seconds for a client to send what it announced
+    def setup(self):
+        super().setup()
+        self.incoming = Incoming(self.connection)
+        self.rfile = io.BufferedReader(self.incoming)
 
     def do_POST(self):
-        status = self.receive()
+        try:
+            status = self.receive()
+        except socket.timeout:
+            status = 408
         self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def receive(self):
+        if self.incoming.left == 0:
+            return 431
         if self.path.split("?")[0] != "/kombo":
             return 404
-        length = self.headers.get("Content-Length", "")
-        if not length.isdigit():
+        lengths = self.headers.get_all("Content-Length", [])
+        if not lengths or "Transfer-Encoding" in self.headers:
             return 411
-        if int(length) > LIMIT:
-            # Who still sends does not hear an answer: a little of it is read, and not kept.
-            for _ in range(min(int(length), 16 * LIMIT) // 65536):
-                self.rfile.read(65536)
-            return 413
-        body = self.rfile.read(int(length))
-        if len(body) < int(length):
+        digits = lengths[0].strip(" \t")
+        if len(lengths) > 1 or not re.fullmatch("[0-9]+", digits):
             return 400
+        length = int(digits[:20])  # Python does not convert thousands of digits
+        if length > 16 * LIMIT:
+            return 413
+        self.incoming.left += length
+        if length > LIMIT:
+            # The client is still sending and would not read a response: read what it sends, and do not keep it.
+            for start in range(0, length, 65536):
+                self.rfile.read(min(65536, length - start))
+            return 413
+        body = self.rfile.read(length)
+        if len(body) < length:
+            return 400
+        return self.answer_of(body, self.headers.get("X-Kombo-Signature"))
+
+    def answer_of(self, body, signature):
         try:
-            return 200 if store(body, self.headers.get("X-Kombo-Signature")) else 401
+            return 200 if store(body, signature) else 401
+        except Busy:
+            print("not stored: all connections to the database are in use", file=sys.stderr, flush=True)
+            return 503
         except psycopg.Error as error:
             # Not its detail: that may quote the row.
             print("not stored:", error.sqlstate, error.diag.message_primary or error, file=sys.stderr, flush=True)
-            if error.sqlstate == "22021":
+            # No UTF-8; or psycopg itself cannot send the signature.
+            if error.sqlstate == "22021" or isinstance(error, psycopg.DataError) and not error.sqlstate:
                 return 400
             # Lost connections, shutdown, timeouts, too many connections; anything else is a refusal.
             return 503 if isinstance(error, psycopg.OperationalError) else 500
@@ -99,6 +171,31 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = False  # so that server_close waits for the requests that are under way
     request_queue_size = 128
+    places = threading.BoundedSemaphore(CLIENTS)
+
+    def process_request(self, request, client_address):
+        if not self.places.acquire(blocking=False):
+            request.setblocking(False)
+            request.send(b"HTTP/1.0 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no thread could be started
+            self.places.release()
+            raise
+
+    def process_request_thread(self, request, client_address):
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.places.release()
+
+    def handle_error(self, request, client_address):
+        """A line for what went wrong here, none for a client that has left."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            print(f"a request failed: {error!r}", file=sys.stderr, flush=True)
 
 
 server = Server((os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8080"))), Receiver)

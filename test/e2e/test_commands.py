@@ -1,8 +1,9 @@
-"""The two commands, and what the README tells to type."""
+"""The commands ./demo and ./check: what they show, refuse, and leave behind."""
 
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -14,10 +15,10 @@ from syncing import wait_until
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def start(*command, folder):
+def start(*command, folder, tree=ROOT):
     """Temporary folders of the command go below `folder`, so that what it leaves can be seen."""
     environment = {**os.environ, "KOMBO_TMP": str(folder)}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    return subprocess.Popen(command, cwd=tree, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, text=True)
 
 
@@ -81,9 +82,33 @@ def test_a_demo_that_is_terminated_leaves_nothing(folder):
 
 
 @pytest.mark.parametrize("command, said", [(("./demo", "--fast"), "there is only --keep"),
-                                           (("./check", "unti"), "the parts are unit, regress, e2e, lint and soak"),
-                                           (("./check", "lint", "-k", "x"), "the parts are")])
+                                           (("./check", "unti"), "parts are unit, regress, e2e, lint, soak and bare"),
+                                           (("./check", "lint", "-k", "x"), "the parts are"),
+                                           (("./check", "unit", "bare"), "bare needs root")])
 def test_an_unknown_argument_is_refused_before_anything_is_done(folder, command, said):
     status, output = run(*command, folder=folder, timeout=20)
     assert status == 1 and said in output
     assert list(folder.iterdir()) == []
+
+
+def broken_tree(folder):
+    """A tree whose ./check e2e fails at once in its CMake project, and then builds the extension for ever."""
+    tree = folder / "tree"
+    shutil.copytree(ROOT / "test", tree / "test", ignore=lambda _, names: [n for n in names if not n.endswith(".sh")])
+    shutil.copy(ROOT / "check", tree)
+    (tree / "CMakeLists.txt").write_text('message(FATAL_ERROR "broken for the test")\n', encoding="utf-8")
+    (tree / "Makefile").write_text("all:\n\tsleep 600\n", encoding="utf-8")
+    return tree
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-C", "SIGTERM"])
+def test_a_check_that_is_interrupted_keeps_the_log_of_what_had_failed(folder, number, code):
+    process = start("./check", "e2e", folder=folder, tree=broken_tree(folder))
+    wait_until(lambda: list(folder.glob("kombo-check.*/log/build.log")), 60, "the build after the failure")
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == code and "build-tests  FAILED" in output, output
+    log = pathlib.Path(re.search(r"^ +log: (/.*)$", output, re.MULTILINE)[1])
+    assert "broken for the test" in log.read_text(encoding="utf-8")
+    wait_until(lambda: not processes_of(folder), 15, "the end of the command's processes")
+    assert sorted(path.name for path in folder.iterdir()) == sorted([log.parent.name, "tree"])
