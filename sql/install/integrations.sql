@@ -159,8 +159,8 @@ COMMENT ON COLUMN kombo.sync_state.full_cursor IS
 COMMENT ON COLUMN kombo.sync_state.full_cursor_at IS 'when Kombo gave that cursor';
 COMMENT ON COLUMN kombo.sync_state.full_progress IS 'what it counted so far';
 COMMENT ON COLUMN kombo.sync_state.page_size IS
-    'records a page that are asked for after answers that took too long or were too large; NULL: as the server''s option '
-    'page_size says';
+    'records a page that are asked for after answers that took too long or were too large; NULL: as the server''s '
+    'option page_size says';
 
 CREATE TABLE kombo.sync_seen (
     integration_id  text NOT NULL REFERENCES kombo.integrations ON DELETE CASCADE,

@@ -7,7 +7,8 @@ CREATE VIEW kombo.sync_status AS
         SELECT DISTINCT ON (p.integration_id, p.endpoint) p.*
         FROM kombo.sync_progress p ORDER BY p.integration_id, p.endpoint, p.phase = 'yielding', p.started_at),
     limits AS MATERIALIZED (
-        SELECT f.srvname AS server, l.until FROM kombo.rate_limits() l JOIN pg_catalog.pg_foreign_server f ON f.oid = l.server),
+        SELECT f.srvname AS server, l.until
+        FROM kombo.rate_limits() l JOIN pg_catalog.pg_foreign_server f ON f.oid = l.server),
     requested AS MATERIALIZED (
         SELECT r.integration_id, r.endpoint, count(*) AS pending, min(r.requested_at) AS since
         FROM kombo.sync_requests r WHERE r.endpoint IS NOT NULL GROUP BY r.integration_id, r.endpoint),

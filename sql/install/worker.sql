@@ -75,8 +75,8 @@ CREATE FUNCTION kombo.lift_limit(server oid) RETURNS boolean
     SET search_path = pg_catalog, pg_temp;
 REVOKE ALL ON FUNCTION kombo.lift_limit(oid) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.lift_limit(oid) IS
-    'Ends the wait of a server''s requests for a rate limit: the next request tries whether it is over. Returns whether '
-    'there was a limit.';
+    'Ends the wait of a server''s requests for a rate limit: the next request tries whether it is over. Returns '
+    'whether there was a limit.';
 
 CREATE VIEW kombo.sync_progress AS
     SELECT p.*, CASE WHEN p.phase = 'limited' THEN l.until END AS limited_until
@@ -102,4 +102,5 @@ COMMENT ON COLUMN kombo.sync_progress.bytes IS 'bytes received on the wire so fa
 COMMENT ON COLUMN kombo.sync_progress.rows_per_second IS 'records a second since it started';
 COMMENT ON COLUMN kombo.sync_progress.started_at IS 'when it started';
 COMMENT ON COLUMN kombo.sync_progress.blocked_by IS 'pid of the session whose lock it waits for; NULL: none';
-COMMENT ON COLUMN kombo.sync_progress.limited_until IS 'when the rate limit that it waits for ends; NULL: it waits for none';
+COMMENT ON COLUMN kombo.sync_progress.limited_until IS
+    'when the rate limit that it waits for ends; NULL: it waits for none';

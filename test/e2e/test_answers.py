@@ -56,7 +56,8 @@ def test_the_worker_finds_the_size_of_page_that_passes_by_itself(served, fake_ko
     fake = fake_kombo(answer)
     served.create_server(fake, name="fake", max_response_size="64kB")
     served.add_integration("hibob:x", "fake", "HRIS", only=[GROUPS])
-    until(served, lambda: served.value("SELECT last_status FROM kombo.sync_state") == "ok", 30, "a page that is not too large")
+    until(served, lambda: served.value("SELECT last_status FROM kombo.sync_state") == "ok", 30,
+          "a page that is not too large")
     assert fake.asked(GROUPS) == 2
 
 
@@ -78,7 +79,8 @@ def test_a_list_that_takes_no_cursor_is_one_page_and_the_run_says_that_there_was
                                   {"status": "success", "data": {"results": {"ssn": SSN}}}])
 def test_no_value_of_an_answer_that_is_not_kombos_is_shown(faked, status, body):
     heard = []
-    faked.connection.add_notice_handler(lambda n: heard.append(f"{n.message_primary} {n.message_detail} {n.message_hint}"))
+    faked.connection.add_notice_handler(
+        lambda n: heard.append(f"{n.message_primary} {n.message_detail} {n.message_hint}"))
     for sent in (json.dumps(body), json.dumps(body)[:-1]):
         faked.answers[GROUPS] = (status, {}, sent.encode())
         assert sync_full(faked, what=GROUPS)[0]["status"] == "failed"
@@ -118,8 +120,9 @@ def test_a_key_is_read_from_a_regular_file_only_and_nobody_waits_for_another(fak
     os.mkfifo(pipe)
     closed.touch(0o000)
     faked.execute("ALTER USER MAPPING FOR CURRENT_USER SERVER fake OPTIONS (DROP api_key, ADD api_key_file '/dev/tty')")
-    for path, why in ((pipe, "not a regular file"), (tmp_path, "not a regular file"), ("/dev/zero", "not a regular file"),
-                      (missing, "No such file or directory"), (closed, "Permission denied")):
+    for path, why in ((pipe, "not a regular file"), (tmp_path, "not a regular file"),
+                      ("/dev/zero", "not a regular file"), (missing, "No such file or directory"),
+                      (closed, "Permission denied")):
         faked.execute(f"ALTER USER MAPPING FOR CURRENT_USER SERVER fake OPTIONS (SET api_key_file '{path}')")
         faked.execute("SET statement_timeout = '10 s'")
         assert refused_with(faked).endswith(why), path

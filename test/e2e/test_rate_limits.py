@@ -55,7 +55,7 @@ def status_of(db, endpoint, integration):
 
 def waits_for_limit(db, endpoint, integration):
     """The row of sync_status, once it says that it waits for a limit; it names the end, and what ends it sooner."""
-    row = until(db, lambda: (s := status_of(db, endpoint, integration)) and "rate limit until" in (s["reason"] or "") and s,
+    row = until(db, lambda: "rate limit until" in ((s := status_of(db, endpoint, integration))["reason"] or "") and s,
                 what="the limit in sync_status")
     assert f"kombo.resume('{integration}')" in row["next"], row
     return row
@@ -142,7 +142,7 @@ def test_a_window_that_claims_to_be_long_is_not_waited_for_longer_than_minutes(s
     served.add_integration(ONE, "fake", "HRIS", only=[GROUPS])
     wait_synced(served)
     used_up = {"RateLimit-Limit": "100", "RateLimit-Remaining": "0", "RateLimit-Reset": "100000000"}
-    lists.instead[GROUPS] = lambda path, query: (200, used_up, b'{"status":"success","data":{"results":[],"next":null}}')
+    lists.instead[GROUPS] = 200, used_up, b'{"status":"success","data":{"results":[],"next":null}}'
     served.execute("SELECT kombo.request_sync('hibob:one')")
     until(served, lambda: len(runs(served, GROUPS, ONE)) == 2, what="the second run")
     served.execute("SELECT kombo.request_sync(NULL)")

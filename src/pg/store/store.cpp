@@ -4,7 +4,6 @@
 #include "pg/account/sync_requests.h"
 #include "pg/base/log_throttle.h"
 #include "pg/base/memory.h"
-#include "pg/base/settings.h"
 #include "pg/store/columns.h"
 #include "pg/store/statements.h"
 #include "pg/store/temporary_file.h"
@@ -480,18 +479,6 @@ void SqlStore::insert_run(const syncer::Task &task, const syncer::RunResult &res
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
             CASE WHEN $19 THEN NULL ELSE $17 END, $18))",
             params);
-}
-
-size_t prune_runs() {
-    Params params;
-    params.instant(kombo::current_timestamp() - std::chrono::minutes(settings::retention_minutes));
-    // Another caller's transaction may have pruned the same rows and stay open: nobody waits for it, and a snapshot
-    // from before it does not fail over it.
-    if (IsolationUsesXactSnapshot()) return 0;
-    return execute("DELETE FROM kombo.sync_runs r WHERE r.id IN (SELECT o.id FROM kombo.sync_runs o "
-                   "WHERE o.finished_at < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED)",
-                   params)
-        .size();
 }
 
 } // namespace pg
