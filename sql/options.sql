@@ -35,6 +35,7 @@ ALTER SERVER kombo_eu OPTIONS (ADD max_response_size '0');
 ALTER SERVER kombo_eu OPTIONS (ADD max_response_size '2TB');
 ALTER SERVER kombo_eu OPTIONS (ADD accept_unsigned 'perhaps');
 ALTER SERVER kombo_eu OPTIONS (ADD ca_file 'ca.pem');
+ALTER SERVER kombo_eu OPTIONS (ADD proxy 'http://user:password@proxy.example.org:3128');
 
 -- Secrets are never shown.
 CREATE USER MAPPING FOR PUBLIC SERVER kombo_eu OPTIONS (api_key '');

@@ -128,6 +128,7 @@ CREATE TABLE kombo.sync_state (
     full_cursor     text,
     full_cursor_at  timestamptz,
     full_progress   jsonb,
+    page_size       integer,
     PRIMARY KEY (integration_id, endpoint)
 );
 COMMENT ON TABLE kombo.sync_state IS 'How far each endpoint of each integration has come';
@@ -157,6 +158,9 @@ COMMENT ON COLUMN kombo.sync_state.full_cursor IS
     'cursor of the page that it goes on with; empty: all pages are here and the sweep is left to do';
 COMMENT ON COLUMN kombo.sync_state.full_cursor_at IS 'when Kombo gave that cursor';
 COMMENT ON COLUMN kombo.sync_state.full_progress IS 'what it counted so far';
+COMMENT ON COLUMN kombo.sync_state.page_size IS
+    'records a page that are asked for after answers that took too long or were too large; NULL: as the server''s '
+    'option page_size says';
 
 CREATE TABLE kombo.sync_seen (
     integration_id  text NOT NULL REFERENCES kombo.integrations ON DELETE CASCADE,

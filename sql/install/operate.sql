@@ -234,11 +234,15 @@ BEGIN
     UPDATE kombo.sync_state s SET failures = 0, attempts = 0, next_attempt_at = NULL
     WHERE s.integration_id = coalesce(resume.integration_id, s.integration_id)
       AND (s.failures > 0 OR s.attempts > 0 OR s.next_attempt_at IS NOT NULL);
+    PERFORM kombo.lift_limit(f.oid) FROM pg_foreign_server f
+    WHERE f.srvname IN (SELECT i.server FROM kombo.integrations i
+                        WHERE i.integration_id = coalesce(resume.integration_id, i.integration_id));
 END
 $$;
 REVOKE ALL ON FUNCTION kombo.resume(text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.resume(text) IS
-    'Ends every pause, every back-off, and the state restored, after which this database fetches the integration. '
+    'Ends every pause, every back-off, every wait for a rate limit of the API key, and the state restored, after which '
+    'this database fetches the integration. '
     'NULL: all integrations. Raises on an unknown one.';
 
 CREATE FUNCTION kombo.accept_sweep(integration_id text, endpoint text) RETURNS void

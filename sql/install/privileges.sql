@@ -71,7 +71,7 @@ BEGIN
                    'kombo.sync_state, kombo.sync_requests, kombo.sync_runs, kombo.rejected_records, '
                    'kombo.sync_status, kombo.sync_progress TO %s', role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.sync_role(), kombo.this_database(), kombo.worker_state(), '
-                   'kombo.progress() TO %s', role);
+                   'kombo.progress(), kombo.rate_limits() TO %s', role);
     FOR relation IN SELECT d.relation FROM kombo.data_tables d LOOP
         EXECUTE format('GRANT SELECT ON %s TO %s', relation, role);
     END LOOP;
@@ -118,8 +118,8 @@ BEGIN
                    -- and what these and the view call
                    'kombo.check_integration(text), kombo.provide_tables(text), kombo.warn_of_superuser(regrole), '
                    'kombo.execute_as_sync_role(text), kombo.sync_role(), kombo.this_database(), '
-                   'kombo.interface_number(), kombo.worker_state(), kombo.progress(), kombo.take_lock(text, boolean), '
-                   'kombo.wake(boolean) TO %s', role);
+                   'kombo.interface_number(), kombo.worker_state(), kombo.progress(), kombo.rate_limits(), '
+                   'kombo.take_lock(text, boolean), kombo.lift_limit(oid), kombo.wake(boolean) TO %s', role);
     RAISE NOTICE 'role % needs USAGE on the servers whose integrations it is to run', role USING
         HINT = format('The owner of a server gives it: GRANT USAGE ON FOREIGN SERVER ... TO %s.', role);
 END

@@ -6,6 +6,9 @@ CREATE VIEW kombo.sync_status AS
     progress AS MATERIALIZED (
         SELECT DISTINCT ON (p.integration_id, p.endpoint) p.*
         FROM kombo.sync_progress p ORDER BY p.integration_id, p.endpoint, p.phase = 'yielding', p.started_at),
+    limits AS MATERIALIZED (
+        SELECT f.srvname AS server, l.until
+        FROM kombo.rate_limits() l JOIN pg_catalog.pg_foreign_server f ON f.oid = l.server),
     requested AS MATERIALIZED (
         SELECT r.integration_id, r.endpoint, count(*) AS pending, min(r.requested_at) AS since
         FROM kombo.sync_requests r WHERE r.endpoint IS NOT NULL GROUP BY r.integration_id, r.endpoint),
@@ -48,6 +51,7 @@ CREATE VIEW kombo.sync_status AS
                              WHEN 'behind' THEN format('the last success is older than %s', it.expected) END,
                CASE WHEN it.state NOT IN ('restored', 'paused') THEN
                     'Kombo calls its own copy out of date since ' || date_trunc('second', it.data_expired_at) END,
+               'waits for Kombo''s rate limit until ' || date_trunc('second', it.limited_until),
                CASE WHEN it.blocked_by IS NOT NULL THEN format('waits for a lock that pid %s holds', it.blocked_by)
                     WHEN it.held_by = 0 THEN 'a prepared transaction has synced it and is not ended'
                     WHEN it.held_by > 0 THEN format('pid %s has synced it in a transaction that is still open', it.held_by)
@@ -73,6 +77,9 @@ CREATE VIEW kombo.sync_status AS
                 WHEN it.held_by > 0
                      THEN format('it goes on once pid %s ends its transaction; to end it: SELECT '
                                  'pg_terminate_backend(%s)', it.held_by, it.held_by)
+                WHEN it.limited_until IS NOT NULL
+                     THEN format('%s; at once: SELECT kombo.resume(%L)', coalesce(it.again, 'it goes on by itself'),
+                                 it.integration_id)
                 WHEN it.state = 'held'
                      THEN format('if so many rows are really gone: SELECT kombo.accept_sweep(%L, %L), then %s',
                                  it.integration_id, it.endpoint, it.call_full)
@@ -106,7 +113,8 @@ CREATE VIEW kombo.sync_status AS
                     ELSE 'fresh' END AS state,
                -- Of several things to wait for the last: an integration that is paused holds back all its endpoints.
                CASE WHEN s.served THEN coalesce('tried again at ' || date_trunc('second', greatest(
-                    s.next_attempt_at, CASE WHEN s.paused_at IS NOT NULL THEN s.integration_next_attempt_at END)),
+                    s.next_attempt_at, s.limited_until,
+                    CASE WHEN s.paused_at IS NOT NULL THEN s.integration_next_attempt_at END)),
                     'tried again soon') END AS again
         FROM (
             SELECT i.integration_id, i.server, i.added_at, i.paused_at, i.paused_by, i.pause_reason,
@@ -132,7 +140,10 @@ CREATE VIEW kombo.sync_status AS
                         WHEN st.held IS NOT NULL
                         THEN format('SELECT * FROM kombo.kombo_sync_full(%L, ARRAY[%L])', i.integration_id, e.path)
                         ELSE format('SELECT * FROM kombo.kombo_sync_full(%L)', i.integration_id) END AS call_full,
-                   EXISTS (SELECT FROM pg_catalog.pg_foreign_server f WHERE f.srvname = i.server) AS server_exists
+                   EXISTS (SELECT FROM pg_catalog.pg_foreign_server f WHERE f.srvname = i.server) AS server_exists,
+                   -- Only those wait that have something to ask for.
+                   CASE WHEN i.paused_at IS NULL AND (r.pending > 0 OR p.phase IS NOT NULL)
+                        THEN l.until END AS limited_until
             FROM kombo.integrations i
             JOIN kombo.endpoints e ON e.category = i.category
             CROSS JOIN worker w
@@ -141,6 +152,7 @@ CREATE VIEW kombo.sync_status AS
             LEFT JOIN progress p ON p.integration_id = i.integration_id AND p.endpoint = e.path
             LEFT JOIN requested r ON r.integration_id = i.integration_id AND r.endpoint = e.path
             LEFT JOIN holder h ON h.lock_key = hashtextextended('kombo_sync:' || i.integration_id, 0)
+            LEFT JOIN limits l ON l.server = i.server
             CROSS JOIN LATERAL (
                 SELECT CASE WHEN o.endpoint IS NULL THEN coalesce(e.delta_interval, e.full_interval, '1 day')
                             ELSE coalesce(o.delta_interval, o.full_interval, '1 day') END AS expected,

@@ -63,7 +63,27 @@ CREATE FUNCTION kombo.progress()
 REVOKE ALL ON FUNCTION kombo.progress() FROM PUBLIC;
 COMMENT ON FUNCTION kombo.progress() IS 'The rows of kombo.sync_progress, from shared memory.';
 
-CREATE VIEW kombo.sync_progress AS SELECT * FROM kombo.progress();
+CREATE FUNCTION kombo.rate_limits() RETURNS TABLE (server oid, until timestamptz)
+    AS 'MODULE_PATHNAME', 'rate_limits' LANGUAGE c STRICT VOLATILE PARALLEL RESTRICTED ROWS 10
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo.rate_limits() FROM PUBLIC;
+COMMENT ON FUNCTION kombo.rate_limits() IS
+    'Servers whose API key has met a rate limit of Kombo, and until when their requests wait, from shared memory.';
+
+CREATE FUNCTION kombo.lift_limit(server oid) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'lift_limit' LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo.lift_limit(oid) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.lift_limit(oid) IS
+    'Ends the wait of a server''s requests for a rate limit: the next request tries whether it is over. Returns '
+    'whether there was a limit.';
+
+CREATE VIEW kombo.sync_progress AS
+    SELECT p.*, CASE WHEN p.phase = 'limited' THEN l.until END AS limited_until
+    FROM kombo.progress() p
+    LEFT JOIN kombo.integrations i USING (integration_id)
+    LEFT JOIN pg_catalog.pg_foreign_server f ON f.srvname = i.server
+    LEFT JOIN kombo.rate_limits() l ON l.server = f.oid;
 COMMENT ON VIEW kombo.sync_progress IS
     'What is being fetched right now, of this database: live, although the transactions are not committed. Empty where '
     'the library is not in shared_preload_libraries.';
@@ -74,11 +94,13 @@ COMMENT ON COLUMN kombo.sync_progress.kind IS 'delta or full';
 COMMENT ON COLUMN kombo.sync_progress.trigger IS 'what asked for it: webhook, schedule or sql';
 COMMENT ON COLUMN kombo.sync_progress.phase IS
     'starting, fetching (waits for Kombo), writing, locked (waits for a lock of another session), sweeping (looks for '
-    'what Kombo no longer has), confirming (asks Kombo about that), or yielding (gives way to a delta of the same '
-    'endpoint)';
+    'what Kombo no longer has), confirming (asks Kombo about that), yielding (gives way to a delta of the same '
+    'endpoint), or limited (waits for the end of a rate limit)';
 COMMENT ON COLUMN kombo.sync_progress.pages IS 'pages so far';
 COMMENT ON COLUMN kombo.sync_progress.rows IS 'records so far';
 COMMENT ON COLUMN kombo.sync_progress.bytes IS 'bytes received on the wire so far';
 COMMENT ON COLUMN kombo.sync_progress.rows_per_second IS 'records a second since it started';
 COMMENT ON COLUMN kombo.sync_progress.started_at IS 'when it started';
 COMMENT ON COLUMN kombo.sync_progress.blocked_by IS 'pid of the session whose lock it waits for; NULL: none';
+COMMENT ON COLUMN kombo.sync_progress.limited_until IS
+    'when the rate limit that it waits for ends; NULL: it waits for none';

@@ -32,7 +32,8 @@ BEGIN
         FROM pg_class c, aclexplode(c.relacl) acl
         WHERE c.oid = 'kombo.sync_status'::regclass AND acl.privilege_type = 'SELECT' AND acl.grantee <> c.relowner
     LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.worker_state(), kombo.progress() TO %s', somebody.name);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.worker_state(), kombo.progress(), '
+                       'kombo.rate_limits() TO %s', somebody.name);
     END LOOP;
 
     -- PostgreSQL takes what an extension's script grants for what the extension comes with, and leaves that out of dumps.

@@ -159,11 +159,13 @@ milliseconds Call::back_off(const ApiError &error) const {
         ceiling = std::min(ceiling * 2, policy_.cap);
     }
     std::uniform_int_distribution<int64_t> jitter(0, std::max<int64_t>(0, ceiling.count()));
-    if (error.retry_after) {
-        // Later than demanded, never earlier, so that many callers do not come back at the same instant.
-        return *error.retry_after + std::min(milliseconds(jitter(random)), policy_.base);
+    const milliseconds own(jitter(random));
+    if (!error.retry_after) {
+        return own;
     }
-    return milliseconds(jitter(random));
+    // Later than demanded, never earlier, so that many callers do not come back at the same instant; and a demand of
+    // nothing, or of a time that has passed, is no reason to ask more often.
+    return std::max(*error.retry_after + std::min(own, policy_.base), own);
 }
 
 } // namespace kombo

@@ -39,11 +39,7 @@ Parts read_parts(simdjson::ondemand::document &document, const std::function<voi
 } // namespace
 
 MalformedBody unexpected_body(std::string_view expected, std::string_view body) {
-    const std::string beginning = printable(body, 60);
-    std::string text = "expected ";
-    text += expected;
-    text += beginning.empty() ? ", got an empty answer" : ", got: " + beginning;
-    return MalformedBody(text);
+    return MalformedBody("expected " + std::string(expected) + ", got " + outline(body));
 }
 
 void read_envelope(std::string_view body, const std::function<void(value)> &read_data) {

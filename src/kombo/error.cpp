@@ -16,6 +16,8 @@ using std::chrono::milliseconds;
 
 constexpr size_t largest_error_body = size_t{1} << 20;
 constexpr milliseconds longest_demand = std::chrono::hours(24);
+constexpr milliseconds longest_window = std::chrono::minutes(5);
+constexpr milliseconds first_epoch_time = std::chrono::hours(10 * 365 * 24); // what is longer is no duration
 constexpr std::string_view replacement_character = "\xEF\xBF\xBD";
 
 // Source: protocol, errors. A code that is not here is classed by HTTP status.
@@ -53,7 +55,10 @@ ErrorClass class_of_status(long status) {
         return ErrorClass::Unauthorized;
     case 404:
         return ErrorClass::NotFound;
-    case 408:
+    case 408: // request timeout
+    case 421: // misdirected: it came over the connection of another host
+    case 425: // too early
+    case 499: // the client went away, as a gateway in between saw it
         return ErrorClass::Transient;
     case 429:
         return ErrorClass::RateLimited;
@@ -62,10 +67,24 @@ ErrorClass class_of_status(long status) {
     }
 }
 
+/// Kombo says what is wrong in its envelope. A redirect or a 4xx without one comes from something in between (a proxy,
+/// a firewall, a load balancer), and says nothing of the request or the key.
+ErrorClass class_without_envelope(long status) {
+    if (status == 429) {
+        return ErrorClass::RateLimited;
+    }
+    return status == 408 || status >= 500 ? ErrorClass::Transient : ErrorClass::MalformedBody;
+}
+
 ErrorClass class_of(std::string_view code, long status) {
     const auto *const known = std::find_if(std::begin(known_codes), std::end(known_codes),
                                            [code](const auto &entry) { return entry.first == code; });
     return known == std::end(known_codes) ? class_of_status(status) : known->second;
+}
+
+/// 504 is a gateway's, 524 Cloudflare's.
+bool is_timeout(long status, std::string_view code) {
+    return status == 504 || status == 524 || code == "PLATFORM.TASK_TIMED_OUT";
 }
 
 struct JsonDeleter {
@@ -98,12 +117,37 @@ std::optional<Envelope> read_error_envelope(std::string_view body) {
                     text_member(error, "log_url")};
 }
 
+/// Only the shape: the values may be anybody's data.
+std::string outline_of_json(std::string_view body) {
+    if (body.front() == '"') {
+        return "a JSON string";
+    }
+    if (body.front() == '[') {
+        return "a JSON array";
+    }
+    const JsonPointer root(
+        body.size() > largest_error_body ? nullptr : json_loadb(body.data(), body.size(), JSON_ALLOW_NUL, nullptr));
+    if (!root) {
+        return "what begins like a JSON object";
+    }
+    std::string names;
+    const char *key = nullptr;
+    json_t *value = nullptr;
+    json_object_foreach(root.get(), key, value) {
+        if (names.size() > 60) {
+            names += ", ...";
+            break;
+        }
+        names += (names.empty() ? "" : ", ") + printable(key, 30);
+    }
+    return names.empty() ? "an empty JSON object" : "a JSON object with " + names;
+}
+
 std::string message_without_envelope(long status, std::string_view body) {
     if (status >= 300 && status < 400) {
         return "the server answered with a redirect, and redirects are not followed";
     }
-    const std::string beginning = printable(body, 60);
-    return beginning.empty() ? "empty answer" : "the answer is not Kombo's: " + beginning;
+    return body.empty() ? "empty answer" : "the answer is not Kombo's: " + outline(body);
 }
 
 // A number of seconds or milliseconds, a fraction allowed; nullopt for anything else.
@@ -120,7 +164,7 @@ std::optional<milliseconds> duration(std::optional<std::string_view> text, int64
         } else if (c < '0' || c > '9') {
             return std::nullopt;
         } else if (scale == 0) {
-            whole = std::min<int64_t>(whole * 10 + (c - '0'), longest_demand.count());
+            whole = std::min<int64_t>(whole * 10 + (c - '0'), int64_t{1} << 50);
         } else if (scale < 1000) {
             fraction = fraction * 10 + (c - '0');
             scale *= 10;
@@ -130,15 +174,36 @@ std::optional<milliseconds> duration(std::optional<std::string_view> text, int64
     return milliseconds(whole * milliseconds_per_unit + rest);
 }
 
+Timestamp server_clock(const Headers &headers) {
+    const auto text = headers.find("date");
+    const auto now = text ? parse_http_date(*text) : std::nullopt;
+    return now.value_or(current_timestamp());
+}
+
 std::optional<milliseconds> until_date(const Headers &headers) {
     const auto text = headers.find("retry-after");
     const auto date = text ? parse_http_date(*text) : std::nullopt;
     if (!date) {
         return std::nullopt;
     }
-    const auto server_clock = headers.find("date");
-    const auto now = server_clock ? parse_http_date(*server_clock) : std::nullopt;
-    return std::chrono::ceil<milliseconds>(*date - now.value_or(current_timestamp()));
+    return std::chrono::ceil<milliseconds>(*date - server_clock(headers));
+}
+
+/// A time since 1970, in seconds or milliseconds, becomes the time from now until then.
+milliseconds from_now(milliseconds given, const Headers &headers) {
+    if (given < first_epoch_time) {
+        return given;
+    }
+    const milliseconds since_1970 = given < first_epoch_time * 1000 ? given : given / 1000;
+    return since_1970 - std::chrono::floor<milliseconds>(std::chrono::microseconds(server_clock(headers).micros));
+}
+
+/// Characters that show nothing and change in which order the others are shown: with them a message reads otherwise
+/// than it is.
+bool reorders_text(std::string_view character) {
+    constexpr std::string_view all[] = {"\u061C", "\u200E", "\u200F", "\u202A", "\u202B", "\u202C", "\u202D",
+                                        "\u202E", "\u2066", "\u2067", "\u2068", "\u2069", "\uFEFF"};
+    return std::find(std::begin(all), std::end(all), character) != std::end(all);
 }
 
 // The length of the valid UTF-8 sequence at `position`; 0 where there is none.
@@ -210,7 +275,7 @@ bool retryable(const ApiError &error) {
 
 ApiError classify(long status, std::string_view body, const Headers &headers) {
     const std::optional<Envelope> envelope = read_error_envelope(body);
-    ApiError error(class_of_status(status), status, "");
+    ApiError error(class_without_envelope(status), status, "");
     if (envelope) {
         error.error_class = class_of(envelope->code, status);
         error.code = envelope->code;
@@ -221,6 +286,7 @@ ApiError classify(long status, std::string_view body, const Headers &headers) {
         error.message = message_without_envelope(status, body);
     }
     error.retry_after = demanded_wait(status, headers);
+    error.too_much = is_timeout(status, error.code);
     error.compose();
     return error;
 }
@@ -237,13 +303,58 @@ std::optional<milliseconds> demanded_wait(long status, const Headers &headers) {
     if (!wait) {
         wait = until_date(headers);
     }
+    if (wait) {
+        wait = from_now(*wait, headers);
+    }
     if (!wait && status == 429) {
-        wait = duration(headers.find("ratelimit-reset"), 1000);
+        wait = window_end(headers);
     }
     if (wait) {
         wait = std::clamp(*wait, milliseconds(0), longest_demand);
     }
     return wait;
+}
+
+std::optional<milliseconds> window_end(const Headers &headers) {
+    const auto given = duration(headers.find("ratelimit-reset"), 1000);
+    if (!given) {
+        return std::nullopt;
+    }
+    return std::clamp(from_now(*given, headers), milliseconds(0), longest_window);
+}
+
+bool concerns_key(const ApiError &error) {
+    const auto begins_with = [&](std::string_view family) { return error.code.compare(0, family.size(), family) == 0; };
+    return error.error_class == ErrorClass::RateLimited && !begins_with("REMOTE.") && !begins_with("INTEGRATION.") &&
+           error.code != "PLATFORM.CONCURRENCY_LIMIT_EXCEEDED";
+}
+
+std::string outline(std::string_view body) {
+    constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+    if (body.substr(0, byte_order_mark.size()) == byte_order_mark) {
+        body.remove_prefix(byte_order_mark.size());
+    }
+    body.remove_prefix(std::min(body.find_first_not_of(" \t\r\n"), body.size()));
+    if (body.empty()) {
+        return "an empty answer";
+    }
+    const auto is_html = [&] {
+        constexpr std::string_view names[] = {"<!doctype", "<html", "<head", "<body", "<!--"};
+        return std::any_of(std::begin(names), std::end(names), [&](std::string_view name) {
+            return body.size() >= name.size() &&
+                   std::equal(name.begin(), name.end(), body.begin(), [](char a, char b) { return a == (b | 0x20); });
+        });
+    };
+    if (body.front() == '<') {
+        return is_html() ? printable(body, 60) : "XML";
+    }
+    constexpr std::string_view structures = "{[\"";
+    if (structures.find(body.front()) != std::string_view::npos) {
+        return outline_of_json(body);
+    }
+    // A text is shown up to where records may begin.
+    const std::string text = printable(body.substr(0, std::min(body.find_first_of("{[\"<"), body.size())), 60);
+    return text.empty() ? "binary data" : text;
 }
 
 std::string printable(std::string_view text, size_t limit) {
@@ -252,8 +363,10 @@ std::string printable(std::string_view text, size_t limit) {
         const size_t length = utf8_length(text, position);
         const char c = text[position];
         std::string_view piece = length == 0 ? replacement_character : text.substr(position, length);
-        if (c == '\n' || c == '\r' || c == '\t') {
+        if (c == '\n' || c == '\r' || c == '\t' || piece == "\u2028" || piece == "\u2029") {
             piece = " ";
+        } else if (length > 1 && reorders_text(piece)) {
+            piece = "";
         } else if (length == 1 && (static_cast<unsigned char>(c) < 0x20 || c == '\x7F')) {
             piece = "";
         } else if (length == 2 && c == '\xC2' && static_cast<unsigned char>(text[position + 1]) < 0xA0) {

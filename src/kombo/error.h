@@ -13,14 +13,14 @@ namespace kombo {
 /// What a failure means for whoever asked. Of an answer: by `error.code` first, then by HTTP status.
 enum class ErrorClass {
     Transport,     ///< no whole answer came: resolve, connect, TLS, timeout, connection lost, too large
-    MalformedBody, ///< an answer that is not Kombo's
-    Transient,     ///< a server-side failure that passes: 408, 5xx
+    MalformedBody, ///< an answer that is not Kombo's, such as a 3xx or 4xx without Kombo's error envelope
+    Transient,     ///< a server-side failure that passes: 408, 421, 425, 499, 5xx
     RateLimited,   ///< 429 and the limit codes
     SetupPending,  ///< Kombo has not finished its first sync of this integration, or people have to act there
     Unavailable,   ///< the tool or the integration's settings lack this model: concerns the one endpoint
-    Unauthorized,  ///< the API key is wrong: concerns the server
-    NotFound,      ///< 404, or no such integration
-    InvalidInput,  ///< 400 or 422: a parameter was refused
+    Unauthorized,  ///< the API key is wrong, as Kombo itself says: concerns the server
+    NotFound,      ///< 404 in Kombo's envelope, or no such integration
+    InvalidInput,  ///< 400 or 422 in Kombo's envelope: a parameter was refused
     Final          ///< any other refusal
 };
 
@@ -47,6 +47,7 @@ struct ApiError : std::exception {
     std::optional<std::chrono::milliseconds> retry_after; ///< how long the server told us to wait
     bool host_unreachable = false; ///< could not resolve, connect or agree on TLS: other calls would fail alike
     bool permanent = false;        ///< of a transport error: trying again cannot help (certificate, bad URL)
+    bool too_much = false;         ///< the answer took too long or was too large: fewer records a page may help
     std::string text;              ///< what what() gives
 };
 
@@ -57,19 +58,32 @@ bool retryable(ErrorClass error_class);
 bool retryable(const ApiError &error);
 
 /// The error that an answer stands for. `body` may be Kombo's error envelope, HTML, plain text or empty; unknown codes
-/// are classed by status. Reads the wait that the server demands from the headers (see demanded_wait()).
+/// are classed by status. Without the envelope only 408, 429 and 5xx mean what they say. Reads the wait that the server
+/// demands from the headers (see demanded_wait()).
 ApiError classify(long status, std::string_view body, const Headers &headers);
 
 /// Whether the body is Kombo's error envelope (`"status":"error"`), whatever its HTTP status was.
 bool is_error_envelope(std::string_view body);
 
 /// How long the server asks us to wait: `retry-after-ms`, `Retry-After` (seconds or an HTTP date, which is read
-/// against the `Date` header, else our clock), and with 429 `ratelimit-reset` (seconds). Between zero and one day:
-/// what claims to be longer is more likely another unit.
+/// against the `Date` header, else our clock), and with 429 window_end(). Between zero and one day.
 std::optional<std::chrono::milliseconds> demanded_wait(long status, const Headers &headers);
 
-/// Text from the network made fit for messages: line breaks and tabs become spaces, other control characters are
-/// dropped, invalid UTF-8 becomes U+FFFD; the result has at most `limit` bytes and no half characters.
+/// How long until the window of the rate limit ends, by `ratelimit-reset`: seconds from now, or a time since 1970.
+/// Between zero and five minutes: Kombo's windows are of one minute.
+std::optional<std::chrono::milliseconds> window_end(const Headers &headers);
+
+/// Whether the error is a rate limit of the API key. Limits of the customer's tool, and of actions that run at once,
+/// concern one integration.
+bool concerns_key(const ApiError &error);
+
+/// What a body that is not Kombo's is, in words for a message: the beginning of HTML or plain text; of JSON and XML
+/// only the kind, and the names of an object's keys, as the values may be personal data.
+std::string outline(std::string_view body);
+
+/// Text from the network made fit for messages: line breaks and tabs become spaces, other control characters and those
+/// that change the direction of writing are dropped, invalid UTF-8 becomes U+FFFD; the result has at most `limit` bytes
+/// and no half characters.
 std::string printable(std::string_view text, size_t limit = 500);
 
 } // namespace kombo

@@ -16,11 +16,14 @@
 namespace kombo {
 
 struct HttpOptions {
-    std::string ca_file; ///< PEM file of trusted authorities; empty: those of the system
+    std::string ca_file; ///< PEM file of the only trusted authorities, the proxy's too; empty: those of the system
     std::string proxy;   ///< URL of a proxy; empty: none, also not from the environment
+    std::string proxy_user_password; ///< user:password, as they are; empty: none
     std::chrono::milliseconds connect_timeout{10'000};
     std::chrono::milliseconds request_timeout{120'000};
     size_t max_response_size = size_t{256} << 20; ///< bytes, after decompression
+    /// How long a connection is used again and again: a host that moves in DNS is followed no later than that.
+    std::chrono::seconds connection_life{180};
     bool allow_http = false;
 };
 

@@ -12,7 +12,7 @@
 namespace kombo {
 
 /// A response body that is not what Kombo's API sends: HTML, JSON of another shape, truncated. Says what was expected
-/// and what came (at most 60 printable bytes of it).
+/// and what came, as outline() tells it.
 struct MalformedBody : std::runtime_error {
     using std::runtime_error::runtime_error;
 };

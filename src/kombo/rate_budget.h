@@ -14,12 +14,27 @@ struct RateBudget {
     int64_t reset_at = 0; ///< 0: the window is over and no answer has said when the next one is
     int64_t blocked_until = 0;
     int64_t assumed_over_at = 0; ///< while reset_at is 0: nobody answers, and the window counts as over then
+    int64_t refusals = 0;        ///< 429s in a row; while there are any, one request at a time tries whether it is over
+    int64_t trial_over_at = 0;   ///< until then nobody sends another beside that one
 
     /// Notes what an answer said: `of` requests a window, of which `left` remain for `reset` ms from `now`.
     void note(int64_t of, int64_t left, int64_t reset, int64_t now);
 
-    /// No request for `wait` ms (429).
+    /// No request for `wait` ms.
     void block(int64_t wait, int64_t now);
+
+    /// Notes a 429, with the `demand` for so many ms that it came with, if any. No request for so long, or a time that
+    /// doubles with each in a row if that is longer, but five minutes at most; then one that tries.
+    void refuse(int64_t demand, int64_t now);
+
+    /// Notes any other answer.
+    void answered(int64_t now);
+
+    /// Ends the wait, if there is one: the next request is the one that tries.
+    bool lift(int64_t now);
+
+    /// When a request may go out that is not urgent, as far as that is known; nullopt: now, no limit is met.
+    std::optional<int64_t> limited_until(int64_t now) const;
 
     /// Takes one request: nullopt = go, otherwise for how many ms to wait. `urgent` ones may use the last tenth of the
     /// limit as well.

@@ -138,7 +138,11 @@ Request Api::check_api_key() const {
 
 Request Api::integration(std::string_view integration_id) const {
     require_header_text(integration_id, "the integration id");
-    return make(base_url_ + "/integrations/" + percent_encode(integration_id));
+    std::string segment = percent_encode(integration_id);
+    if (segment == "." || segment == "..") { // as they are they would name another path
+        segment = segment == "." ? "%2E" : "%2E%2E";
+    }
+    return make(base_url_ + "/integrations/" + segment);
 }
 
 Request Api::make(std::string url) const {

@@ -1,5 +1,6 @@
 #include "transfer.h"
 
+#include "request.h"
 #include "transport_error.h"
 
 #include <algorithm>
@@ -37,12 +38,13 @@ size_t on_body(char *data, size_t, size_t size, void *context) noexcept {
         transfer.too_large = true;
         return 0;
     }
-    return without_exception([&] { body.append(data, size); }) ? size : 0;
+    transfer.out_of_memory = !without_exception([&] { body.append(data, size); });
+    return transfer.out_of_memory ? 0 : size;
 }
 
 size_t on_header(char *data, size_t, size_t size, void *context) noexcept {
     auto &transfer = *static_cast<Transfer *>(context);
-    const bool taken = without_exception([&] {
+    transfer.out_of_memory = !without_exception([&] {
         const std::string_view line(data, size);
         if (line.substr(0, 5) == "HTTP/") {
             transfer.response.headers.clear(); // a 1xx answer came before this one
@@ -50,7 +52,7 @@ size_t on_header(char *data, size_t, size_t size, void *context) noexcept {
             transfer.response.headers.add_line(line);
         }
     });
-    return taken ? size : 0;
+    return transfer.out_of_memory ? 0 : size;
 }
 
 void set_limits(Transfer &transfer, const HttpOptions &options) {
@@ -70,21 +72,35 @@ void set_connection(Transfer &transfer, const HttpOptions &options) {
     set(transfer, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
     set(transfer, CURLOPT_PROXY, options.proxy.c_str()); // an empty one also keeps the environment out
     set(transfer, CURLOPT_NOPROXY, "");
+    if (!options.proxy_user_password.empty()) {
+        const size_t colon = options.proxy_user_password.find(':');
+        const std::string_view both = options.proxy_user_password;
+        const std::string_view password = colon == std::string::npos ? "" : both.substr(colon + 1);
+        // libcurl decodes both.
+        set(transfer, CURLOPT_PROXYUSERNAME, percent_encode(both.substr(0, colon)).c_str());
+        set(transfer, CURLOPT_PROXYPASSWORD, percent_encode(password).c_str());
+    }
     set(transfer, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     set(transfer, CURLOPT_SSL_VERIFYPEER, 1L);
     set(transfer, CURLOPT_SSL_VERIFYHOST, 2L);
     if (!options.ca_file.empty()) {
+        // libcurl has a folder of authorities built in, which it would go on trusting beside the file.
         set(transfer, CURLOPT_CAINFO, options.ca_file.c_str());
+        set(transfer, CURLOPT_CAPATH, static_cast<char *>(nullptr));
+        set(transfer, CURLOPT_PROXY_CAINFO, options.ca_file.c_str());
+        set(transfer, CURLOPT_PROXY_CAPATH, static_cast<char *>(nullptr));
     }
     set(transfer, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
     set(transfer, CURLOPT_ACCEPT_ENCODING, "");
     set(transfer, CURLOPT_NOSIGNAL, 1L);
     set(transfer, CURLOPT_QUICK_EXIT, 1L);
     set(transfer, CURLOPT_TCP_KEEPALIVE, 1L);
+    set(transfer, CURLOPT_MAXLIFETIME_CONN, static_cast<long>(options.connection_life.count()));
 }
 
 void set_request(Transfer &transfer, const Request &request) {
     set(transfer, CURLOPT_URL, request.url.c_str());
+    set(transfer, CURLOPT_PATH_AS_IS, 1L); // an id may be two dots
     for (const std::string &header : request.headers) {
         curl_slist *const longer = curl_slist_append(transfer.request_headers.get(), header.c_str());
         if (longer == nullptr) {
@@ -123,6 +139,7 @@ Finished finish(Transfer &transfer, CURLcode code) {
         failure.elapsed = std::chrono::duration_cast<milliseconds>(elapsed);
         failure.connected = get_info(transfer, CURLINFO_PRETRANSFER_TIME_T) > 0;
         failure.too_large = transfer.too_large;
+        failure.out_of_memory = transfer.out_of_memory;
         failure.max_response_size = transfer.max_response_size;
         return transport_error(failure);
     }

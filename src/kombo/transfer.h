@@ -24,6 +24,7 @@ struct Transfer {
     char error_text[CURL_ERROR_SIZE] = "";
     size_t max_response_size = 0;
     bool too_large = false;
+    bool out_of_memory = false;
     std::chrono::steady_clock::time_point started;
     Response response;
     std::optional<Finished> finished;

@@ -38,11 +38,12 @@ std::string message(const TransportFailure &failure) {
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
         return "the connection was lost before the answer was complete";
+    case CURLE_WRITE_ERROR: // not ours: libcurl says so of what follows a compressed answer, too
+        return failure.out_of_memory ? "out of memory" : "the answer could not be decompressed";
     case CURLE_BAD_CONTENT_ENCODING:
         return "the answer could not be decompressed";
     case CURLE_WEIRD_SERVER_REPLY:
         return "the answer is not HTTP";
-    case CURLE_WRITE_ERROR:
     case CURLE_OUT_OF_MEMORY:
         return "out of memory";
     default:
@@ -93,6 +94,8 @@ ApiError transport_error(const TransportFailure &failure) {
     ApiError error(ErrorClass::Transport, 0, text);
     error.host_unreachable = is_unreachable(failure);
     error.permanent = is_permanent(failure);
+    error.too_much = failure.too_large || failure.code == CURLE_FILESIZE_EXCEEDED ||
+                     (failure.code == CURLE_OPERATION_TIMEDOUT && failure.connected);
     return error;
 }
 

@@ -15,6 +15,7 @@ struct TransportFailure {
     std::chrono::milliseconds elapsed{}; ///< since the start
     bool connected = false;              ///< the connection, TLS included, was up
     bool too_large = false;              ///< we stopped at max_response_size
+    bool out_of_memory = false;          ///< in one of our callbacks
     size_t max_response_size = 0;
 };
 

@@ -7,19 +7,16 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include <array>
 #include <climits>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <stdexcept>
 
 namespace kombo {
 
 namespace {
 
-using Digest = std::array<unsigned char, 32>;
+using Digest = SignatureCheck::Digest;
 
 constexpr size_t unpadded_length = 43; // 32 bytes in base64
 
@@ -111,13 +108,18 @@ void read_changed_models(const json_t *list, Webhook &webhook) {
 
 } // namespace
 
-bool signature_matches(std::string_view body, std::string_view signature, std::string_view secret) {
+SignatureCheck::SignatureCheck(std::string_view body, std::string_view signature)
+    : body_(body), claimed_(decode(signature)) {}
+
+bool SignatureCheck::is_by(const std::string &secret) {
     // Anybody can sign with no secret at all.
-    if (secret.empty()) return false;
-    const auto claimed = decode(signature);
-    if (!claimed) return false;
-    const Digest expected = hmac_sha256(body, secret);
-    return CRYPTO_memcmp(claimed->data(), expected.data(), expected.size()) == 0;
+    if (!claimed_ || secret.empty()) return false;
+    const auto known = tried_.find(secret);
+    if (known != tried_.end()) return known->second;
+    const Digest expected = hmac_sha256(body_, secret);
+    const bool matches = CRYPTO_memcmp(claimed_->data(), expected.data(), expected.size()) == 0;
+    tried_.emplace(secret, matches);
+    return matches;
 }
 
 Webhook parse_webhook(std::string_view body) {

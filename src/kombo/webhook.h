@@ -1,17 +1,40 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace kombo {
 
-/// Whether `signature`, the value of the header X-Kombo-Signature, is the HMAC-SHA256 of the raw request body under the
-/// webhook secret (its text as it is). Kombo sends base64url without padding; one `=` and the standard alphabet are
-/// accepted, too. Everything else is not: white space, both alphabets in one signature, an empty secret. The comparison
-/// takes the same time whatever differs. Throws std::runtime_error where OpenSSL cannot compute the HMAC.
-bool signature_matches(std::string_view body, std::string_view signature, std::string_view secret);
+/// Finds out by which secret a webhook is signed: whether the value of the header X-Kombo-Signature is the HMAC-SHA256
+/// of the raw request body under the webhook secret (its text as it is). Kombo sends base64url without padding; one `=`
+/// and the standard alphabet are accepted, too. Everything else is not: white space, both alphabets in one signature,
+/// an empty secret. Each secret is tried once, however many servers have it, and none where the signature cannot be
+/// one.
+class SignatureCheck {
+public:
+    using Digest = std::array<unsigned char, 32>;
+
+    /// `body` must outlive the check.
+    SignatureCheck(std::string_view body, std::string_view signature);
+
+    /// The comparison takes the same time whatever differs. Throws std::runtime_error where OpenSSL cannot compute the
+    /// HMAC.
+    bool is_by(const std::string &secret);
+
+    /// How many HMACs were computed.
+    size_t tried() const { return tried_.size(); }
+
+private:
+    std::string_view body_;
+    std::optional<Digest> claimed_;
+    std::unordered_map<std::string, bool> tried_; ///< by secret
+};
 
 /// What a webhook means here.
 enum class WebhookType : uint8_t {

@@ -38,6 +38,7 @@ Failure failure(Status status, const char *sqlstate, std::string message, const 
     failed.of_server = error.error_class == kombo::ErrorClass::Unauthorized;
     failed.lasting = !kombo::retryable(error);
     failed.retry_after = error.retry_after;
+    failed.too_much = error.too_much;
     return failed;
 }
 
@@ -62,7 +63,11 @@ Failure explain(const kombo::ApiError &error) {
     case kombo::ErrorClass::RateLimited: {
         std::string hint = "Sync again later, or less often.";
         if (error.retry_after) hint = "Kombo asks to wait " + std::to_string(error.retry_after->count() / 1000) + " s.";
-        return failure(Status::Failed, limited, "Kombo's rate limit is exceeded: " + said, error, hint);
+        const bool of_key = kombo::concerns_key(error);
+        return failure(
+            Status::Failed, limited,
+            (of_key ? "Kombo's rate limit is exceeded: " : "a rate limit of this integration is exceeded: ") + said,
+            error, hint, !of_key);
     }
     case kombo::ErrorClass::Transport:
         if (error.host_unreachable)

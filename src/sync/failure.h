@@ -24,6 +24,8 @@ struct Failure {
     /// Trying again soon cannot help: somebody has to do something.
     bool lasting = false;
     bool too_many_parked = false;
+    /// Fewer records a page may help: the answer took too long, or was too large.
+    bool too_much = false;
     /// How long Kombo asks to wait.
     std::optional<std::chrono::milliseconds> retry_after = std::nullopt;
 };

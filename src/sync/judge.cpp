@@ -77,7 +77,7 @@ Judge::Event Judge::event_of(const Webhook &webhook) {
 
 Verdict Judge::judge(const Webhook &webhook, std::string_view body, const std::optional<std::string> &signature) {
     const bool is_signed = signature && !signature->empty();
-    const Senders senders = find_senders(body, signature);
+    const Senders senders = find_senders(webhook, body, signature);
     if (senders.empty()) return rejected(nobody_signed(is_signed));
     if (!webhook.problem.empty()) return rejected(webhook.problem);
     if (webhook.type == WebhookType::Unknown) return ignored("webhooks of this type are not known");
@@ -96,18 +96,22 @@ Verdict Judge::judge(const Webhook &webhook, std::string_view body, const std::o
 }
 
 /// The servers that a webhook can come from: those by whose secret it is signed; where it is not signed, those that do
-/// not insist.
-Judge::Senders Judge::find_senders(std::string_view body, const std::optional<std::string> &signature) const {
+/// not insist. If it is by the server of the integration that it names, that one is enough.
+Judge::Senders Judge::find_senders(const Webhook &webhook, std::string_view body,
+                                   const std::optional<std::string> &signature) const {
+    kombo::SignatureCheck check(body, signature.value_or(""));
+    const auto can_be_by = [&](const Sender &sender) {
+        if (!signature || signature->empty()) return sender.accept_unsigned;
+        return std::any_of(sender.secrets.begin(), sender.secrets.end(),
+                           [&](const std::string &secret) { return check.is_by(secret); });
+    };
+    const auto integration = integrations_.find(webhook.integration_id);
+    if (integration != integrations_.end())
+        for (const Sender &sender : senders_)
+            if (sender.name == integration->second.server && can_be_by(sender)) return {&sender};
     Senders found;
-    for (const Sender &sender : senders_) {
-        const bool matches = signature && !signature->empty()
-                                 ? std::any_of(sender.secrets.begin(), sender.secrets.end(),
-                                               [&](const std::string &secret) {
-                                                   return kombo::signature_matches(body, *signature, secret);
-                                               })
-                                 : sender.accept_unsigned;
-        if (matches) found.push_back(&sender);
-    }
+    for (const Sender &sender : senders_)
+        if (can_be_by(sender)) found.push_back(&sender);
     return found;
 }
 

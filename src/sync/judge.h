@@ -64,7 +64,8 @@ public:
 private:
     using Senders = std::vector<const Sender *>;
 
-    Senders find_senders(std::string_view body, const std::optional<std::string> &signature) const;
+    Senders find_senders(const kombo::Webhook &webhook, std::string_view body,
+                         const std::optional<std::string> &signature) const;
     std::string nobody_signed(bool is_signed) const;
     Verdict of_unknown(const kombo::Webhook &webhook, const Senders &senders) const;
     std::string not_its_own(const KnownIntegration &integration, const Senders &senders, bool is_signed) const;

@@ -21,6 +21,7 @@ struct EndpointState {
     int attempts = 0; ///< that came to nothing, in a row
     std::optional<kombo::Timestamp> next_attempt_at;
     std::optional<OpenFull> open_full; ///< of the worker
+    std::optional<int> page_size;      ///< fewer records a page than usual, after answers that were too much
 
     /// From when a delta has to ask: while the first full fetch is under way, its start serves.
     std::optional<kombo::Timestamp> delta_from(kombo::Timestamp now) const {

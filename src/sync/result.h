@@ -51,6 +51,8 @@ struct RunResult {
     bool lasting = false;        ///< the same
     bool too_many_parked = false;
     std::optional<std::chrono::milliseconds> retry_after;
+    /// Of what did not succeed: so many records a page are asked for from now on.
+    std::optional<int> page_size;
     /// Of what did not succeed in the worker: no further attempt before this.
     std::optional<kombo::Timestamp> next_attempt_at;
 };

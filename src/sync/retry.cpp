@@ -20,8 +20,8 @@ std::chrono::milliseconds wait_after(const RunResult &result, int attempts, doub
     default:
         break;
     }
-    if (result.retry_after) return *result.retry_after + back_off(1, 1s, 1s, jitter);
-    if (result.lasting) return back_off(1, day, day, jitter);
+    // Whoever names a time says that it passes.
+    if (result.lasting && !result.retry_after) return back_off(1, day, day, jitter);
     return back_off(attempts, 5s, longest, jitter);
 }
 
@@ -36,7 +36,10 @@ std::chrono::milliseconds back_off(int attempts, std::chrono::milliseconds first
 }
 
 kombo::Timestamp next_attempt(const RunResult &result, int attempts, double jitter, kombo::Timestamp now) {
-    return now + wait_after(result, attempts, jitter);
+    auto wait = wait_after(result, attempts, jitter);
+    // A demand is the least; that Kombo asks for none, or has its clock wrong, does not end the back-off.
+    if (result.retry_after) wait = std::max(wait, *result.retry_after + back_off(1, 1s, 1s, jitter));
+    return now + wait;
 }
 
 } // namespace syncer

@@ -16,6 +16,11 @@ constexpr size_t ids_per_request = 100;
 /// Kombo API reference: page_size is 250 at most. What a page takes in memory is bounded by that.
 constexpr size_t most_records = 250;
 
+/// Where answers take too long, or are too large, fewer records are asked for: not before so many failures in a row,
+/// and not below that.
+constexpr int failures_before_less = 3;
+constexpr int least_records = 10;
+
 RunResult fresh(const Task &task) {
     RunResult result;
     result.kind = task.kind;
@@ -29,8 +34,11 @@ RunResult fresh(const Task &task) {
 Run::Run(const Catalogue &catalogue, const States &states, Task task, std::string integration_id,
          Connection &connection, Store &store, Settings settings, Durability durability)
     : catalogue_(catalogue), states_(states), task_(std::move(task)), integration_id_(std::move(integration_id)),
-      connection_(connection), store_(store), settings_(settings), durability_(durability), result_(fresh(task_)),
-      fetch_(catalogue, states, task_, store, draft_), sweep_(catalogue, states, task_, store, settings) {
+      connection_(connection), store_(store), settings_(settings), durability_(durability),
+      page_size_(
+          std::min(connection.page_size, states.at(task_.endpoint->path).page_size.value_or(connection.page_size))),
+      result_(fresh(task_)), fetch_(catalogue, states, task_, store, draft_),
+      sweep_(catalogue, states, task_, store, settings) {
     const auto &open = states.at(task_.endpoint->path).open_full;
     if (durability != Durability::PageByPage || task_.kind != Kind::Full || !open || !resume(*open))
         list_ = std::make_unique<PageStream>(connection_, task_.endpoint->path, integration_id_, filters());
@@ -56,7 +64,7 @@ bool Run::resume(const OpenFull &open) {
 /// Filters of the task's list, as far as the endpoint takes them.
 kombo::Query Run::filters() const {
     kombo::Query query;
-    if (task_.endpoint->paginated) query.add("page_size", std::to_string(connection_.page_size));
+    if (task_.endpoint->paginated) query.add("page_size", std::to_string(page_size_));
     // Kombo API reference: without include_deleted the deletions are hidden, from deltas too.
     if (task_.endpoint->incremental) query.add_flag("include_deleted", true);
     if (task_.updated_after) query.add("updated_after", kombo::format_timestamp(*task_.updated_after));
@@ -96,6 +104,9 @@ void Run::notice(Clock::time_point now) {
     const bool with_cursor = asked->cursor().has_value();
     try {
         page_ = asked->take();
+        // Kombo API reference: such a list has no parameter for a cursor.
+        more_ = !task_.endpoint->paginated && asked->cursor();
+        if (more_) asked->end();
         if (task_.endpoint->paginated && page_->page.records().size() > most_records) {
             const std::string count = std::to_string(page_->page.records().size());
             page_.reset();
@@ -172,6 +183,7 @@ void Run::step() {
 
 void Run::write_page() {
     fetch_.take(*page_);
+    if (more_) draft_.oddities.add(Oddities::Kind::MorePages, catalogue_.tables[task_.endpoint->table].name, "next");
     add_statistics(draft_);
     if (resumed_.pages == 0 && list_->pages() == 1) {
         began_ = *list_->first_requested_at();
@@ -275,7 +287,18 @@ RunResult Run::failed(const std::exception_ptr &caught) const {
     result.lasting = failure.lasting;
     result.too_many_parked = failure.too_many_parked;
     result.retry_after = failure.retry_after;
+    ask_for_less(failure, result);
     return result;
+}
+
+/// What takes Kombo, or something in between, too long may pass with half the records a page. One such answer may be by
+/// chance; what was too large for us will be so again.
+void Run::ask_for_less(const Failure &failure, RunResult &result) const {
+    const bool again = failure.lasting || states_.at(task_.endpoint->path).attempts + 1 >= failures_before_less;
+    if (!failure.too_much || !again || !task_.endpoint->paginated || page_size_ <= least_records) return;
+    result.page_size = std::max(least_records, page_size_ / 2);
+    result.lasting = false;
+    result.error += "; the next attempt asks for " + std::to_string(*result.page_size) + " records a page";
 }
 
 } // namespace syncer

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "sync/failure.h"
 #include "sync/fetch.h"
 #include "sync/plan.h"
 #include "sync/result.h"
@@ -89,6 +90,7 @@ public:
 private:
     PageStream *stream() const;
     kombo::Query filters() const;
+    void ask_for_less(const Failure &failure, RunResult &result) const;
     bool resume(const OpenFull &open);
     bool halve_chunk(const kombo::ApiError &error);
     void next_chunk();
@@ -106,6 +108,7 @@ private:
     Store &store_;
     Settings settings_;
     Durability durability_;
+    int page_size_; ///< of the whole run, whatever becomes of the state meanwhile
 
     Phase phase_ = Phase::Fetching;
     RunResult result_;             ///< as committed
@@ -116,6 +119,7 @@ private:
 
     std::unique_ptr<PageStream> list_;
     std::optional<PageStream::Arrived> page_; ///< arrived, and not yet written
+    bool more_ = false;                       ///< it says that there is another, of a list that is but one page
     std::exception_ptr failure_;              ///< what came instead
     bool cursor_refused_ = false;
 

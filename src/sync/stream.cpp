@@ -72,6 +72,12 @@ PageStream::Arrived PageStream::take() {
     return Arrived{std::move(page), requested_at};
 }
 
+void PageStream::end() {
+    call_.reset();
+    cursor_.reset();
+    ended_ = true;
+}
+
 std::optional<PageStream::Arrived> PageStream::next(Waiter &waiter) {
     if (ended_) return std::nullopt;
     while (!answered()) {

@@ -68,6 +68,9 @@ public:
     /// The page that has arrived. Throws kombo::ApiError, also for a cursor that comes twice.
     Arrived take();
 
+    /// Asks for nothing more, whatever cursor the last page had.
+    void end();
+
     /// Waits for the next page and asks for the one that follows; nullopt after the last. Throws kombo::ApiError, and
     /// what the waiter throws.
     std::optional<Arrived> next(Waiter &waiter);

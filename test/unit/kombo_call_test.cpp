@@ -73,6 +73,9 @@ TEST(Call, what_passes_is_retried_until_it_succeeds) {
         {answer(503, "<html>busy</html>"), answer(502, "")},
         {answer(408, "")},
         {answer(429, "")},
+        {answer(401, "<html>sign in</html>"), answer(407, ""), answer(403, "Just a moment...")},
+        {answer(404, "<html>"), answer(400, "{}"), answer(302, "", "Location: /elsewhere\r\n")},
+        {answer(421, ""), answer(425, ""), answer(499, "")},
         {answer(400, error_body("PLATFORM.UNKNOWN_ERROR"))},
         {answer(200, error_body("PLATFORM.TASK_TIMED_OUT"))},
         {answer(200, "<html>maintenance</html>")},
@@ -107,13 +110,12 @@ TEST(Call, what_is_final_is_not_retried) {
     const std::pair<Answer, ErrorClass> final_answers[] = {
         {answer(400, error_body("PLATFORM.INPUT_INVALID")), ErrorClass::InvalidInput},
         {answer(401, error_body("PLATFORM.AUTHENTICATION_INVALID")), ErrorClass::Unauthorized},
-        {answer(403, ""), ErrorClass::Final},
-        {answer(404, "<html>"), ErrorClass::NotFound},
+        {answer(403, error_body("NEW.CODE")), ErrorClass::Final},
+        {answer(404, error_body("NEW.CODE")), ErrorClass::NotFound},
         {answer(409, error_body("INTEGRATION.SETUP_SYNC_PENDING")), ErrorClass::SetupPending},
         {answer(503, error_body("INTEGRATION.SETUP_INCOMPLETE")), ErrorClass::SetupPending},
         {answer(500, error_body("INTEGRATION.MODEL_DISABLED")), ErrorClass::Unavailable},
         {answer(200, error_body("INTEGRATION.MODEL_NOT_AVAILABLE")), ErrorClass::Unavailable},
-        {answer(302, "", "Location: /elsewhere\r\n"), ErrorClass::Final},
     };
     for (const auto &[given, expected] : final_answers) {
         const Outcome result = outcome({given});
@@ -151,6 +153,29 @@ TEST(Call, the_wait_that_the_server_demands_is_kept) {
         EXPECT_EQ(call.take().status, 200);
         EXPECT_GE(Call::Clock::now() - begin, milliseconds(695)) << header;
         EXPECT_LT(Call::Clock::now() - begin, milliseconds(1900)) << header;
+    }
+}
+
+TEST(Call, a_demand_of_nothing_does_not_shorten_the_back_off) {
+    for (const char *header :
+         {"Retry-After: 0\r\n", "retry-after-ms: 1\r\n",
+          "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:40:00 GMT\r\n"}) {
+        FaultServer server({answer(503, "", header)});
+        Transfers transfers;
+        RetryPolicy policy = quick();
+        policy.base = policy.cap = std::chrono::hours(10);
+        milliseconds longest(0);
+        for (int i = 0; i < 8; ++i) { // any one of them may be short, by the jitter
+            Call call(transfers, {server.url(), {}}, options(), policy);
+            const auto begin = Call::Clock::now();
+            call.advance(begin);
+            while (call.in_flight()) {
+                turn(transfers, milliseconds(2));
+                call.notice(begin);
+            }
+            longest = std::max(longest, std::chrono::duration_cast<milliseconds>(*call.wake_at() - begin));
+        }
+        EXPECT_GT(longest, std::chrono::minutes(10)) << header;
     }
 }
 
@@ -240,7 +265,7 @@ TEST(Call, the_listener_hears_of_every_answer_and_of_nothing_else) {
 
 TEST(Call, the_listener_hears_of_what_ends_it_too) {
     for (const int status : {401, 404, 429}) {
-        FaultServer server({answer(status, "", "Retry-After: 3600\r\n")});
+        FaultServer server({answer(status, error_body(""), "Retry-After: 3600\r\n")});
         Transfers transfers;
         std::vector<long> heard;
         Call call(transfers, {server.url(), {}}, options(), quick(), {},

@@ -49,6 +49,9 @@ TEST(Classify, by_code_first_then_by_status) {
         {"", 403, ErrorClass::Final, false},
         {"", 404, ErrorClass::NotFound, false},
         {"", 408, ErrorClass::Transient, true},
+        {"", 421, ErrorClass::Transient, true},
+        {"", 425, ErrorClass::Transient, true},
+        {"", 499, ErrorClass::Transient, true},
         {"", 409, ErrorClass::Final, false},
         {"", 422, ErrorClass::InvalidInput, false},
         {"", 429, ErrorClass::RateLimited, true},
@@ -62,6 +65,63 @@ TEST(Classify, by_code_first_then_by_status) {
         EXPECT_EQ(retryable(error), c.retried) << c.code << " " << c.status;
         EXPECT_EQ(error.code, c.code);
     }
+}
+
+TEST(Classify, without_kombos_envelope_only_what_passes_is_believed) {
+    for (const char *body : {"", "<html>nginx</html>", "Just a moment...", R"({"error":"no"})", "[]"}) {
+        for (const long status :
+             {300, 302, 307, 400, 401, 403, 404, 405, 407, 409, 410, 413, 421, 422, 425, 451, 499}) {
+            const ApiError error = classify(status, body, {});
+            EXPECT_EQ(error.error_class, ErrorClass::MalformedBody) << status << " " << body;
+            EXPECT_TRUE(retryable(error)) << status << " " << body;
+        }
+        for (const long status : {408, 500, 502, 503, 504, 524})
+            EXPECT_EQ(classify(status, body, {}).error_class, ErrorClass::Transient) << status << " " << body;
+        EXPECT_EQ(classify(429, body, {}).error_class, ErrorClass::RateLimited) << body;
+    }
+}
+
+TEST(Classify, a_limit_of_the_customers_tool_is_not_one_of_the_key) {
+    for (const char *code : {"REMOTE.RATE_LIMIT_EXCEEDED", "REMOTE.ANYTHING", "PLATFORM.CONCURRENCY_LIMIT_EXCEEDED",
+                             "INTEGRATION.ANYTHING"})
+        EXPECT_FALSE(concerns_key(classify(429, envelope(code), {}))) << code;
+    for (const char *code : {"PLATFORM.RATE_LIMIT_EXCEEDED", "", "NEW.CODE"})
+        EXPECT_TRUE(concerns_key(classify(429, envelope(code), {}))) << code;
+    EXPECT_TRUE(concerns_key(classify(429, "<html>", {})));
+    EXPECT_TRUE(concerns_key(classify(400, envelope("PLATFORM.RATE_LIMIT_EXCEEDED"), {})));
+    EXPECT_FALSE(concerns_key(classify(503, envelope("NEW.CODE"), {})));
+}
+
+TEST(Classify, what_takes_too_long_or_is_too_large_is_too_much) {
+    for (const long status : {504, 524}) EXPECT_TRUE(classify(status, "<html>", {}).too_much) << status;
+    EXPECT_TRUE(classify(200, envelope("PLATFORM.TASK_TIMED_OUT"), {}).too_much);
+    for (const long status : {400, 429, 500, 502, 503}) EXPECT_FALSE(classify(status, "", {}).too_much) << status;
+}
+
+TEST(Outline, shows_texts_and_of_json_no_values) {
+    const std::pair<const char *, const char *> cases[] = {
+        {"", "an empty answer"},
+        {" \n", "an empty answer"},
+        {"<html>nginx</html>", "<html>nginx</html>"},
+        {"<!DOCTYPE html><title>x", "<!DOCTYPE html><title>x"},
+        {"upstream error", "upstream error"},
+        {"<employee><ssn>078</ssn>", "XML"},
+        {R"([{"ssn":"078-05-1120"}])", "a JSON array"},
+        {R"("078-05-1120")", "a JSON string"},
+        {R"({"ssn":"078-05-1120","iban":["DE44"]})", "a JSON object with ssn, iban"},
+        {"\xEF\xBB\xBF {\"ssn\":1}", "a JSON object with ssn"},
+        {R"({"ssn":"078-05-1120)", "what begins like a JSON object"},
+        {"{}", "an empty JSON object"},
+        {R"(error: {"ssn":"078-05-1120"})", "error: "},
+        {"\x01\x02", "binary data"},
+    };
+    for (const auto &[body, expected] : cases) EXPECT_EQ(outline(body), expected) << body;
+    EXPECT_LT(outline("{\"" + std::string(5000, 'k') + "\":1}").size(), 100U);
+}
+
+TEST(Printable, drops_what_changes_the_order_in_which_a_text_is_shown) {
+    EXPECT_EQ(printable("a\u202Eb\u2028c\u2029d\u2066e\u200Ff\u061Cg\uFEFFh\x1B[31m\u009B"), "ab c defgh[31m");
+    EXPECT_EQ(printable("\u2027\u2030\u200D"), "\u2027\u2030\u200D");
 }
 
 TEST(Classify, the_text_holds_code_status_title_and_message) {
@@ -118,7 +178,13 @@ TEST(DemandedWait, headers_in_all_their_forms) {
         {429, {"ratelimit-reset: 57"}, milliseconds(57000)},
         {429, {"Retry-After: 3", "RateLimit-Reset: 57"}, milliseconds(3000)},
         {500, {"ratelimit-reset: 57"}, std::nullopt},
-        {429, {"ratelimit-reset: 1780000000"}, std::chrono::hours(24)},
+        {429, {date, "ratelimit-reset: 784111807"}, milliseconds(30000)},
+        {429, {date, "ratelimit-reset: 784111807000"}, milliseconds(30000)},
+        {429, {date, "ratelimit-reset: 784111000"}, milliseconds(0)},
+        {429, {"ratelimit-reset: 9999999999"}, std::chrono::minutes(5)},
+        {429, {"ratelimit-reset: 100000000"}, std::chrono::minutes(5)},
+        {503, {date, "Retry-After: 784111807"}, milliseconds(30000)},
+        {503, {"Retry-After: 3600"}, std::chrono::hours(1)},
         {429, {"Retry-After: 99999999999999999999999999"}, std::chrono::hours(24)},
     };
     for (const Case &c : cases) {

@@ -100,6 +100,45 @@ TEST(Http, connections_are_reused) {
     EXPECT_EQ(server.accepted(), 1);
 }
 
+TEST(Http, a_connection_is_not_used_for_ever) {
+    FaultServer server({answer(200, "x")});
+    Transfers transfers;
+    HttpOptions options = quick();
+    options.connection_life = std::chrono::seconds(1);
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (server.accepted() < 2 && std::chrono::steady_clock::now() < give_up) {
+        EXPECT_EQ(std::get<Response>(run(transfers, {server.url(), {}}, options)).status, 200);
+        std::this_thread::sleep_for(milliseconds(50));
+    }
+    EXPECT_EQ(server.accepted(), 2);
+    EXPECT_EQ(HttpOptions().connection_life, std::chrono::minutes(3));
+}
+
+TEST(Http, an_answer_compressed_in_two_parts_is_not_called_a_lack_of_memory) {
+    const std::string empty_gzip("\x1F\x8B\x08\0\0\0\0\0\0\x03\x03\0\0\0\0\0\0\0\0\0", 20);
+    FaultServer server({answer(200, empty_gzip + empty_gzip, "Content-Encoding: gzip\r\n")});
+    const ApiError error = failure(server.url());
+    expect_text(error, "could not be decompressed");
+    EXPECT_EQ(std::string(error.what()).find("memory"), std::string::npos) << error.what();
+    EXPECT_TRUE(retryable(error));
+}
+
+TEST(Http, the_credentials_of_a_proxy_are_no_part_of_its_url) {
+    FaultServer proxy({answer(200, "x")});
+    HttpOptions options = quick();
+    options.proxy = proxy.url("");
+    options.proxy_user_password = "us%3Aer:pass:word";
+    EXPECT_EQ(std::get<Response>(fetch("http://kombo.invalid/v1", options)).status, 200);
+    const std::string request = proxy.requests().at(0);
+    EXPECT_NE(request.find("Proxy-Authorization: Basic dXMlM0FlcjpwYXNzOndvcmQ="), std::string::npos) << request;
+}
+
+TEST(Http, a_path_is_sent_as_it_is) {
+    FaultServer server({answer(200, "x")});
+    fetch(server.url("/v1/integrations/%2E%2E"));
+    EXPECT_EQ(server.requests().at(0).substr(0, 32), "GET /v1/integrations/%2E%2E HTTP");
+}
+
 TEST(Http, headers_of_an_informational_answer_are_not_those_of_the_final_one) {
     Answer both = answer(200, "x", "B: 2\r\n");
     both.bytes = "HTTP/1.1 103 Early Hints\r\nA: 1\r\n\r\n" + both.bytes;

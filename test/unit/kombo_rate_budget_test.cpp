@@ -76,6 +76,72 @@ TEST(RateBudget, a_429_stops_all_for_as_long_as_it_says) {
     EXPECT_EQ(budget.take(true, 3000), std::nullopt);
 }
 
+TEST(RateBudget, once_a_429_is_over_one_request_tries_and_the_others_wait_for_its_answer) {
+    RateBudget budget;
+    budget.refuse(2000, 1000);
+    EXPECT_EQ(budget.take(true, 1000), 2000);
+    budget.answered(1500); // it was on the way
+    EXPECT_EQ(budget.take(true, 3000), std::nullopt);
+    EXPECT_GT(budget.take(true, 3000).value_or(0), 0);
+    EXPECT_GT(budget.take(true, 8000).value_or(0), 0);
+    budget.refuse(0, 8000);
+    EXPECT_EQ(budget.take(true, 8000), 2000) << "twice the first";
+    EXPECT_EQ(taken(budget, true, 10000), 1);
+    budget.answered(10100);
+    EXPECT_EQ(taken(budget, true, 10100), 10000);
+    EXPECT_EQ(budget.limited_until(10100), std::nullopt);
+}
+
+TEST(RateBudget, an_answer_that_never_comes_lets_another_try) {
+    RateBudget budget;
+    budget.refuse(1000, 0);
+    EXPECT_EQ(taken(budget, false, 1000), 1);
+    EXPECT_EQ(taken(budget, false, 10999), 0);
+    EXPECT_EQ(taken(budget, false, 11000), 1);
+}
+
+TEST(RateBudget, several_429s_at_once_count_as_one) {
+    RateBudget budget;
+    for (int i = 0; i < 10; ++i) budget.refuse(0, 500 + i);
+    EXPECT_EQ(budget.limited_until(510), 1509);
+}
+
+TEST(RateBudget, no_demand_is_obeyed_for_more_than_minutes) {
+    RateBudget budget;
+    budget.refuse(24 * 3600 * 1000, 0);
+    EXPECT_EQ(budget.take(true, 0), 300000);
+    RateBudget again;
+    int64_t now = 0;
+    for (int i = 0; i < 50; ++i) {
+        while (again.take(true, now)) now += 1000;
+        again.refuse(0, now);
+        EXPECT_LE(again.take(true, now).value_or(0), 300000);
+    }
+    EXPECT_EQ(again.take(true, now), 300000) << "but it does not get shorter, either";
+    RateBudget window;
+    window.note(300, 0, int64_t{100000000} * 1000, 0);
+    EXPECT_EQ(window.take(true, 0), 300000);
+}
+
+TEST(RateBudget, a_limit_that_is_lifted_is_tried_with_one_request) {
+    RateBudget refused;
+    refused.refuse(60000, 0);
+    EXPECT_EQ(refused.limited_until(10), 60000);
+    EXPECT_TRUE(refused.lift(10));
+    EXPECT_EQ(taken(refused, false, 10), 1);
+    RateBudget window;
+    window.note(300, 0, 60000, 0);
+    EXPECT_EQ(window.limited_until(10), 60000);
+    EXPECT_TRUE(window.lift(10));
+    EXPECT_EQ(taken(window, false, 10), 1);
+    window.note(300, 200, 60000, 20);
+    window.answered(20);
+    EXPECT_EQ(taken(window, true, 20), 200);
+    RateBudget free;
+    EXPECT_FALSE(free.lift(10));
+    EXPECT_EQ(taken(free, false, 10), 10000);
+}
+
 TEST(RateBudget, a_senseless_answer_changes_nothing) {
     RateBudget budget;
     budget.note(0, 0, 1000, 0);

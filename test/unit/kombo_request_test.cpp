@@ -68,6 +68,14 @@ TEST(Api, nothing_can_be_smuggled_into_a_header_or_a_path) {
     }
 }
 
+TEST(Api, an_integration_of_nothing_but_dots_is_not_another_path) {
+    const Api api("https://h/v1", "key");
+    EXPECT_EQ(api.integration(".").url, "https://h/v1/integrations/%2E");
+    EXPECT_EQ(api.integration("..").url, "https://h/v1/integrations/%2E%2E");
+    EXPECT_EQ(api.integration("a..b").url, "https://h/v1/integrations/a..b");
+    EXPECT_EQ(api.integration("../x").url, "https://h/v1/integrations/..%2Fx");
+}
+
 TEST(BaseUrl, problems_are_named) {
     EXPECT_EQ(base_url_problem("https://api.kombo.dev/v1", false), std::nullopt);
     EXPECT_EQ(base_url_problem("https://[::1]:8443/v1", false), std::nullopt);

@@ -7,11 +7,29 @@
 namespace kombo {
 namespace {
 
+bool signature_matches(std::string_view body, std::string_view signature, std::string_view secret) {
+    return SignatureCheck(body, signature).is_by(std::string(secret));
+}
+
 // The signatures were made with Python's hmac module.
 constexpr std::string_view secret = "whsec-4";
 constexpr std::string_view body =
     R"({"id":"62vJ2VwBQdxPzTfWpPkSmQHe","type":"data-changed","data":{"integration_id":"personio:one"}})";
 constexpr std::string_view signature = "M_44kwtAfE__Yti1dYn5wlUfr-n4yOcHkCeFe_aC65g";
+
+TEST(Signature, a_secret_is_tried_once_and_none_where_the_signature_cannot_be_one) {
+    const std::string right = "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM";
+    SignatureCheck check("what do ya want for nothing?", right);
+    for (int i = 0; i < 2000; ++i) EXPECT_FALSE(check.is_by("everybody's"));
+    EXPECT_TRUE(check.is_by("Jefe"));
+    EXPECT_TRUE(check.is_by("Jefe"));
+    EXPECT_EQ(check.tried(), 2U);
+    for (const std::string &wrong : {std::string(), std::string("short"), right + "AA"}) {
+        SignatureCheck none("what do ya want for nothing?", wrong);
+        EXPECT_FALSE(none.is_by("Jefe"));
+        EXPECT_EQ(none.tried(), 0U) << wrong;
+    }
+}
 
 TEST(Webhook, every_base64_of_the_right_bytes_is_accepted) {
     for (const char *right :

@@ -82,6 +82,15 @@ TEST(Explain, a_rate_limit_tells_how_long_to_wait) {
     EXPECT_NE(explain(error).hint.find("90 s"), std::string::npos) << explain(error).hint;
 }
 
+TEST(Explain, a_limit_of_the_customers_tool_concerns_the_whole_integration_and_nobody_else) {
+    kombo::ApiError error(ErrorClass::RateLimited, 429, "slow down");
+    error.code = "REMOTE.RATE_LIMIT_EXCEEDED";
+    EXPECT_TRUE(explain(error).of_integration);
+    EXPECT_FALSE(explain(error).of_server);
+    error.code = "PLATFORM.RATE_LIMIT_EXCEEDED";
+    EXPECT_FALSE(explain(error).of_integration);
+}
+
 template <class Error> Failure explained(const Error &error) {
     return explain(std::make_exception_ptr(error));
 }

@@ -41,8 +41,13 @@ TEST(NextAttempt, is_sooner_where_it_may_pass_than_where_somebody_has_to_act) {
         {"eleventh", Status::Failed, false, {}, 11, 1h},
         {"after days", Status::Failed, false, {}, 500, 1h},
         {"as Kombo says", Status::Failed, false, 90s, 1, 91s},
-        {"as Kombo says, however often", Status::Failed, false, 90s, 20, 91s},
-        {"at once, as Kombo says", Status::Failed, false, 0s, 20, 1s},
+        {"as Kombo says, where our own would be shorter", Status::Failed, false, 90s, 5, 91s},
+        {"no sooner than without", Status::Failed, false, 90s, 20, 1h},
+        {"a demand of nothing is none", Status::Failed, false, 0s, 20, 1h},
+        {"a demand of nothing is none at first", Status::Failed, false, 0s, 1, 5s},
+        {"for as long as Kombo says", Status::Failed, false, 7200s, 20, 7201s},
+        {"who names a time says that it passes", Status::Failed, true, 90s, 1, 91s},
+        {"Kombo has no data before", Status::Waiting, true, 7200s, 1, 7201s},
         {"somebody has to act", Status::Failed, true, {}, 1, 24h},
         {"somebody has to act, still", Status::Failed, true, {}, 9, 24h},
         {"no data yet", Status::Waiting, true, {}, 1, 5min},
@@ -59,7 +64,7 @@ TEST(NextAttempt, is_sooner_where_it_may_pass_than_where_somebody_has_to_act) {
         EXPECT_EQ(next_attempt(result, c.attempts, 0, noon), noon + c.wait) << c.name;
         const auto earliest = next_attempt(result, c.attempts, 1, noon);
         EXPECT_LT(earliest, noon + c.wait) << c.name << ": those that failed together are spread";
-        EXPECT_GE(earliest, noon + (c.retry_after ? *c.retry_after : c.wait / 2))
+        EXPECT_GE(earliest, noon + std::max(c.retry_after.value_or(0ms), c.wait / 2))
             << c.name << ": never earlier than Kombo says";
     }
 }

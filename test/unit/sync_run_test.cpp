@@ -36,6 +36,67 @@ TEST(Run, sends_nothing_unless_it_is_told_to) {
     EXPECT_EQ(server.requests().size(), 1U);
 }
 
+/// What the run that this server's answers end comes to.
+RunResult failed_run(People &people, const kombo::FaultServer &server) {
+    Driven driven(people, server);
+    driven.arrive();
+    try {
+        driven.run.step();
+    } catch (const kombo::ApiError &) {
+        return driven.run.failed(std::current_exception());
+    }
+    return {};
+}
+
+TEST(Run, asks_for_fewer_records_a_page_after_answers_that_took_too_long) {
+    const kombo::FaultServer server({kombo::answer(504, "<html>")});
+    People people;
+    for (people.state().attempts = 0; people.state().attempts < 2; ++people.state().attempts)
+        EXPECT_EQ(failed_run(people, server).page_size, std::nullopt) << people.state().attempts;
+    for (const int next : {125, 62, 31, 15, 10}) {
+        const RunResult result = failed_run(people, server);
+        EXPECT_EQ(result.page_size, next);
+        EXPECT_NE(result.error.find("asks for " + std::to_string(next) + " records a page"), std::string::npos)
+            << result.error;
+        people.state().page_size = result.page_size;
+        ++people.state().attempts;
+    }
+    EXPECT_EQ(failed_run(people, server).page_size, std::nullopt) << "there is an end to it";
+    EXPECT_NE(server.requests().back().find("page_size=10&"), std::string::npos) << server.requests().back();
+}
+
+TEST(Run, asks_for_fewer_records_at_once_where_a_page_was_too_large) {
+    const kombo::FaultServer server(list(three_pages));
+    People people;
+    const Driven driven(people, server);
+    kombo::ApiError too_large(kombo::ErrorClass::Transport, 0, "larger than max_response_size");
+    too_large.too_much = too_large.permanent = true;
+    const RunResult result = driven.run.failed(std::make_exception_ptr(too_large));
+    EXPECT_EQ(result.page_size, 125);
+    EXPECT_FALSE(result.lasting);
+}
+
+TEST(Run, other_failures_do_not_make_pages_smaller) {
+    const kombo::FaultServer server({kombo::answer(503, "<html>")});
+    People people;
+    people.state().attempts = 20;
+    EXPECT_EQ(failed_run(people, server).page_size, std::nullopt);
+}
+
+TEST(Run, a_list_that_takes_no_cursor_is_one_page_and_says_if_there_was_more) {
+    const kombo::FaultServer server(list(three_pages));
+    People people;
+    for (Endpoint &endpoint : people.invented.catalogue.endpoints)
+        if (endpoint.path == "/people") endpoint.paginated = false;
+    Driven driven(people, server);
+    driven.finish();
+    EXPECT_EQ(driven.run.result().status, Status::Ok);
+    EXPECT_EQ(driven.run.result().received, 2);
+    EXPECT_NE(driven.run.result().oddities.json().find("more pages of a list that takes no cursor"), std::string::npos)
+        << driven.run.result().oddities.json();
+    for (const std::string &request : server.requests()) EXPECT_EQ(request.find("cursor="), std::string::npos);
+}
+
 TEST(Run, keeps_its_place_with_every_page) {
     const kombo::FaultServer server(list(three_pages));
     People people;

@@ -234,7 +234,8 @@ syncer::States load_states(const syncer::Catalogue &catalogue, const std::string
     }
     const Result rows = execute(R"(
         SELECT endpoint, watermark, last_full_at, accept_sweep, attempts::bigint, next_attempt_at,
-            full_started_at, full_watermark, full_query, full_cursor, full_cursor_at, full_progress::text
+            full_started_at, full_watermark, full_query, full_cursor, full_cursor_at, full_progress::text,
+            page_size::bigint
         FROM kombo.sync_state WHERE integration_id = $1)",
                                 Params().text(integration_id), Planning::ByKey);
     for (uint64_t i = 0; i < rows.size(); ++i) {
@@ -245,6 +246,7 @@ syncer::States load_states(const syncer::Catalogue &catalogue, const std::string
         state->second.accept_sweep = rows.boolean(i, 4);
         state->second.attempts = static_cast<int>(rows.integer(i, 5));
         state->second.next_attempt_at = rows.instant(i, 6);
+        if (!rows.null(i, 13)) state->second.page_size = static_cast<int>(rows.integer(i, 13));
         if (const auto started_at = rows.instant(i, 7))
             state->second.open_full = {*started_at,      rows.instant(i, 8).value_or(*started_at),  rows.text(i, 9),
                                        rows.text(i, 10), rows.instant(i, 11).value_or(*started_at), rows.text(i, 12)};

@@ -4,7 +4,7 @@
 #include "pg/base/entry_points.h"
 
 #include <array>
-#include <fstream>
+#include <sys/stat.h>
 
 namespace pg {
 
@@ -13,7 +13,7 @@ namespace {
 constexpr const char *wrapper_name = "kombo_sync";
 constexpr size_t largest_secret = 4096;
 
-enum class Form { Url, Text, Path, Milliseconds, PageSize, Bytes, Boolean, Secret };
+enum class Form { Url, Proxy, Path, Milliseconds, PageSize, Bytes, Boolean, Secret };
 
 struct OptionRule {
     const char *name;
@@ -22,10 +22,10 @@ struct OptionRule {
     bool superuser; ///< to be set by superusers only
 };
 
-constexpr std::array<OptionRule, 15> rules = {{
+constexpr std::array<OptionRule, 16> rules = {{
     {"base_url", ForeignServerRelationId, Form::Url, false},
     {"ca_file", ForeignServerRelationId, Form::Path, true},
-    {"proxy", ForeignServerRelationId, Form::Text, true},
+    {"proxy", ForeignServerRelationId, Form::Proxy, true},
     {"connect_timeout", ForeignServerRelationId, Form::Milliseconds, false},
     {"request_timeout", ForeignServerRelationId, Form::Milliseconds, false},
     {"page_size", ForeignServerRelationId, Form::PageSize, false},
@@ -38,6 +38,7 @@ constexpr std::array<OptionRule, 15> rules = {{
     {"webhook_secret_previous", UserMappingRelationId, Form::Secret, false},
     {"api_key_file", UserMappingRelationId, Form::Path, false},
     {"webhook_secret_file", UserMappingRelationId, Form::Path, false},
+    {"proxy_user_password", UserMappingRelationId, Form::Secret, false},
 }};
 
 std::string valid_names(Oid catalog) {
@@ -136,9 +137,13 @@ void check(const OptionRule &rule, const std::string &value, bool allow_http) {
                   "Only superusers and members of the role pg_read_server_files may name a file on the server.",
                   "Use api_key and webhook_secret, or ask for that role.");
         break;
-    case Form::Text:
+    case Form::Proxy:
         if (value.empty() || has_control_character(value))
             bad_value(rule, value, "Give the URL of a proxy, as in \"http://proxy:3128\".");
+        if (value.find('@') != std::string::npos) // everybody can read pg_foreign_server
+            bad_value(rule, value,
+                      "The URL must not hold a user name or password; the option proxy_user_password of the user "
+                      "mapping holds both, as in 'user:password'.");
         break;
     }
 }
@@ -187,14 +192,30 @@ std::string wrapper_of(Oid fdw) {
     return guard([&] { return GetForeignDataWrapper(fdw)->fdwname; });
 }
 
+/// The beginning of a file. Only a regular one is read: opening a pipe waits for whoever writes to it, and reading from
+/// a terminal for whoever types.
+std::string read_file(const std::string &path) {
+    std::string text(largest_secret + 1, '\0');
+    const char *why_not = guard([&]() -> const char * {
+        const int file = OpenTransientFile(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | PG_BINARY);
+        if (file < 0) return strerror(errno);
+        struct stat about = {};
+        ssize_t count = -1;
+        if (fstat(file, &about) == 0 && S_ISREG(about.st_mode)) count = read(file, text.data(), text.size());
+        const int error = errno;
+        CloseTransientFile(file);
+        text.resize(count < 0 ? 0 : static_cast<size_t>(count));
+        if (count >= 0) return nullptr;
+        return S_ISREG(about.st_mode) || about.st_mode == 0 ? strerror(error) : "it is not a regular file";
+    });
+    if (why_not)
+        raise(ERRCODE_UNDEFINED_FILE, "could not read the file \"" + path + "\" that a user mapping names: " + why_not,
+              "", "It must be a regular file, readable by the operating system user that runs PostgreSQL.");
+    return text;
+}
+
 std::string read_secret_file(const std::string &path) {
-    std::ifstream file(path, std::ios::binary);
-    std::string secret(largest_secret + 1, '\0');
-    file.read(secret.data(), static_cast<std::streamsize>(secret.size()));
-    if (!file.is_open())
-        raise(ERRCODE_UNDEFINED_FILE, "could not read the file \"" + path + "\" that a user mapping names", "",
-              "The file must be readable by the operating system user that runs PostgreSQL.");
-    secret.resize(static_cast<size_t>(file.gcount()));
+    std::string secret = read_file(path);
     while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
     if (secret.empty() || secret.size() > largest_secret || has_control_character(secret))
         raise(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, "the file \"" + path + "\" does not hold a secret",
@@ -309,6 +330,10 @@ std::string api_key(const Server &server) {
     if (const auto file = find(*options, "api_key_file")) return read_secret_file(*file);
     raise(ERRCODE_FDW_OPTION_NAME_NOT_FOUND, "the user mapping of server \"" + server.name + "\" has no API key", "",
           "ALTER USER MAPPING ... OPTIONS (ADD api_key '...'), or api_key_file.");
+}
+
+std::string proxy_user_password(const Server &server) {
+    return find(credentials(server).value_or(Options()), "proxy_user_password").value_or("");
 }
 
 WebhookSecrets webhook_secrets(const Server &server) {

@@ -28,6 +28,9 @@ std::vector<Server> all_servers();
 /// Raises with a hint if there is none. The key is in no error text.
 std::string api_key(const Server &server);
 
+/// What the same mapping gives for the proxy, as user:password; empty: nothing.
+std::string proxy_user_password(const Server &server);
+
 /// The webhook secrets of a server, the current one first: of the same mapping as the API key. None is no error.
 struct WebhookSecrets {
     std::vector<std::string> values;

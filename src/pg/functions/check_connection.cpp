@@ -42,7 +42,8 @@ PG_ENTRY(check_connection, {
         JsonbValue found;
         auto *root = const_cast<JsonbContainer *>(&json->root);
         if (!getKeyJsonValueFromContainer(root, "environment_id", 14, &found) || found.type != jbvString) return 0;
-        return PointerGetDatum(cstring_to_text_with_len(found.val.string.val, found.val.string.len));
+        const std::string id = kombo::printable({found.val.string.val, static_cast<size_t>(found.val.string.len)}, 200);
+        return PointerGetDatum(cstring_to_text_with_len(id.data(), static_cast<int>(id.size())));
     });
     if (environment == 0) throw kombo::ApiError(kombo::ErrorClass::MalformedBody, 200, "it names no environment_id");
     return environment;

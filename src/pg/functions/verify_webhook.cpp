@@ -25,11 +25,12 @@ void warn_unread(const Server &server, const std::string &problem) {
 bool is_by_any_server(std::string_view body, std::string_view signature) {
     std::vector<std::pair<Server, std::string>> unread;
     bool judged = false;
+    kombo::SignatureCheck check(body, signature);
     for (const Server &server : all_servers()) {
         guard([] { CHECK_FOR_INTERRUPTS(); });
         const WebhookSecrets secrets = webhook_secrets(server);
         for (const std::string &secret : secrets.values) {
-            if (kombo::signature_matches(body, signature, secret)) return true;
+            if (check.is_by(secret)) return true;
             judged = true;
         }
         if (!secrets.problem.empty()) unread.emplace_back(server, secrets.problem);

@@ -79,6 +79,8 @@ const char *name(Phase phase) {
         return "confirming";
     case Phase::Yielding:
         return "yielding";
+    case Phase::Limited:
+        return "limited";
     }
     return "";
 }

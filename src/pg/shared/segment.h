@@ -10,6 +10,7 @@ constexpr int worker_slots = 64;
 constexpr int served_databases = 64;
 constexpr int progress_lines = 256;
 constexpr int rate_budgets = 64;
+constexpr int limited_servers = 256;
 
 /// A running worker. `pid` 0: free.
 struct WorkerSlot {
@@ -57,6 +58,13 @@ struct KeyBudget {
     kombo::RateBudget budget;
 };
 
+/// Whose requests have met the limit of a key. `key` 0: free.
+struct LimitedServer {
+    Oid database;
+    Oid server;
+    uint64_t key;
+};
+
 struct Segment {
     LWLock *lock; ///< of all below but the atomics
     int launcher_pid;
@@ -65,6 +73,8 @@ struct Segment {
     ServedDatabase databases[served_databases];
     ProgressLine lines[progress_lines];
     KeyBudget budgets[rate_budgets];
+    LimitedServer limited[limited_servers];
+    int next_limited; ///< whose place is taken when none is free
 };
 
 /// Only where available().

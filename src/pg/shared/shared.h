@@ -59,15 +59,35 @@ struct Limit {
     std::chrono::milliseconds reset;
 };
 
-/// Notes what an answer said of the budget of `key` (a hash of base_url and API key).
-void note_limit(uint64_t key, const Limit &limit);
+/// An API key, as a hash of it and base_url, and the server of this database that it is used for.
+struct Account {
+    uint64_t key;
+    Oid server;
+};
 
-/// No request with this key for so long (429).
+/// Notes an answer, and what it said of the key's budget, if anything.
+void note_answer(const Account &account, const std::optional<Limit> &limit);
+
+/// Notes a 429, and how long it asks to wait. No request with this key for so long, minutes at most; then one tries.
+void note_refusal(const Account &account, const std::optional<Limit> &limit, std::chrono::milliseconds demand);
+
+/// No request with this key for so long.
 void block_key(uint64_t key, std::chrono::milliseconds wait);
 
 /// Takes one request from the key's budget: nullopt = go, otherwise how long to wait before asking again. `urgent` ones
 /// (webhook deltas) may use the last tenth of the limit as well.
-std::optional<std::chrono::milliseconds> take_request(uint64_t key, bool urgent);
+std::optional<std::chrono::milliseconds> take_request(const Account &account, bool urgent);
+
+/// A limit that requests of a server of this database wait for.
+struct RateLimit {
+    Oid server;
+    std::chrono::milliseconds wait; ///< until it ends
+    bool refused;                   ///< Kombo has answered 429, and nothing else since
+};
+std::vector<RateLimit> rate_limits();
+
+/// Ends the wait of the server's requests for a limit, if there is one: the next one tries. Returns whether there was.
+bool lift_limit(Oid server);
 
 /// What a fetch is doing.
 enum class Phase : uint8_t {
@@ -77,7 +97,8 @@ enum class Phase : uint8_t {
     Locked,     ///< waits for a lock of somebody else
     Sweeping,   ///< looks for what Kombo no longer has
     Confirming, ///< asks Kombo for what the sweep would take
-    Yielding    ///< gives way to a delta of the same endpoint
+    Yielding,   ///< gives way to a delta of the same endpoint
+    Limited     ///< waits for the end of a rate limit
 };
 
 /// One line of kombo.sync_progress while the object lives. Of no effect without shared memory or when all lines are

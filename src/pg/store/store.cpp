@@ -4,7 +4,6 @@
 #include "pg/account/sync_requests.h"
 #include "pg/base/log_throttle.h"
 #include "pg/base/memory.h"
-#include "pg/base/settings.h"
 #include "pg/store/columns.h"
 #include "pg/store/statements.h"
 #include "pg/store/temporary_file.h"
@@ -340,6 +339,8 @@ void SqlStore::succeeded(const syncer::Task &task, const syncer::States &states,
             last_success_at = excluded.last_success_at,
             last_full_at = coalesce(excluded.last_full_at, s.last_full_at),
             failures = 0, attempts = 0, next_attempt_at = NULL, last_error = excluded.last_error,
+            -- A full fetch that is under way goes on with the pages that it was begun with.
+            page_size = CASE WHEN $6 OR s.full_started_at IS NULL THEN NULL ELSE s.page_size END,
             held = CASE WHEN $6 THEN excluded.held ELSE s.held END, accept_sweep = s.accept_sweep AND NOT $8)",
             params);
     if (full && before.open_full) forget_full(*task.endpoint);
@@ -428,14 +429,16 @@ void SqlStore::failed(const syncer::Task &task, const syncer::RunResult &result)
     params.text(std::string_view(syncer::name(result.status))).text(result.error);
     // Only a failure counts as one: that Kombo is not ready, or lacks a model, is nobody's fault.
     params.boolean(result.status == syncer::Status::Failed).instant(result.next_attempt_at);
+    params.maybe_text(result.page_size ? std::optional(std::to_string(*result.page_size)) : std::nullopt);
     execute(R"(
         INSERT INTO kombo.sync_state AS s
-            (integration_id, endpoint, last_status, last_error, failures, attempts, next_attempt_at)
-        VALUES ($1, $2, $3, $4, CASE WHEN $5 THEN 1 ELSE 0 END, 1, $6)
+            (integration_id, endpoint, last_status, last_error, failures, attempts, next_attempt_at, page_size)
+        VALUES ($1, $2, $3, $4, CASE WHEN $5 THEN 1 ELSE 0 END, 1, $6, $7::integer)
         ON CONFLICT (integration_id, endpoint) DO UPDATE SET
             last_status = excluded.last_status, last_error = excluded.last_error,
             failures = s.failures + excluded.failures, attempts = s.attempts + 1,
-            next_attempt_at = coalesce(excluded.next_attempt_at, s.next_attempt_at))",
+            next_attempt_at = coalesce(excluded.next_attempt_at, s.next_attempt_at),
+            page_size = coalesce(excluded.page_size, s.page_size))",
             params);
 }
 
@@ -476,18 +479,6 @@ void SqlStore::insert_run(const syncer::Task &task, const syncer::RunResult &res
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
             CASE WHEN $19 THEN NULL ELSE $17 END, $18))",
             params);
-}
-
-size_t prune_runs() {
-    Params params;
-    params.instant(kombo::current_timestamp() - std::chrono::minutes(settings::retention_minutes));
-    // Another caller's transaction may have pruned the same rows and stay open: nobody waits for it, and a snapshot
-    // from before it does not fail over it.
-    if (IsolationUsesXactSnapshot()) return 0;
-    return execute("DELETE FROM kombo.sync_runs r WHERE r.id IN (SELECT o.id FROM kombo.sync_runs o "
-                   "WHERE o.finished_at < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED)",
-                   params)
-        .size();
 }
 
 } // namespace pg

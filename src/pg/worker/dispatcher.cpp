@@ -221,9 +221,10 @@ std::optional<Dispatcher::Sender> Dispatcher::best_sender(Time now) {
     };
     for (const auto &[id, owned] : syncs_) {
         IntegrationSync *sync = owned.get(); // a lambda cannot capture a binding
-        if (ailing_.count(id) > 0 || blocked(blocked_keys_, sync->key()) || sync->in_flight() >= share()) continue;
+        if (ailing_.count(id) > 0 || blocked(blocked_keys_, sync->account().key) || sync->in_flight() >= share())
+            continue;
         const auto offer = [&](ActiveFetch *fetch, syncer::Urgency urgency) {
-            if (urgency != syncer::Urgency::WebhookDelta && blocked(blocked_for_others_, sync->key())) return;
+            if (urgency != syncer::Urgency::WebhookDelta && blocked(blocked_for_others_, sync->account().key)) return;
             if (best && std::make_pair(best->urgency, best->sync->turn) <= std::make_pair(urgency, sync->turn)) return;
             best = {sync, fetch, urgency};
         };
@@ -268,8 +269,10 @@ std::optional<std::string> Dispatcher::best_beginner(Time now, const std::option
 bool Dispatcher::send(const Sender &sender, Time now) {
     IntegrationSync &sync = *sender.sync;
     const bool urgent = sender.urgency == syncer::Urgency::WebhookDelta;
-    if (const auto wait = shared::take_request(sync.key(), urgent)) {
-        (urgent ? blocked_keys_ : blocked_for_others_)[sync.key()] = now + std::max<Clock::duration>(*wait, 10ms);
+    if (const auto wait = shared::take_request(sync.account(), urgent)) {
+        // Not for the whole of it: another worker, or a session, may end it.
+        (urgent ? blocked_keys_ : blocked_for_others_)[sync.account().key] =
+            now + std::clamp<Clock::duration>(*wait, 10ms, 5s);
         return false;
     }
     if (sender.fetch) {
@@ -374,10 +377,34 @@ void Dispatcher::tend() {
         close(id);
         agenda_.put_off(id, Clock::now() + busy_retry);
     }
+    leave_limited(Clock::now());
     std::vector<std::string> idle;
     for (const auto &[id, sync] : syncs_)
         if (sync->idle()) idle.push_back(id);
     for (const std::string &id : idle) close_if_idle(id);
+}
+
+/// While Kombo refuses a key for more than a moment, sessions may sync its integrations: they find the lock free, and
+/// so does whatever else waits for it. Where only the window of the limit has to end, which is soon, what is under way
+/// stays.
+void Dispatcher::leave_limited(Time now) {
+    std::vector<std::pair<std::string, Time>> left;
+    const auto limits = shared::rate_limits();
+    for (const auto &[id, owned] : syncs_) {
+        IntegrationSync *sync = owned.get(); // a lambda cannot capture a binding
+        const auto limit = std::find_if(limits.begin(), limits.end(), [&](const shared::RateLimit &candidate) {
+            return candidate.server == sync->account().server;
+        });
+        if (limit == limits.end()) continue;
+        sync->show_limit();
+        const bool long_one = limit->wait > 1min;
+        if ((long_one || (limit->refused && limit->wait > 2s)) && sync->can_be_left(long_one))
+            left.emplace_back(id, now + limit->wait);
+    }
+    for (const auto &[id, until] : left) {
+        close(id);
+        agenda_.put_off(id, until);
+    }
 }
 
 /// Ends what is under way: a full fetch goes on later where its last page was committed, a delta begins anew.
@@ -434,6 +461,8 @@ void Dispatcher::reload() {
         }
     });
     fingerprint_ = fingerprint; // not before: what throws is tried again
+    blocked_keys_.clear();      // somebody may have ended the wait
+    blocked_for_others_.clear();
     if (all_changed) return close_all();
     for (const std::string &id : changed) close(id);
     agenda_.wake_all();

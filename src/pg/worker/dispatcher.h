@@ -102,6 +102,7 @@ private:
     std::optional<std::string> best_beginner(Time now, const std::optional<Sender> &sender);
     bool send(const Sender &sender, Time now);
     void begin(const std::string &id, Time now);
+    void leave_limited(Time now);
     std::unique_ptr<IntegrationSync> open(const std::string &id, const syncer::Asks &asks);
     void put_off(IntegrationSync &sync, Time now);
     static bool room_for(syncer::Urgency urgency, bool first_of_its_integration, const UnderWay &under_way);

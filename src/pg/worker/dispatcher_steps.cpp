@@ -294,7 +294,7 @@ void Dispatcher::came_to_nothing(IntegrationSync &sync, ActiveFetch &fetch, cons
             fetches.end());
     }
     if (result.sqlstate == "08001")
-        shared::block_key(sync.key(), 1s); // the others of this server would wait in vain, too
+        shared::block_key(sync.account().key, 1s); // the others of this server would wait in vain, too
     const std::string id = sync.id();
     const bool of_server = result.of_server;
     drop(sync, fetch);

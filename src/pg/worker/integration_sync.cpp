@@ -26,26 +26,31 @@ bool reads_number(const kombo::Headers &headers, const char *name, int64_t &numb
 }
 
 /// What an answer says of the key's limit: `ratelimit-*` is in Kombo's guide to rate limits.
-void note_budget(uint64_t key, const kombo::Response &response) {
-    int64_t limit = 0;
+void note_budget(const shared::Account &account, const kombo::Response &response) {
+    std::optional<shared::Limit> limit;
+    int64_t of = 0;
     int64_t remaining = 0;
-    int64_t reset = 0;
-    if (reads_number(response.headers, "ratelimit-remaining", remaining) &&
-        reads_number(response.headers, "ratelimit-reset", reset)) {
-        if (!reads_number(response.headers, "ratelimit-limit", limit)) limit = remaining;
-        shared::note_limit(key, {limit, remaining, std::chrono::seconds(reset)});
+    const auto reset = kombo::window_end(response.headers);
+    if (reset && reads_number(response.headers, "ratelimit-remaining", remaining)) {
+        if (!reads_number(response.headers, "ratelimit-limit", of)) of = remaining;
+        limit = {of, remaining, *reset};
     }
-    if (response.status != 429) return;
-    if (const auto wait = kombo::demanded_wait(response.status, response.headers)) shared::block_key(key, *wait);
+    if (response.status >= 400) {
+        const kombo::ApiError error = kombo::classify(response.status, response.body, response.headers);
+        if (kombo::concerns_key(error))
+            return shared::note_refusal(account, limit, error.retry_after.value_or(std::chrono::milliseconds(0)));
+        if (error.error_class == kombo::ErrorClass::RateLimited) limit.reset(); // its numbers are another limit's
+    }
+    shared::note_answer(account, limit);
 }
 
 uint64_t budget_key(const Server &server) {
     return std::hash<std::string>()(server.base_url + " " + api_key(server));
 }
 
-syncer::Connection connection_to(const Server &server, uint64_t key) {
+syncer::Connection connection_to(const Server &server, const shared::Account &account) {
     syncer::Connection connection = connect_to(server);
-    connection.listener = [key](const kombo::Response &response) { note_budget(key, response); };
+    connection.listener = [account](const kombo::Response &response) { note_budget(account, response); };
     return connection;
 }
 
@@ -64,8 +69,8 @@ IntegrationSync::IntegrationSync(const std::string &id, std::optional<Integratio
                                  std::unique_ptr<SessionLock> lock, std::shared_ptr<const syncer::Catalogue> catalogue,
                                  const std::string &server)
     : id_(id), row_(std::move(row)), lock_(std::move(lock)), catalogue_(std::move(catalogue)),
-      server_(load_server(server, BOOTSTRAP_SUPERUSERID)), connection_(connection_to(server_, budget_key(server_))),
-      key_(budget_key(server_)) {
+      server_(load_server(server, BOOTSTRAP_SUPERUSERID)), account_{budget_key(server_), server_.oid},
+      connection_(connection_to(server_, account_)) {
     if (row_) refresh();
 }
 
@@ -146,6 +151,20 @@ size_t IntegrationSync::in_flight() const {
     const auto flying =
         std::count_if(fetches.begin(), fetches.end(), [](const auto &fetch) { return fetch->run->in_flight(); });
     return static_cast<size_t>(flying) + (inquiry && inquiry->in_flight() ? 1 : 0);
+}
+
+void IntegrationSync::show_limit() {
+    for (const auto &fetch : fetches)
+        if (!fetch->run->in_flight() && !fetch->run->ready()) fetch->show(shared::Phase::Limited);
+}
+
+bool IntegrationSync::can_be_left(bool at_a_loss) const {
+    if (inquiry && (inquiry->in_flight() || inquiry->ready())) return false;
+    return std::all_of(fetches.begin(), fetches.end(), [&](const auto &fetch) {
+        const syncer::Run &run = *fetch->run;
+        return !run.in_flight() && !run.ready() &&
+               (at_a_loss || run.task().kind == Kind::Full || run.result().pages == 0);
+    });
 }
 
 std::optional<syncer::Urgency> IntegrationSync::urgency(const Asks &asks) const {

@@ -46,7 +46,7 @@ public:
     const std::string &id() const { return id_; }
     const std::optional<Integration> &row() const { return row_; }
     const std::string &server() const { return server_.name; }
-    uint64_t key() const { return key_; }
+    const shared::Account &account() const { return account_; }
     const syncer::States &states() const { return states_; }
     const syncer::Catalogue &catalogue() const { return *catalogue_; }
     SqlStore &store() { return *store_; }
@@ -80,6 +80,12 @@ public:
     /// Whether runs that are under way have taken all of its requests.
     bool all_taken(const syncer::Ask &ask) const;
 
+    /// Tells kombo.sync_progress of the fetches that wait for the end of a rate limit.
+    void show_limit();
+
+    /// Whether all that it does is wait, and ending it loses no page of a delta; `at_a_loss`: that, too, is no reason.
+    bool can_be_left(bool at_a_loss) const;
+
     /// Its requests that are on the way.
     size_t in_flight() const;
 
@@ -106,8 +112,8 @@ private:
     std::unique_ptr<SessionLock> lock_;
     std::shared_ptr<const syncer::Catalogue> catalogue_;
     Server server_;
+    shared::Account account_;
     syncer::Connection connection_;
-    uint64_t key_;
     syncer::States states_;
     std::unique_ptr<SqlStore> store_;
 };

@@ -326,7 +326,8 @@ void Worker::look_at_keys() {
     in_transaction([&] {
         for (const Server &server : all_servers()) {
             all += server.name + " " + server.base_url + " " + server.http.ca_file + " " + server.http.proxy + " " +
-                   std::to_string(server.page_size) + " " + std::to_string(server.http.request_timeout.count()) + " ";
+                   proxy_user_password(server) + " " + std::to_string(server.page_size) + " " +
+                   std::to_string(server.http.request_timeout.count()) + " ";
             try {
                 all += api_key(server);
             } catch (const syncer::InvalidRequest &) {
