@@ -8,15 +8,16 @@ SOURCES = $(sort $(wildcard src/*.cpp src/*/*.cpp src/*/*/*.cpp))
 OBJS = $(SOURCES:.cpp=.o)
 
 # The order matters: each part uses what the parts before it define.
-INSTALL_PARTS = catalogue hris integrations wrapper tables operate schedule worker privileges status
+INSTALL_PARTS = catalogue edits hris integrations wrapper tables operate schedule worker privileges status
 # (INSTALL_SCRIPT would be the natural name, but it is a variable of PGXS: the install program.)
 FULL_SCRIPT = $(EXTENSION)--$(EXTVERSION).sql
-# The upgrade from the previous version is made of the same parts, between what is special about it. (Catalogue rows
-# have not changed since.) Before a version follows on this one, the script as it is then has to be kept in sql/upgrade,
-# as those of earlier versions are.
+# The upgrade from the previous version is made of the same parts, between what is special about it and after the rows
+# that the previous version shipped. Before a version follows on this one, the script as it is then has to be kept in
+# sql/upgrade, as those of earlier versions are.
 PREVIOUS_VERSION = 0.2.0
 UPGRADE_SCRIPT = $(EXTENSION)--$(PREVIOUS_VERSION)--$(EXTVERSION).sql
-UPGRADE_PARTS = $(patsubst %,sql/install/%.sql,$(filter-out hris,$(INSTALL_PARTS)))
+UPGRADE_PARTS = $(INSTALL_PARTS:%=sql/install/%.sql)
+UPGRADE_SHIPPED = sql/upgrade/$(PREVIOUS_VERSION).shipped.sql
 UPGRADE_OWN = sql/upgrade/$(PREVIOUS_VERSION)--$(EXTVERSION)
 DATA = $(wildcard sql/upgrade/$(EXTENSION)--*.sql)
 DATA_built = $(FULL_SCRIPT) $(UPGRADE_SCRIPT)
@@ -45,9 +46,9 @@ $(FULL_SCRIPT): $(INSTALL_PARTS:%=sql/install/%.sql) Makefile
 	  cat $(INSTALL_PARTS:%=sql/install/%.sql); } > $@.tmp
 	mv $@.tmp $@
 
-$(UPGRADE_SCRIPT): $(UPGRADE_OWN).before.sql $(UPGRADE_PARTS) $(UPGRADE_OWN).after.sql sql/upgrade/replace.sed Makefile
+$(UPGRADE_SCRIPT): $(UPGRADE_OWN).before.sql $(UPGRADE_SHIPPED) $(UPGRADE_PARTS) $(UPGRADE_OWN).after.sql sql/upgrade/replace.sed Makefile
 	{ printf '%s\n' '\echo Use "ALTER EXTENSION kombo_sync UPDATE" to load this file. \quit' '$(PINNED)'; \
-	  cat $(UPGRADE_OWN).before.sql; sed -f sql/upgrade/replace.sed $(UPGRADE_PARTS); \
+	  cat $(UPGRADE_OWN).before.sql $(UPGRADE_SHIPPED); sed -f sql/upgrade/replace.sed $(UPGRADE_PARTS); \
 	  cat $(UPGRADE_OWN).after.sql; } > $@.tmp
 	mv $@.tmp $@
 

@@ -31,9 +31,12 @@ WHERE c.relnamespace = 'kombo'::regnamespace AND c.relkind IN ('r', 'v') AND col
 SELECT p.oid::regprocedure AS open_to_everybody_or_without_search_path
 FROM pg_proc p
 WHERE p.pronamespace = 'kombo'::regnamespace
-  AND (has_function_privilege('public', p.oid, 'EXECUTE') OR p.prosecdef
+  AND (has_function_privilege('public', p.oid, 'EXECUTE')
        OR p.proconfig IS NULL OR p.proconfig[1] <> 'search_path=pg_catalog, pg_temp');
 
+-- As a foreign key would it acts as the owner of the tables.
+SELECT p.oid::regprocedure AS acts_as_its_owner
+FROM pg_proc p WHERE p.pronamespace = 'kombo'::regnamespace AND p.prosecdef;
 SELECT c.relname AS open_to_everybody FROM pg_class c, aclexplode(c.relacl) acl
 WHERE c.relnamespace = 'kombo'::regnamespace AND acl.grantee = 0;
 

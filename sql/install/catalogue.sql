@@ -46,7 +46,8 @@ BEGIN
     FROM (SELECT c.relowner::pg_catalog.regrole::text AS owner,
                  string_agg(pg_catalog.quote_ident(c.relname), ', ' ORDER BY c.relname) AS tables
           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'kombo'
-          WHERE c.relkind IN ('r', 'p') GROUP BY c.relowner) t;
+          WHERE c.relkind IN ('r', 'p') AND pg_catalog.to_regclass('kombo.endpoints') IS NULL -- and not an upgrade
+          GROUP BY c.relowner) t;
     IF found IS NOT NULL THEN
         RAISE WARNING 'there are tables in schema "kombo" already' USING
             DETAIL = found,
@@ -59,7 +60,7 @@ $$;
 COMMENT ON SCHEMA kombo IS 'kombo_sync: data tables, catalogue, configuration and state';
 
 CREATE TABLE kombo.endpoints (
-    path            text PRIMARY KEY CHECK (path ~ '^/[^[:space:]?#]+$'),
+    path            text PRIMARY KEY,
     category        text NOT NULL CHECK (category <> ''),
     table_name      text NOT NULL CHECK (octet_length(table_name) BETWEEN 1 AND 63),
     enabled         boolean NOT NULL DEFAULT true,
@@ -71,7 +72,11 @@ CREATE TABLE kombo.endpoints (
     status          text NOT NULL DEFAULT 'stable'
         CHECK (status IN ('stable', 'open_beta', 'closed_beta', 'deprecated')),
     comment         text,
-    shipped         boolean NOT NULL DEFAULT false
+    shipped         boolean NOT NULL DEFAULT false,
+    edited          text[] NOT NULL DEFAULT '{}',
+    -- It becomes part of a URL.
+    CONSTRAINT endpoints_path_check CHECK (path ~ '^/[^\u0001-\u0020\u007f-\u009f[:space:]?#]+$'
+        AND path !~ '(^|/)\.{1,2}(/|$)' AND length(path) <= 200)
 );
 COMMENT ON TABLE kombo.endpoints IS
     'Catalogue: the list endpoints of Kombo''s API. Rows of your own are welcome and are dumped; shipped ones are not.';
@@ -89,15 +94,17 @@ COMMENT ON COLUMN kombo.endpoints.delta_interval IS 'time between scheduled delt
 COMMENT ON COLUMN kombo.endpoints.status IS
     'how ripe Kombo calls the endpoint: stable, open_beta, closed_beta or deprecated';
 COMMENT ON COLUMN kombo.endpoints.comment IS 'what a record of the list is; becomes the comment of the table';
-COMMENT ON COLUMN kombo.endpoints.shipped IS
-    'whether the row came with the extension (and is therefore left out of dumps)';
+COMMENT ON COLUMN kombo.endpoints.shipped IS 'whether the row came with the extension';
+COMMENT ON COLUMN kombo.endpoints.edited IS
+    'columns of a shipped row that were changed here: they are dumped, and an upgrade leaves them as they are';
 
 CREATE TABLE kombo.endpoint_models (
-    endpoint        text NOT NULL REFERENCES kombo.endpoints ON DELETE CASCADE,
+    endpoint        text NOT NULL,
     model           text NOT NULL CHECK (model <> ''),
     role            text NOT NULL CHECK (role IN ('own', 'implied', 'carried')),
     delta           boolean NOT NULL DEFAULT true,
     shipped         boolean NOT NULL DEFAULT false,
+    edited          text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (endpoint, model)
 );
 COMMENT ON TABLE kombo.endpoint_models IS 'Catalogue: which of Kombo''s changed models an endpoint shows';
@@ -108,8 +115,9 @@ COMMENT ON COLUMN kombo.endpoint_models.role IS
     'own: the endpoint to ask for this model; implied: complete and with every field in this endpoint, too; carried: '
     'in parts, or by link';
 COMMENT ON COLUMN kombo.endpoint_models.delta IS 'whether a delta fetch of this endpoint shows a change of this model';
-COMMENT ON COLUMN kombo.endpoint_models.shipped IS
-    'whether the row came with the extension (and is therefore left out of dumps)';
+COMMENT ON COLUMN kombo.endpoint_models.shipped IS 'whether the row came with the extension';
+COMMENT ON COLUMN kombo.endpoint_models.edited IS
+    'columns of a shipped row that were changed here: they are dumped, and an upgrade leaves them as they are';
 
 CREATE TABLE kombo.fields (
     table_name      text NOT NULL CHECK (octet_length(table_name) BETWEEN 1 AND 63),
@@ -121,6 +129,7 @@ CREATE TABLE kombo.fields (
     "position"      integer NOT NULL DEFAULT 0,
     comment         text,
     shipped         boolean NOT NULL DEFAULT false,
+    edited          text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (table_name, column_name),
     CONSTRAINT fields_column_is_not_implicit CHECK (column_name NOT IN ('integration_id', 'id', 'changed_at',
         'remote_deleted_at', 'custom_fields', 'remote_data', 'extra', 'synced_at'))
@@ -139,16 +148,18 @@ COMMENT ON COLUMN kombo.fields.key IS 'whether the column is part of a join tabl
 COMMENT ON COLUMN kombo.fields."position" IS
     'order of the columns within the table, and of the keys within the primary key';
 COMMENT ON COLUMN kombo.fields.comment IS 'what the value is, with its unit; becomes the comment of the column';
-COMMENT ON COLUMN kombo.fields.shipped IS
-    'whether the row came with the extension (and is therefore left out of dumps)';
+COMMENT ON COLUMN kombo.fields.shipped IS 'whether the row came with the extension';
+COMMENT ON COLUMN kombo.fields.edited IS
+    'columns of a shipped row that were changed here: they are dumped, and an upgrade leaves them as they are';
 
 CREATE TABLE kombo.nested_records (
-    endpoint        text NOT NULL REFERENCES kombo.endpoints ON DELETE CASCADE,
+    endpoint        text NOT NULL,
     json_path       text NOT NULL CHECK (json_path <> ''),
     relation        text NOT NULL CHECK (relation IN ('owned', 'linked', 'join', 'copy')),
     table_name      text NOT NULL CHECK (octet_length(table_name) BETWEEN 1 AND 63),
     parent_column   text CHECK (parent_column <> ''),
     shipped         boolean NOT NULL DEFAULT false,
+    edited          text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (endpoint, json_path, relation),
     CONSTRAINT nested_records_owned_and_join_name_the_parent_column
         CHECK (relation NOT IN ('owned', 'join') OR parent_column IS NOT NULL)
@@ -164,8 +175,9 @@ COMMENT ON COLUMN kombo.nested_records.relation IS
 COMMENT ON COLUMN kombo.nested_records.table_name IS 'table of schema kombo that the records go to';
 COMMENT ON COLUMN kombo.nested_records.parent_column IS
     'owned and join: the column of that table that holds the id of the parent';
-COMMENT ON COLUMN kombo.nested_records.shipped IS
-    'whether the row came with the extension (and is therefore left out of dumps)';
+COMMENT ON COLUMN kombo.nested_records.shipped IS 'whether the row came with the extension';
+COMMENT ON COLUMN kombo.nested_records.edited IS
+    'columns of a shipped row that were changed here: they are dumped, and an upgrade leaves them as they are';
 
 CREATE TABLE kombo.excluded_fields (
     table_name      text NOT NULL,
@@ -179,10 +191,10 @@ COMMENT ON COLUMN kombo.excluded_fields.table_name IS 'table of schema kombo';
 COMMENT ON COLUMN kombo.excluded_fields.column_name IS 'column of that table, which stays NULL';
 COMMENT ON COLUMN kombo.excluded_fields.excluded_at IS 'when it was excluded';
 
-SELECT pg_catalog.pg_extension_config_dump('kombo.endpoints', 'WHERE NOT shipped');
-SELECT pg_catalog.pg_extension_config_dump('kombo.endpoint_models', 'WHERE NOT shipped');
-SELECT pg_catalog.pg_extension_config_dump('kombo.fields', 'WHERE NOT shipped');
-SELECT pg_catalog.pg_extension_config_dump('kombo.nested_records', 'WHERE NOT shipped');
+SELECT pg_catalog.pg_extension_config_dump('kombo.endpoints', 'WHERE NOT shipped OR edited <> ''{}''');
+SELECT pg_catalog.pg_extension_config_dump('kombo.endpoint_models', 'WHERE NOT shipped OR edited <> ''{}''');
+SELECT pg_catalog.pg_extension_config_dump('kombo.fields', 'WHERE NOT shipped OR edited <> ''{}''');
+SELECT pg_catalog.pg_extension_config_dump('kombo.nested_records', 'WHERE NOT shipped OR edited <> ''{}''');
 SELECT pg_catalog.pg_extension_config_dump('kombo.excluded_fields', '');
 
 CREATE VIEW kombo.data_tables AS

@@ -1,4 +1,5 @@
 -- Configuration and state: integrations, their subscriptions, watermarks, requests, runs, parked records, inbox.
+-- There are no foreign keys: pg_restore -j fills these tables in any order.
 
 CREATE TABLE kombo.integrations (
     integration_id      text PRIMARY KEY,
@@ -14,6 +15,9 @@ CREATE TABLE kombo.integrations (
     checked_at          timestamptz,
     system_identifier   bigint,
     database_oid        oid,
+    -- It becomes part of a URL, and Kombo's ids have none of these.
+    CONSTRAINT integrations_integration_id_check CHECK (length(integration_id) BETWEEN 1 AND 200
+        AND integration_id !~ '[\u0001-\u001f\u007f-\u009f]|^\s|\s$|^\.{1,2}$'),
     CONSTRAINT integrations_paused_at_with_paused_by CHECK ((paused_at IS NULL) = (paused_by IS NULL))
 );
 COMMENT ON TABLE kombo.integrations IS
@@ -41,8 +45,8 @@ COMMENT ON COLUMN kombo.integrations.database_oid IS
     'oid of the database it was enabled in; in a restored copy it differs from the present one';
 
 CREATE TABLE kombo.subscriptions (
-    integration_id  text NOT NULL REFERENCES kombo.integrations ON DELETE CASCADE,
-    endpoint        text NOT NULL REFERENCES kombo.endpoints,
+    integration_id  text NOT NULL,
+    endpoint        text NOT NULL,
     enabled         boolean NOT NULL DEFAULT true,
     full_interval   interval DEFAULT '7 days',
     delta_interval  interval DEFAULT '3 hours',
@@ -67,11 +71,30 @@ CREATE FUNCTION kombo.check_subscription() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    its_category text := (SELECT i.category FROM kombo.integrations i WHERE i.integration_id = NEW.integration_id);
-    valid text := (SELECT string_agg(e.path, ', ' ORDER BY e.path)
-                   FROM kombo.endpoints e WHERE e.category = its_category);
-    endpoint_category text := (SELECT e.category FROM kombo.endpoints e WHERE e.path = NEW.endpoint);
+    is_superuser CONSTANT boolean := (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user);
+    floor CONSTANT interval := CASE WHEN is_superuser THEN '1 second' ELSE '1 minute' END;
+    denied text;
+    its_category text;
+    valid text;
+    endpoint_category text;
 BEGIN
+    -- A restore, which switches this off, fills the tables in any order. (So could anybody, but not to get round this.)
+    IF is_superuser AND current_setting('check_function_bodies') = 'off' THEN
+        RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+    END IF;
+    -- It decides how often a key is used.
+    denied := (SELECT i.server FROM kombo.integrations i JOIN pg_foreign_server s ON s.srvname = i.server
+               WHERE i.integration_id IN (OLD.integration_id, NEW.integration_id)
+                 AND NOT has_server_privilege(s.oid, 'USAGE') LIMIT 1);
+    IF denied IS NOT NULL THEN
+        RAISE EXCEPTION 'permission denied for foreign server %', denied USING ERRCODE = 'insufficient_privilege',
+            HINT = format('Its owner can give it: GRANT USAGE ON FOREIGN SERVER %I TO %I.', denied, current_user);
+    ELSIF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
+    its_category := (SELECT i.category FROM kombo.integrations i WHERE i.integration_id = NEW.integration_id);
+    valid := (SELECT string_agg(e.path, ', ' ORDER BY e.path) FROM kombo.endpoints e WHERE e.category = its_category);
+    endpoint_category := (SELECT e.category FROM kombo.endpoints e WHERE e.path = NEW.endpoint);
     IF NEW.integration_id IS NULL OR NEW.endpoint IS NULL THEN
         RAISE EXCEPTION 'a subscription needs an integration and an endpoint' USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Give integration_id and endpoint, such as ''/hris/employees''.';
@@ -87,8 +110,9 @@ BEGIN
             DETAIL = format('The endpoint is of category %s, the integration of category %s.',
                             endpoint_category, its_category),
             HINT = format('Endpoints of category %s are: %s.', its_category, valid);
-    ELSIF NEW.full_interval <= '0' OR NEW.delta_interval <= '0' OR NEW.purge_after <= '0' THEN
-        RAISE EXCEPTION 'intervals of a subscription must be positive' USING ERRCODE = 'invalid_parameter_value',
+    ELSIF NEW.full_interval < floor OR NEW.delta_interval < floor OR NEW.purge_after <= '0' THEN
+        RAISE EXCEPTION 'intervals of a subscription must be at least %, and its purge_after positive', floor
+            USING ERRCODE = 'invalid_parameter_value',
             DETAIL = format('full_interval is %s, delta_interval is %s, purge_after is %s.',
                             coalesce(NEW.full_interval::text, 'NULL'), coalesce(NEW.delta_interval::text, 'NULL'),
                             coalesce(NEW.purge_after::text, 'NULL')),
@@ -103,14 +127,15 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo.check_subscription() FROM PUBLIC;
 COMMENT ON FUNCTION kombo.check_subscription() IS
-    'Trigger of kombo.subscriptions: raises on an unknown integration or endpoint, an endpoint of another category, an '
-    'interval that is not positive, and an on_missing that is none.';
-CREATE TRIGGER check_subscription BEFORE INSERT OR UPDATE ON kombo.subscriptions
+    'Trigger of kombo.subscriptions: raises where the user may not use the server, on an unknown integration or '
+    'endpoint, an endpoint of another category, an interval that is too short, and an on_missing that is none. Not in a '
+    'restore, which fills the tables in any order.';
+CREATE TRIGGER check_subscription BEFORE INSERT OR UPDATE OR DELETE ON kombo.subscriptions
     FOR EACH ROW EXECUTE FUNCTION kombo.check_subscription();
 COMMENT ON TRIGGER check_subscription ON kombo.subscriptions IS 'refuses what cannot work, with a hint';
 
 CREATE TABLE kombo.sync_state (
-    integration_id  text NOT NULL REFERENCES kombo.integrations ON DELETE CASCADE,
+    integration_id  text NOT NULL,
     endpoint        text NOT NULL,
     watermark       timestamptz,
     last_status     text,
@@ -163,7 +188,7 @@ COMMENT ON COLUMN kombo.sync_state.page_size IS
     'option page_size says';
 
 CREATE TABLE kombo.sync_seen (
-    integration_id  text NOT NULL REFERENCES kombo.integrations ON DELETE CASCADE,
+    integration_id  text NOT NULL,
     endpoint        text NOT NULL,
     batch           integer NOT NULL,
     hashes          bytea NOT NULL,
@@ -176,7 +201,6 @@ COMMENT ON COLUMN kombo.sync_seen.endpoint IS 'path of the endpoint';
 COMMENT ON COLUMN kombo.sync_seen.batch IS 'number of the batch that was written together';
 COMMENT ON COLUMN kombo.sync_seen.hashes IS 'hashes of the ids in that batch, 8 bytes each';
 
--- No foreign key: an integration that is to be registered is not there yet.
 CREATE TABLE kombo.sync_requests (
     id              bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
     integration_id  text NOT NULL,
@@ -224,11 +248,13 @@ CREATE TABLE kombo.sync_runs (
     bytes           bigint NOT NULL DEFAULT 0,
     retries         integer NOT NULL DEFAULT 0,
     warnings        jsonb,
-    error           text
+    error           text,
+    repeats         integer NOT NULL DEFAULT 0
 );
 CREATE INDEX sync_runs_finished_at_idx ON kombo.sync_runs (finished_at);
 CREATE INDEX sync_runs_endpoint_idx ON kombo.sync_runs (integration_id, endpoint, started_at DESC);
-COMMENT ON TABLE kombo.sync_runs IS 'History: one row per run of an endpoint';
+COMMENT ON TABLE kombo.sync_runs IS
+    'History: one row per run of an endpoint; scheduled deltas without news, one after the other, share one';
 COMMENT ON COLUMN kombo.sync_runs.id IS 'number of the run';
 COMMENT ON COLUMN kombo.sync_runs.integration_id IS 'the integration, which may have been removed since';
 COMMENT ON COLUMN kombo.sync_runs.endpoint IS 'path of the endpoint';
@@ -252,10 +278,12 @@ COMMENT ON COLUMN kombo.sync_runs.warnings IS
     'what was odd about the data, counted: unknown keys, values that did not fit their column, characters that were '
     'replaced';
 COMMENT ON COLUMN kombo.sync_runs.error IS 'why it failed';
+COMMENT ON COLUMN kombo.sync_runs.repeats IS
+    'scheduled deltas without news that came just before this one, which has taken their row';
 
 CREATE TABLE kombo.rejected_records (
     id              bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
-    integration_id  text NOT NULL REFERENCES kombo.integrations ON DELETE CASCADE,
+    integration_id  text NOT NULL,
     endpoint        text NOT NULL,
     record_id       text,
     record          jsonb,
@@ -305,6 +333,32 @@ COMMENT ON COLUMN kombo.webhook_inbox.webhook_type IS 'Kombo''s type of the webh
 COMMENT ON COLUMN kombo.webhook_inbox.integration_id IS 'the integration it is about';
 COMMENT ON COLUMN kombo.webhook_inbox.error IS 'why it was rejected or ignored';
 COMMENT ON COLUMN kombo.webhook_inbox.processed_at IS 'when it was judged';
+
+-- As a foreign key would it acts as the owner of the tables: whoever may delete an integration need not be granted more.
+CREATE FUNCTION kombo.forget_integration() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s'
+AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.integration_id = OLD.integration_id THEN
+        RETURN NEW;
+    END IF;
+    -- What a sync that goes on meanwhile writes would stay.
+    PERFORM kombo.take_lock(OLD.integration_id, true);
+    DELETE FROM kombo.subscriptions s WHERE s.integration_id = OLD.integration_id;
+    DELETE FROM kombo.sync_state s WHERE s.integration_id = OLD.integration_id;
+    DELETE FROM kombo.sync_seen s WHERE s.integration_id = OLD.integration_id;
+    DELETE FROM kombo.rejected_records r WHERE r.integration_id = OLD.integration_id;
+    DELETE FROM kombo.sync_requests r WHERE r.integration_id = OLD.integration_id;
+    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo.forget_integration() FROM PUBLIC;
+COMMENT ON FUNCTION kombo.forget_integration() IS
+    'Trigger of kombo.integrations: subscriptions, state, requests and parked records go with their integration. Waits '
+    'up to 10 seconds for another session that syncs it.';
+CREATE TRIGGER forget_integration BEFORE DELETE OR UPDATE OF integration_id ON kombo.integrations
+    FOR EACH ROW EXECUTE FUNCTION kombo.forget_integration();
+COMMENT ON TRIGGER forget_integration ON kombo.integrations IS 'its state goes with it';
 
 SELECT pg_catalog.pg_extension_config_dump('kombo.integrations', '');
 SELECT pg_catalog.pg_extension_config_dump('kombo.subscriptions', '');

@@ -14,21 +14,31 @@ CREATE FUNCTION kombo.check_integration_server() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF NOT (SELECT has_server_privilege(s.oid, 'USAGE') FROM pg_foreign_server s WHERE s.srvname = NEW.server) THEN
+    IF TG_OP = 'UPDATE'
+       AND (NEW.integration_id, NEW.server, NEW.category, NEW.system_identifier, NEW.database_oid) IS NOT DISTINCT FROM
+           (OLD.integration_id, OLD.server, OLD.category, OLD.system_identifier, OLD.database_oid) THEN
+        RETURN NEW;
+    ELSIF NOT (SELECT has_server_privilege(s.oid, 'USAGE') FROM pg_foreign_server s WHERE s.srvname = NEW.server) THEN
         RAISE EXCEPTION 'permission denied for foreign server %', NEW.server USING ERRCODE = 'insufficient_privilege',
             HINT = format('Its owner can give it: GRANT USAGE ON FOREIGN SERVER %I TO %I.', NEW.server, current_user);
+    ELSIF NOT EXISTS (SELECT FROM pg_foreign_server s WHERE s.srvname = NEW.server)
+          AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
+        RAISE EXCEPTION 'server "%" does not exist', NEW.server USING ERRCODE = 'undefined_object',
+            DETAIL = 'Whoever makes it later may not want the integration to be fetched with its key.',
+            HINT = 'Make the server first.';
     END IF;
     RETURN NEW;
 END
 $$;
 REVOKE ALL ON FUNCTION kombo.check_integration_server() FROM PUBLIC;
 COMMENT ON FUNCTION kombo.check_integration_server() IS
-    'Trigger of kombo.integrations: raises where the user may not use the server. One that does not exist passes, so '
-    'that a dump restores.';
-CREATE TRIGGER check_integration_server BEFORE INSERT OR UPDATE OF server ON kombo.integrations
+    'Trigger of kombo.integrations: raises where something that decides what a key is used for is changed by a user who '
+    'may not use the server. To superusers one that does not exist passes, so that a dump restores.';
+CREATE TRIGGER check_integration_server
+    BEFORE INSERT OR UPDATE OF integration_id, server, category, system_identifier, database_oid ON kombo.integrations
     FOR EACH ROW EXECUTE FUNCTION kombo.check_integration_server();
 COMMENT ON TRIGGER check_integration_server ON kombo.integrations IS
-    'an integration can be given only to a server that the user may use';
+    'an integration can be fetched only with the key of a server that the user may use';
 
 CREATE FUNCTION kombo.add_integration(integration_id text, server text, category text DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -48,9 +58,10 @@ BEGIN
     IF new_id IS NULL OR its_server IS NULL THEN
         RAISE EXCEPTION 'integration_id and server must not be null' USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Call it as in SELECT kombo.add_integration(''personio:...'', server => ''kombo_eu'').';
-    ELSIF new_id = '' OR new_id <> btrim(new_id) OR new_id ~ '[[:cntrl:]]' OR length(new_id) > 200 THEN
+    ELSIF length(new_id) NOT BETWEEN 1 AND 200 OR new_id ~ '[\u0001-\u001f\u007f-\u009f]|^\s|\s$|^\.{1,2}$' THEN
         RAISE EXCEPTION 'invalid integration id' USING ERRCODE = 'invalid_parameter_value',
-            DETAIL = 'It is empty, longer than 200 characters, or has control characters or white space around it.',
+            DETAIL = 'It is empty, longer than 200 characters, nothing but dots, or has control characters or white '
+                     'space around it.',
             HINT = 'Copy the id from Kombo''s dashboard; it looks like personio:CBNMt7dSNCzBdnRTx87dev4E.';
     ELSIF EXISTS (SELECT FROM kombo.integrations i WHERE i.integration_id = new_id) THEN
         RAISE EXCEPTION 'integration "%" already exists', new_id USING ERRCODE = 'duplicate_object',
@@ -178,7 +189,6 @@ BEGIN
         DELETE FROM kombo.sync_runs r WHERE r.integration_id = old_id;
         RAISE NOTICE 'rows deleted: %', total;
     END IF;
-    DELETE FROM kombo.sync_requests r WHERE r.integration_id = old_id;
     DELETE FROM kombo.integrations i WHERE i.integration_id = old_id;
 END
 $$;
@@ -218,7 +228,8 @@ AS $$
 $$;
 REVOKE ALL ON FUNCTION kombo.advance_sequences() FROM PUBLIC;
 COMMENT ON FUNCTION kombo.advance_sequences() IS
-    'Sets the identity sequences of the tables that a dump or a subscription has filled past what is in them.';
+    'Sets the identity sequences of the tables that a dump or a subscription has filled past what is in them. Never '
+    'sets one back; kombo.resume calls it for superusers, and the worker where it meets a number that is taken.';
 
 CREATE FUNCTION kombo.resume(integration_id text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -237,13 +248,17 @@ BEGIN
     PERFORM kombo.lift_limit(f.oid) FROM pg_foreign_server f
     WHERE f.srvname IN (SELECT i.server FROM kombo.integrations i
                         WHERE i.integration_id = coalesce(resume.integration_id, i.integration_id));
+    IF has_function_privilege('kombo.advance_sequences()', 'EXECUTE') THEN
+        PERFORM kombo.advance_sequences();
+    END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION kombo.resume(text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.resume(text) IS
     'Ends every pause, every back-off, every wait for a rate limit of the API key, and the state restored, after which '
-    'this database fetches the integration. '
-    'NULL: all integrations. Raises on an unknown one.';
+    'this database fetches the integration. NULL: all integrations. A superuser''s call also sets sequences that logical '
+    'replication left behind past their tables. Raises on an unknown integration, and, where this database is a copy, '
+    'without USAGE on the server.';
 
 CREATE FUNCTION kombo.accept_sweep(integration_id text, endpoint text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

@@ -3,12 +3,15 @@
 CREATE FUNCTION kombo.readers() RETURNS TABLE (reader regrole)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    -- Operators see the status as well, but no parked records: whoever has both was made a reader.
+    -- Operators see the status as well, but nothing of parked records: whoever has both was made a reader.
     SELECT acl.grantee::regrole
-    FROM pg_class c, aclexplode(c.relacl) acl
-    WHERE c.oid IN ('kombo.sync_status'::regclass, 'kombo.rejected_records'::regclass)
-      AND acl.privilege_type = 'SELECT' AND acl.grantee <> c.relowner AND acl.grantee <> 0
-    GROUP BY acl.grantee HAVING count(DISTINCT c.oid) = 2
+    FROM (SELECT c.oid, c.relowner, c.relacl AS acl FROM pg_class c
+          WHERE c.oid IN ('kombo.sync_status'::regclass, 'kombo.rejected_records'::regclass)
+          UNION ALL
+          SELECT c.oid, c.relowner, a.attacl FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+          WHERE c.oid = 'kombo.rejected_records'::regclass AND a.attname = 'sqlstate') o, aclexplode(o.acl) acl
+    WHERE acl.privilege_type = 'SELECT' AND acl.grantee <> o.relowner AND acl.grantee <> 0
+    GROUP BY acl.grantee HAVING count(DISTINCT o.oid) = 2
 $$;
 REVOKE ALL ON FUNCTION kombo.readers() FROM PUBLIC;
 COMMENT ON FUNCTION kombo.readers() IS 'The roles that kombo.grant_reader was called for.';
@@ -63,13 +66,27 @@ CREATE FUNCTION kombo.grant_reader(role regrole) RETURNS void
 AS $$
 DECLARE
     relation regclass;
+    secured text;
 BEGIN
     PERFORM kombo.check_role(role);
     EXECUTE format('GRANT USAGE ON SCHEMA kombo TO %s', role);
     EXECUTE format('GRANT SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
                    'kombo.excluded_fields, kombo.data_tables, kombo.integrations, kombo.subscriptions, '
-                   'kombo.sync_state, kombo.sync_requests, kombo.sync_runs, kombo.rejected_records, '
+                   'kombo.sync_state, kombo.sync_requests, kombo.sync_runs, '
                    'kombo.sync_status, kombo.sync_progress TO %s', role);
+    -- A parked record has no row in its table that a policy could judge.
+    secured := (SELECT string_agg(d.table_name, ', ' ORDER BY d.table_name)
+                FROM kombo.data_tables d JOIN pg_class c ON c.oid = d.relation WHERE c.relrowsecurity);
+    IF secured IS NULL OR (SELECT r.rolsuper OR r.rolbypassrls FROM pg_roles r WHERE r.oid = role) THEN
+        EXECUTE format('GRANT SELECT ON kombo.rejected_records TO %s', role);
+    ELSE
+        EXECUTE format('REVOKE SELECT ON kombo.rejected_records FROM %s', role);
+        EXECUTE format('GRANT SELECT (id, integration_id, endpoint, sqlstate, rejected_at) ON kombo.rejected_records '
+                       'TO %s', role);
+        RAISE NOTICE 'role % may see that records are parked, but not the records', role USING
+            DETAIL = format('Row-level security is on for: %s. Its policies cannot judge parked records.', secured),
+            HINT = format('If the role may read all rows: GRANT SELECT ON kombo.rejected_records TO %s.', role);
+    END IF;
     EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.sync_role(), kombo.this_database(), kombo.worker_state(), '
                    'kombo.progress(), kombo.rate_limits() TO %s', role);
     FOR relation IN SELECT d.relation FROM kombo.data_tables d LOOP
@@ -79,8 +96,9 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo.grant_reader(regrole) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.grant_reader(regrole) IS
-    'Lets a role read the data (parked records included: they are data), the catalogue and the status; tables made '
-    'later, too.';
+    'Lets a role read the data, the catalogue and the status; tables made later, too. Parked records are data: where a '
+    'data table has row-level security, whose policies cannot judge them, their content is left out. Call it again '
+    'where that is switched on later.';
 
 CREATE FUNCTION kombo.grant_webhook_writer(role regrole) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -107,7 +125,8 @@ BEGIN
                    'kombo.excluded_fields, kombo.data_tables, kombo.sync_runs, kombo.sync_status, kombo.sync_progress '
                    'TO %s', role);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON kombo.integrations, kombo.subscriptions TO %s', role);
-    EXECUTE format('GRANT SELECT, UPDATE ON kombo.sync_state TO %s', role);
+    EXECUTE format('GRANT SELECT, UPDATE (watermark, accept_sweep, next_attempt_at, failures, attempts) '
+                   'ON kombo.sync_state TO %s', role);
     EXECUTE format('GRANT SELECT, DELETE ON kombo.sync_requests TO %s', role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION '
                    'kombo.kombo_sync_delta(text, text[]), kombo.kombo_sync_full(text, text[]), '

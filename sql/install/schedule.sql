@@ -28,10 +28,12 @@ BEGIN
     ), subscribed AS MATERIALIZED (
         SELECT i.integration_id, e.path AS endpoint, i.not_before,
                (hashtextextended(i.integration_id || e.path, 0) & 1023) / 10240.0::float8 AS early,
-               -- Longer ones would leave the range of timestamptz, and take all others with them.
-               least(CASE WHEN o.endpoint IS NULL THEN e.full_interval ELSE o.full_interval END, '100 years') AS full_i,
-               least(CASE WHEN o.endpoint IS NULL THEN e.delta_interval ELSE o.delta_interval END, '100 years')
-                   AS delta_i
+               -- Longer ones would leave the range of timestamptz, and take all others with them; shorter ones would
+               -- spend the key's budget.
+               greatest(least(CASE WHEN o.endpoint IS NULL THEN e.full_interval ELSE o.full_interval END, '100 years'),
+                        '1 second') AS full_i,
+               greatest(least(CASE WHEN o.endpoint IS NULL THEN e.delta_interval ELSE o.delta_interval END,
+                              '100 years'), '1 second') AS delta_i
         FROM integration i
         JOIN kombo.endpoints e ON e.category = i.category
         LEFT JOIN kombo.subscriptions o ON o.integration_id = i.integration_id AND o.endpoint = e.path

@@ -64,12 +64,18 @@ CREATE VIEW kombo.sync_status AS
                          THEN format('asked for at %s', date_trunc('second', it.requested_since)) END), ''),
            CASE WHEN it.state = 'restored'
                      THEN format('to let this copy call Kombo: SELECT kombo.resume(%L)', it.integration_id)
-                WHEN it.state = 'paused' AND it.paused_by = 'operator' OR it.state = 'paused' AND NOT it.served
+                WHEN it.state = 'paused' AND (it.paused_by = 'operator' OR NOT it.served AND NOT it.is_gone)
                      THEN format('SELECT kombo.resume(%L)', it.integration_id)
+                WHEN it.is_gone
+                     THEN concat_ws('; ', format('if it was deleted at Kombo, or connected anew under another id: SELECT '
+                                                 'kombo.remove_integration(%L, purge => true)', it.integration_id),
+                                    it.again, format('at once: SELECT kombo.resume(%L)', it.integration_id))
                 WHEN it.state = 'paused'
                      THEN format('%s; at once: SELECT kombo.resume(%L)', it.again, it.integration_id)
                 WHEN it.state = 'failed' AND NOT it.server_exists
-                     THEN format('make the server again, or SELECT kombo.remove_integration(%L)', it.integration_id)
+                     THEN format('if the server was renamed: UPDATE kombo.integrations SET server = ''...'' WHERE server = '
+                                 '%L; otherwise make the server again, or SELECT kombo.remove_integration(%L)',
+                                 it.server, it.integration_id)
                 WHEN it.blocked_by IS NOT NULL
                      THEN format('it goes on once pid %s ends its transaction; to end it: SELECT '
                                  'pg_terminate_backend(%s)', it.blocked_by, it.blocked_by)
@@ -111,6 +117,9 @@ CREATE VIEW kombo.sync_status AS
                     WHEN s.fresh_at IS NULL OR s.watermark IS NULL AND s.last_full_at IS NULL THEN 'never synced'
                     WHEN s.fresh_at + s.allowed < now() THEN 'behind'
                     ELSE 'fresh' END AS state,
+               -- In the library's words.
+               CASE WHEN s.paused_at IS NULL THEN s.last_status = 'failed' AND s.last_error ~ s.unknown
+                    ELSE s.paused_by = 'kombo_sync' AND s.pause_reason ~ s.unknown END AS is_gone,
                -- Of several things to wait for the last: an integration that is paused holds back all its endpoints.
                CASE WHEN s.served THEN coalesce('tried again at ' || date_trunc('second', greatest(
                     s.next_attempt_at, s.limited_until,
@@ -125,7 +134,7 @@ CREATE VIEW kombo.sync_status AS
                    p.kind, p.phase, p.pages, p.rows AS records, p.blocked_by,
                    coalesce(r.pending, 0) AS pending, r.since AS requested_since,
                    CASE WHEN r.pending > 0 AND h.lock_key IS NOT NULL THEN coalesce(h.pid, 0) END AS held_by,
-                   w.state = 'running' AS served,
+                   w.state = 'running' AS served, 'Kombo does not know this integration' AS unknown,
                    -- An endpoint that another implies has its watermark moved without a run of its own.
                    greatest(st.last_success_at, st.watermark) AS fresh_at,
                    wanted.expected, wanted.expected * 1.1 AS allowed,
@@ -154,8 +163,8 @@ CREATE VIEW kombo.sync_status AS
             LEFT JOIN holder h ON h.lock_key = hashtextextended('kombo_sync:' || i.integration_id, 0)
             LEFT JOIN limits l ON l.server = i.server
             CROSS JOIN LATERAL (
-                SELECT CASE WHEN o.endpoint IS NULL THEN coalesce(e.delta_interval, e.full_interval, '1 day')
-                            ELSE coalesce(o.delta_interval, o.full_interval, '1 day') END AS expected,
+                SELECT least(CASE WHEN o.endpoint IS NULL THEN coalesce(e.delta_interval, e.full_interval, '1 day')
+                                  ELSE coalesce(o.delta_interval, o.full_interval, '1 day') END, '100 years') AS expected,
                        CASE WHEN o.endpoint IS NULL THEN e.delta_interval ELSE o.delta_interval END AS delta_interval)
                 wanted
             WHERE coalesce(o.enabled, e.enabled)

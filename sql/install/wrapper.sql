@@ -4,7 +4,7 @@
 CREATE FUNCTION kombo.interface_number() RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
-    AS 'SELECT 2';
+    AS 'SELECT 3';
 REVOKE ALL ON FUNCTION kombo.interface_number() FROM PUBLIC;
 COMMENT ON FUNCTION kombo.interface_number() IS
     'Number of the interface between these SQL objects and the library; the library raises where it expects another.';

@@ -1,5 +1,6 @@
 
--- What roles may do: they were granted what 0.2.0 had.
+-- What roles may do: they were granted what 0.2.0 had. The grant functions are called once more for whom they were called
+-- for; what these roles may not do any more is taken first.
 
 DO $$
 DECLARE
@@ -20,12 +21,20 @@ BEGIN
     shipped := ARRAY(SELECT i FROM pg_init_privs i);
     PERFORM kombo.grant_sync_role(o.owner) FROM (SELECT DISTINCT owner FROM kombo.data_tables) o;
     PERFORM kombo.grant_reader(r.reader) FROM kombo.readers() r;
-    PERFORM kombo.grant_operator(acl.grantee::regrole)
-    FROM pg_proc p, aclexplode(p.proacl) acl
-    WHERE p.oid IN ('kombo.add_integration(text, text, text)'::regprocedure, 'kombo.pause(text, text)'::regprocedure,
-                    'kombo.kombo_sync_full(text, text[])'::regprocedure)
-      AND acl.grantee NOT IN (p.proowner, 0)
-    GROUP BY acl.grantee HAVING count(DISTINCT p.oid) = 3;
+    FOR somebody IN
+        SELECT acl.grantee::regrole::text AS name, acl.grantee AS role
+        FROM pg_proc p, aclexplode(p.proacl) acl
+        WHERE p.oid IN ('kombo.add_integration(text, text, text)'::regprocedure,
+                        'kombo.pause(text, text)'::regprocedure, 'kombo.kombo_sync_full(text, text[])'::regprocedure)
+          AND acl.grantee NOT IN (p.proowner, 0)
+        GROUP BY acl.grantee HAVING count(DISTINCT p.oid) = 3
+    LOOP
+        -- Of sync_state operators change named columns now.
+        IF NOT EXISTS (SELECT FROM kombo.data_tables d WHERE d.owner = somebody.role) THEN
+            EXECUTE format('REVOKE UPDATE ON kombo.sync_state FROM %s', somebody.name);
+        END IF;
+        PERFORM kombo.grant_operator(somebody.role);
+    END LOOP;
     -- Whoever sees the status calls these with it.
     FOR somebody IN
         SELECT DISTINCT CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END AS name

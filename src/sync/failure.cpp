@@ -79,9 +79,14 @@ Failure explain(const kombo::ApiError &error) {
         return failure(Status::Failed, protocol_violation, "the answer is not one of Kombo's API: " + said, error,
                        "Check that base_url is that of Kombo's API, as in https://api.kombo.dev/v1.");
     case kombo::ErrorClass::NotFound:
+        // kombo.sync_status knows it by these words, and says what to do.
+        if (error.code == "PLATFORM.INTEGRATION_NOT_FOUND")
+            return failure(Status::Failed, remote_error, "Kombo does not know this integration: " + said, error,
+                           "Check that it belongs to the region and environment of the API key. If it was deleted at "
+                           "Kombo, end it here, too, with kombo.remove_integration; purge => true deletes its rows.",
+                           true);
         return failure(Status::Failed, remote_error, "Kombo did not find it: " + said, error,
-                       "Check that the integration exists and belongs to the region and environment of the API key.",
-                       error.code == "PLATFORM.INTEGRATION_NOT_FOUND");
+                       "Check that base_url is that of Kombo's API, as in https://api.kombo.dev/v1.");
     case kombo::ErrorClass::InvalidInput:
         return failure(Status::Failed, remote_error, "Kombo refused the request: " + said, error, "");
     case kombo::ErrorClass::Transient:

@@ -11,7 +11,8 @@ namespace {
 using kombo::Webhook;
 using kombo::WebhookType;
 
-constexpr size_t longest_id = 200; // bytes, of an integration or a webhook
+constexpr size_t longest_id = 200;      // bytes, of an integration or a webhook
+constexpr size_t most_asked_about = 20; // of a server, at once: each costs a request
 
 std::string quoted(const std::string &text) {
     return "\"" + kombo::printable(text, 100) + "\"";
@@ -84,7 +85,7 @@ Verdict Judge::judge(const Webhook &webhook, std::string_view body, const std::o
     if (webhook.type == WebhookType::OfNoConcern) return ignored("webhooks of this type ask for nothing");
 
     const auto integration = integrations_.find(webhook.integration_id);
-    if (integration == integrations_.end()) return of_unknown(webhook, senders);
+    if (integration == integrations_.end()) return of_unknown(webhook, senders, is_signed);
     const std::string error = not_its_own(integration->second, senders, is_signed);
     if (!error.empty()) return rejected(error);
 
@@ -98,7 +99,7 @@ Verdict Judge::judge(const Webhook &webhook, std::string_view body, const std::o
 /// The servers that a webhook can come from: those by whose secret it is signed; where it is not signed, those that do
 /// not insist. If it is by the server of the integration that it names, that one is enough.
 Judge::Senders Judge::find_senders(const Webhook &webhook, std::string_view body,
-                                   const std::optional<std::string> &signature) const {
+                                   const std::optional<std::string> &signature) {
     kombo::SignatureCheck check(body, signature.value_or(""));
     const auto can_be_by = [&](const Sender &sender) {
         if (!signature || signature->empty()) return sender.accept_unsigned;
@@ -107,10 +108,10 @@ Judge::Senders Judge::find_senders(const Webhook &webhook, std::string_view body
     };
     const auto integration = integrations_.find(webhook.integration_id);
     if (integration != integrations_.end())
-        for (const Sender &sender : senders_)
+        for (Sender &sender : senders_)
             if (sender.name == integration->second.server && can_be_by(sender)) return {&sender};
     Senders found;
-    for (const Sender &sender : senders_)
+    for (Sender &sender : senders_)
         if (can_be_by(sender)) found.push_back(&sender);
     return found;
 }
@@ -129,16 +130,29 @@ std::string Judge::nobody_signed(bool is_signed) const {
     return kombo::printable(error);
 }
 
-Verdict Judge::of_unknown(const Webhook &webhook, const Senders &senders) const {
-    Verdict verdict;
-    for (const Sender *sender : senders)
-        if (sender->auto_register) verdict.requests.push_back(ask_for_state(webhook.integration_id, sender->name));
-    if (verdict.requests.empty() || webhook.type == WebhookType::IntegrationDeleted)
-        return rejected("integration " + quoted(webhook.integration_id) + " is not known here");
+/// Whoever can make the worker ask about ids that he invents spends the budget of a key: hence only who signs, and only
+/// some at once.
+Verdict Judge::of_unknown(const Webhook &webhook, const Senders &senders, bool is_signed) {
+    const std::string its_name = "integration " + quoted(webhook.integration_id);
+    Senders registering;
+    for (Sender *sender : senders)
+        if (is_signed && sender->auto_register) registering.push_back(sender);
+    if (registering.empty() || webhook.type == WebhookType::IntegrationDeleted)
+        return rejected(its_name + " is not known here");
     if (!can_be_registered(webhook.integration_id))
-        return rejected("integration " + quoted(webhook.integration_id) +
-                        " cannot be registered: its id is too long, "
-                        "or has control characters or white space around it");
+        return rejected(its_name +
+                        " cannot be registered: its id is too long, or has control characters or white space "
+                        "around it");
+    Verdict verdict;
+    for (Sender *sender : registering) {
+        if (sender->asked_about.size() >= most_asked_about && sender->asked_about.count(webhook.integration_id) == 0)
+            continue;
+        sender->asked_about.insert(webhook.integration_id);
+        verdict.requests.push_back(ask_for_state(webhook.integration_id, sender->name));
+    }
+    if (verdict.requests.empty())
+        return rejected(its_name + " is not known here, and Kombo is being asked about " +
+                        std::to_string(most_asked_about) + " others already");
     return verdict;
 }
 
@@ -152,12 +166,14 @@ std::string Judge::not_its_own(const KnownIntegration &integration, const Sender
     const std::string its_own = "server " + quoted(integration.server);
     if (!named(integration.server)) return its_own + " of the integration does not exist";
     if (!is_signed) return "the webhook is not signed, and " + its_own + " accepts no such";
-    return "signed by server " + quoted(senders.front()->name) + ", but the integration belongs to " + its_own;
+    const Sender &signer = *senders.front();
+    return "signed by server " + quoted(signer.name) + ", but the integration belongs to " + its_own;
 }
 
 Verdict Judge::of_known(const Webhook &webhook, const KnownIntegration &integration) const {
     Verdict verdict;
     if (webhook.type == WebhookType::DataChanged) verdict = of_changed_data(webhook, integration);
+    if (verdict.status != WebhookStatus::Done) return verdict;
     // What was paused because of Kombo's answers ends by asking again.
     if (integration.paused_automatically ||
         (webhook.type != WebhookType::DataChanged && webhook.type != WebhookType::SyncFinished))

@@ -22,6 +22,7 @@ struct Sender {
     bool unreadable = false; ///< it has a secret that could not be read
     bool accept_unsigned = false;
     bool auto_register = false;
+    std::set<std::string> asked_about; ///< integrations that are not known here, and of which Kombo is being asked
 };
 
 /// An integration that is copied here.
@@ -39,7 +40,8 @@ struct Verdict {
     WebhookStatus status = WebhookStatus::Done;
     std::string error; ///< why it was ignored or rejected: printable, without secrets
     std::vector<PlannedRequest> requests;
-    /// The integration shows a sign of life: what backs off is worth another attempt.
+    /// The integration shows a sign of life: what backs off is worth another attempt. Never where nothing comes of the
+    /// webhook: whoever has one of these could send it again and again.
     bool ends_back_off = false;
 };
 
@@ -62,12 +64,12 @@ public:
     static Event event_of(const kombo::Webhook &webhook);
 
 private:
-    using Senders = std::vector<const Sender *>;
+    using Senders = std::vector<Sender *>;
 
     Senders find_senders(const kombo::Webhook &webhook, std::string_view body,
-                         const std::optional<std::string> &signature) const;
+                         const std::optional<std::string> &signature);
     std::string nobody_signed(bool is_signed) const;
-    Verdict of_unknown(const kombo::Webhook &webhook, const Senders &senders) const;
+    Verdict of_unknown(const kombo::Webhook &webhook, const Senders &senders, bool is_signed);
     std::string not_its_own(const KnownIntegration &integration, const Senders &senders, bool is_signed) const;
     Verdict of_known(const kombo::Webhook &webhook, const KnownIntegration &integration) const;
     Verdict of_changed_data(const kombo::Webhook &webhook, const KnownIntegration &integration) const;

@@ -29,7 +29,8 @@ def test_a_webhook_ends_the_back_off_of_its_integration_and_of_no_other(paused):
 
     def put_off(integration):
         return {endpoint for endpoint in ("/hris/employees", "/hris/groups", "/hris/absences", "/hris/timesheets")
-                if state_of(db, endpoint, integration)["next_attempt_at"]}
+                if db.value("SELECT next_attempt_at > now() + interval '2 minutes' FROM kombo.sync_state "
+                            "WHERE (integration_id, endpoint) = (%s, %s)", [integration, endpoint])}
 
     judge(db, data_changed(ONE, "hris_pets"), "abc")
     assert len(put_off(ONE)) == 4
@@ -42,6 +43,33 @@ def test_a_webhook_ends_the_back_off_of_its_integration_and_of_no_other(paused):
     assert put_off(ONE) == set()
     assert len(put_off("personio:two")) == 4
     assert state_of(db, "/hris/employees", ONE)["attempts"] == 3
+
+
+def test_a_webhook_that_is_sent_again_and_again_has_nothing_tried_again_and_again(few, sandbox):
+    db = few
+    db.cluster.configure({"kombo_sync.max_retries": 0})
+    sandbox.faults({"path": "/hris/employees", "status": 500, "times": -1})
+    send_webhook(db, sandbox, "hris_employees")
+    until(db, lambda: (state_of(db, "/hris/employees") or {}).get("failures"), what="a failure")
+
+    def put_off():
+        db.execute("UPDATE kombo.sync_state SET next_attempt_at = now() + interval '1 hour' WHERE failures > 0")
+        db.execute("SELECT kombo.wake(true)")
+        return state_of(db, "/hris/employees")
+
+    before = put_off()
+    for _ in range(5):
+        judge(db, data_changed(sandbox.integration, "hris_skills", id="captured"))  # nothing subscribed carries these
+    assert inbox(db)["ignored"] == 5 and state_of(db, "/hris/employees") == before
+    send_webhook(db, sandbox, "hris_employees")
+    until(db, lambda: state_of(db, "/hris/employees")["failures"] == before["failures"] + 1, what="one more attempt")
+    before = put_off()
+    # Those of the next minute have it tried at the end of that minute.
+    for _ in range(5):
+        judge(db, data_changed(sandbox.integration, "hris_employees"))
+    after = state_of(db, "/hris/employees")
+    assert after["failures"] == before["failures"]
+    assert db.value("SELECT %s BETWEEN now() AND now() + interval '1 minute'", [after["next_attempt_at"]])
 
 
 def test_what_backs_off_is_fetched_at_once_when_a_webhook_comes(few, sandbox):

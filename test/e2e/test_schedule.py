@@ -5,6 +5,7 @@ import time
 import psycopg
 import pytest
 
+from syncing import notices_of, sync_full
 from worker import asked, runs, until, wait_requested, wait_synced
 
 ENDPOINTS = 13
@@ -19,6 +20,11 @@ def subscribe(db, sandbox, endpoint, **intervals):
         ON CONFLICT (integration_id, endpoint) DO UPDATE
         SET full_interval = excluded.full_interval, delta_interval = excluded.delta_interval""",
                [sandbox.integration, endpoint, values["full_interval"], values["delta_interval"]])
+
+
+def count_runs(db, endpoint):
+    """Scheduled deltas without news are counted in the row of the last one."""
+    return sum(run["repeats"] + 1 for run in runs(db, endpoint))
 
 
 def test_a_new_integration_is_fetched_at_once(served, sandbox):
@@ -36,12 +42,65 @@ def test_a_new_integration_is_fetched_at_once(served, sandbox):
 def test_deltas_come_by_their_interval_and_a_tenth_early_at_most(few, sandbox):
     db = few
     subscribe(db, sandbox, "/hris/employees", delta_interval="2 seconds")
-    until(db, lambda: len(runs(db, "/hris/employees", kind="delta", trigger="schedule")) >= 4, 30, "four deltas")
-    done = runs(db, "/hris/employees", trigger="schedule")
+    seen = {}  # those without news share a row, which tells of the last one
+
+    def four_deltas():
+        seen.update({run["started_at"]: run for run in runs(db, "/hris/employees", trigger="schedule")})
+        return sum(run["kind"] == "delta" for run in seen.values()) >= 4
+
+    until(db, four_deltas, 30, "four deltas")
+    done = [seen[started] for started in sorted(seen)]
     for before, after in zip(done, done[1:]):
         pause = (after["started_at"] - before["finished_at"]).total_seconds()
         assert 1.7 < pause < 6, done
     assert [run["kind"] for run in runs(db, "/hris/groups")] == ["full"]
+
+
+def test_scheduled_deltas_without_news_share_a_row_and_all_others_have_their_own(few, sandbox):
+    db = few
+    subscribe(db, sandbox, "/hris/groups", delta_interval="1 second")
+    until(db, lambda: count_runs(db, "/hris/groups") >= 4, 30, "three deltas")
+    first, folded = runs(db, "/hris/groups")
+    assert (first["kind"], folded["kind"], folded["received"]) == ("full", "delta", 0) and folded["repeats"] >= 2
+    assert folded["started_at"] > first["started_at"]
+    sandbox.record("change", "hris_teams", sandbox.dump("hris_teams")[0]["id"], set={"name": "News"})
+    until(db, lambda: len(runs(db, "/hris/groups")) >= 4, 30, "the news, and a delta without any after it")
+    _, folded, news, after = runs(db, "/hris/groups")[:4]
+    assert (news["updated"], news["repeats"], after["updated"]) == (1, 0, 0) and folded["finished_at"] < news["started_at"]
+    db.execute("SELECT kombo.request_sync(%s, 'delta', ARRAY['hris_teams'])", [sandbox.integration])
+    until(db, lambda: runs(db, "/hris/groups", trigger="sql"), what="the run that was asked for")
+    # A row that somebody holds is left alone.
+    until(db, lambda: runs(db, "/hris/groups")[-1]["repeats"] > 0, 30, "a row that is shared")
+    with db.connect(autocommit=False) as user:
+        last = user.execute("SELECT max(id) AS id FROM kombo.sync_runs").fetchone()["id"]
+        user.execute("SELECT * FROM kombo.sync_runs FOR UPDATE")
+        until(db, lambda: runs(db, "/hris/groups")[-1]["id"] > last, 30, "a row of its own")
+
+
+def test_the_last_run_of_an_endpoint_is_not_pruned(hris, sandbox):
+    hris.subscribe_only(sandbox.integration, "/hris/groups", "/hris/locations")
+    for _ in range(2):
+        sync_full(hris)
+    hris.execute("UPDATE kombo.sync_runs SET started_at = started_at - interval '99 days', "
+                 "finished_at = finished_at - interval '99 days'")
+    hris.execute("INSERT INTO kombo.sync_runs (integration_id, endpoint, kind, trigger, started_at, finished_at) "
+                 "SELECT 'hibob:removed', endpoint, kind, trigger, started_at, finished_at FROM kombo.sync_runs")
+    sync_full(hris, what=["/hris/locations"])
+    last = hris.value("SELECT max(started_at) FROM kombo.sync_runs WHERE endpoint = '/hris/groups'")
+    assert [run["started_at"] for run in runs(hris, "/hris/groups")] == [last]
+
+
+def test_a_run_that_cannot_be_pruned_undoes_nothing(hris, sandbox):
+    hris.subscribe_only(sandbox.integration, "/hris/groups")
+    sync_full(hris)
+    hris.execute("CREATE TABLE public.notes (run bigint REFERENCES kombo.sync_runs)")
+    hris.execute("INSERT INTO public.notes SELECT id FROM kombo.sync_runs")
+    hris.execute("UPDATE kombo.sync_runs SET started_at = started_at - interval '99 days', "
+                 "finished_at = finished_at - interval '99 days'")
+    heard = notices_of(hris.connection)
+    assert [run["status"] for run in sync_full(hris)] == ["ok"]
+    assert [(w.sqlstate, "sync_runs" in w.message_primary) for w in heard if w.severity == "WARNING"] == [("23503", True)]
+    assert len(runs(hris, "/hris/groups")) == 2
 
 
 def test_full_fetches_come_by_their_interval(few, sandbox):
@@ -56,7 +115,7 @@ def test_an_interval_of_null_is_none(few, sandbox):
     db = few
     subscribe(db, sandbox, "/hris/employees", full_interval=None, delta_interval=None)
     subscribe(db, sandbox, "/hris/groups", delta_interval="1 second")
-    until(db, lambda: len(runs(db, "/hris/groups")) >= 4, 30, "four runs of the other endpoint")
+    until(db, lambda: count_runs(db, "/hris/groups") >= 4, 30, "four runs of the other endpoint")
     assert len(runs(db, "/hris/employees")) == 1
     # Somebody else's schedule works beside it.
     db.execute("SELECT kombo.request_sync(%s, 'full', ARRAY['/hris/employees'])", [sandbox.integration])

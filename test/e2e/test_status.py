@@ -34,6 +34,40 @@ def test_a_database_that_is_not_served_is_told_how_to_be(few):
     other.drop()
 
 
+def test_the_advice_for_a_database_whose_name_has_capitals_works_as_it_stands(few):
+    few.cluster.run('CREATE DATABASE "HR" TEMPLATE ' + TEMPLATE)
+    other = Database(few.cluster, "HR")
+    advice = first_row(other)["next"]
+    assert advice.startswith(f"""add it: ALTER SYSTEM SET kombo_sync.databases = '{few.name}, "HR"'""")
+    few.cluster.reload(advice.removeprefix("add it: ").split(";")[0])
+    until(other, lambda: first_row(other)["state"] == "running" and first_row(few)["state"] == "running", what="workers")
+    few.cluster.configure({"kombo_sync.databases": few.name})
+    until(other, lambda: not workers_of(other), what="the end of the worker")
+    other.connection.close()
+    few.cluster.run('DROP DATABASE "HR" WITH (FORCE)')
+
+
+def test_data_tables_that_were_given_to_another_role_ask_for_create_tables(few, sandbox):
+    few.execute("CREATE ROLE new_owner")
+    try:
+        few.execute("REASSIGN OWNED BY kombo_owner TO new_owner")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege) as refused:
+            few.execute("SELECT kombo.kombo_sync_delta()")
+        assert "new_owner" in refused.value.diag.message_primary and "create_tables" in refused.value.diag.message_hint
+        with pytest.raises(psycopg.errors.InsufficientPrivilege) as refused:
+            few.execute("SELECT kombo.request_sync()")
+        assert "create_tables" in refused.value.diag.message_hint
+        sandbox.record("change", "hris_employees", sandbox.dump("hris_employees")[0]["id"], set={"job_title": "New"})
+        send_webhook(few, sandbox)
+        row = until(few, lambda: first_row(few)["state"] == "not working" and first_row(few), what="the trouble")
+        assert "new_owner" in row["reason"] and "kombo.create_tables" in row["next"]
+        few.execute("SELECT kombo.create_tables('HRIS')")
+        few.execute("SELECT kombo.resume(NULL)")
+        wait_synced(few)
+    finally:
+        few.execute("REASSIGN OWNED BY new_owner TO kombo_owner; DROP OWNED BY new_owner; DROP ROLE new_owner")
+
+
 def test_what_waits_is_counted(few, sandbox):
     few.cluster.configure({"kombo_sync.enabled": "off"})
     until(few, lambda: not workers_of(few), what="the end of the worker")

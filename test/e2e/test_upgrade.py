@@ -1,4 +1,5 @@
-"""An installed 0.1.0 becomes, by ALTER EXTENSION UPDATE, what a fresh CREATE EXTENSION makes, and keeps what is in it."""
+"""An installed earlier version becomes, by ALTER EXTENSION UPDATE, what a fresh CREATE EXTENSION makes, and keeps what is
+in it."""
 
 import gzip
 import pathlib
@@ -11,7 +12,8 @@ from sandbox import WEBHOOK_SECRET
 from syncing import rows, sync_delta
 from worker import WORKER_SETTINGS, inbox, runs, send_webhook, serve, until, wait_synced, workers_of
 
-OLD = pathlib.Path(__file__).parents[1] / "upgrade" / "kombo_sync--0.1.0.sql.gz"
+SCRIPTS = pathlib.Path(__file__).parents[1] / "upgrade"
+OLD = ("0.1.0", "0.2.0")
 ROLES = ("up_owner", "up_reader", "up_operator", "up_writer", "up_watcher")
 
 # All that the extension has, a line each. The order of columns is not looked at: those that came later are last.
@@ -79,16 +81,18 @@ def differences(found, wanted):
 
 
 @pytest.fixture(scope="module")
-def old_version(tmp_path_factory):
-    """0.1.0 can be installed while the module's tests run; a cluster of theirs."""
+def old_versions():
+    """Earlier versions can be installed while the module's tests run; a cluster of theirs."""
     cluster = Cluster(needed("KOMBO_PGBIN"), WORKER_SETTINGS)
     folder = pathlib.Path(cluster.program("pg_config", "--sharedir").strip()) / "extension"
-    script = folder / "kombo_sync--0.1.0.sql"
-    script.write_bytes(gzip.decompress(OLD.read_bytes()))
+    scripts = [folder / f"kombo_sync--{version}.sql" for version in OLD]
+    for script in scripts:
+        script.write_bytes(gzip.decompress((SCRIPTS / f"{script.name}.gz").read_bytes()))
     for role in ROLES:
         cluster.run(f"CREATE ROLE {role} LOGIN")
     yield cluster
-    script.unlink()
+    for script in scripts:
+        script.unlink()
     cluster.close()
 
 
@@ -103,17 +107,17 @@ def install(cluster, version=None):
     return db
 
 
-@pytest.fixture
-def old(old_version):
-    db = install(old_version, "0.1.0")
+@pytest.fixture(params=OLD)
+def old(old_versions, request):
+    db = install(old_versions, request.param)
     yield db
-    old_version.reset_settings()
+    old_versions.reset_settings()
     db.drop()
 
 
 @pytest.fixture
-def fresh(old_version):
-    db = install(old_version)
+def fresh(old_versions):
+    db = install(old_versions)
     yield db
     db.drop()
 
@@ -160,14 +164,19 @@ def test_roles_of_before_may_do_what_they_may_do_now(old, sandbox):
         operator.execute("SELECT * FROM kombo.sync_progress")
         operator.execute("SELECT kombo.pause(%s)", [sandbox.integration])
         operator.execute("SELECT kombo.resume(%s)", [sandbox.integration])
+        operator.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint) VALUES (%s, '/hris/groups')",
+                         [sandbox.integration])
+        operator.execute("UPDATE kombo.sync_state SET watermark = NULL, accept_sweep = true")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            operator.execute("UPDATE kombo.sync_state SET full_progress = '{}'")
         operator.execute("SELECT kombo.remove_integration(%s)", [sandbox.integration])
     with old.connect(user="up_writer") as writer:
         writer.execute("INSERT INTO kombo.webhook_inbox (body, signature) VALUES ('{}', 'x') RETURNING id")
 
 
-def test_a_dump_of_an_upgraded_database_has_the_grants(old, old_version):
+def test_a_dump_of_an_upgraded_database_has_the_grants(old, old_versions):
     upgrade(old)
-    dumped = old_version.program("pg_dump", "-s", "-d", old.name)
+    dumped = old_versions.program("pg_dump", "-s", "-d", old.name)
     for grant in ("FUNCTION kombo.pause(integration_id text, reason text) TO up_operator",
                   "FUNCTION kombo.request_sync(integration_id text, kind text, what text[]) TO up_operator",
                   "TABLE kombo.sync_requests TO up_reader", "TABLE kombo.sync_seen TO up_owner",
@@ -211,3 +220,45 @@ def test_a_worker_waits_for_the_upgrade_and_then_does_what_was_left(old, sandbox
     until(old, lambda: inbox(old) == {"done": 1}, what="the judgement of a webhook of before")
     assert workers_of(old)[0]["pid"] == pid
     assert {run["trigger"] for run in runs(old)} <= {"schedule", "webhook"}
+
+
+def test_edits_of_the_catalogue_stay_and_the_rest_becomes_what_is_shipped_now(old, fresh, old_versions):
+    old.execute("UPDATE kombo.endpoints SET delta_interval = '15 min' WHERE path = '/hris/employees'")
+    old.execute("UPDATE kombo.fields SET comment = 'mine' WHERE (table_name, column_name) = ('hris_teams', 'name')")
+    old.execute("UPDATE kombo.nested_records SET relation = 'copy' WHERE (endpoint, json_path) = ('/hris/absences', 'type')")
+    old.execute("INSERT INTO kombo.endpoints (path, category, table_name, enabled) VALUES ('/hris/own', 'HRIS', 'own', false)")
+    old.execute("DELETE FROM kombo.endpoints WHERE path = '/hris/timesheets'")
+    upgrade(old)
+    catalogue = ("endpoints", "endpoint_models", "fields", "nested_records")
+    edited = {table: [row["edited"] for row in old.execute(f"SELECT edited FROM kombo.{table} WHERE edited <> '{{}}'")]
+              for table in catalogue}
+    assert edited == {"endpoints": [["delta_interval"], ["enabled"]], "endpoint_models": [], "fields": [["comment"]],
+                      "nested_records": []}
+    # Part of the key: the row is the user's own now, and the shipped one is there again.
+    assert old.execute("SELECT relation, shipped FROM kombo.nested_records WHERE (endpoint, json_path) = "
+                       "('/hris/absences', 'type') ORDER BY 1") == [{"relation": "copy", "shipped": False},
+                                                                    {"relation": "linked", "shipped": True}]
+    assert old.value("SELECT delta_interval::text FROM kombo.endpoints WHERE path = '/hris/employees'") == "00:15:00"
+    assert old.value("SELECT enabled FROM kombo.endpoints WHERE path = '/hris/timesheets'") is False
+    copy = Database(old_versions, old_versions.new_database())
+    dump = old_versions.folder / f"{old.name}.sql"
+    try:
+        old_versions.program("pg_dump", "-f", dump, old.name)
+        old_versions.program("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", copy.name, "-f", dump)
+        for table in catalogue:
+            everything = f"SELECT to_jsonb(t) AS row FROM kombo.{table} t ORDER BY t::text"
+            assert copy.execute(everything) == old.execute(everything), table
+        untouched = "SELECT * FROM kombo.fields WHERE table_name <> 'hris_teams' ORDER BY 1, 2"
+        assert old.execute(untouched) == fresh.execute(untouched)
+    finally:
+        copy.drop()
+
+
+def test_an_integration_whose_id_cannot_be_one_is_taken_out_with_a_warning(old):
+    for its_id in ("", "a\x01b", "fine"):
+        old.execute("INSERT INTO kombo.integrations (integration_id, server, category) VALUES (%s, 'none', 'HRIS')", [its_id])
+    heard = []
+    old.connection.add_notice_handler(lambda notice: heard.append((notice.severity, notice.message_primary)))
+    upgrade(old)
+    assert len([text for severity, text in heard if severity == "WARNING" and "is removed" in text]) == 2
+    assert [row["integration_id"] for row in old.execute("SELECT integration_id FROM kombo.integrations")] == ["fine"]

@@ -339,6 +339,11 @@ def test_an_integration_that_is_gone_at_kombo_is_paused_and_keeps_its_rows(few, 
     until(few, lambda: integration_of(few, sandbox.integration)["paused_by"] == "kombo_sync", what="the pause")
     assert integration_of(few, sandbox.integration)["pause_reason"]
     assert few.value("SELECT count(*) FROM kombo.hris_employees WHERE remote_deleted_at IS NULL") == stored > 0
+    # Connected anew it has another id, and everybody would be here twice.
+    remove = f"SELECT kombo.remove_integration('{sandbox.integration}', purge => true)"
+    assert remove in few.value("SELECT next FROM kombo.sync_status WHERE endpoint = %s", [EMPLOYEES])
+    few.execute(remove)
+    assert few.value("SELECT count(*) FROM kombo.hris_employees") == 0
 
 
 def test_a_new_integration_is_registered_by_its_webhook_where_that_is_on(few, sandbox):
@@ -376,7 +381,9 @@ def test_a_server_that_was_dropped_fails_its_integrations_and_nobody_else(two_se
     db.execute("DROP SERVER kombo_us CASCADE")
     db.execute("INSERT INTO kombo.sync_requests (integration_id, endpoint, kind, trigger) "
                "VALUES (%s, %s, 'delta', 'sql')", [SECOND, EMPLOYEES])
-    assert "kombo_us" in wait_for_state(db, EMPLOYEES, "failed", SECOND)["reason"]
+    row = wait_for_state(db, EMPLOYEES, "failed", SECOND)
+    assert "kombo_us" in row["reason"]
+    assert "if the server was renamed: UPDATE kombo.integrations SET server = '...' WHERE server = 'kombo_us'" in row["next"]
     gets_row(db, sandbox)
     db.create_server(other, "kombo_us", webhook_secret="other-secret")
     key = change_person(other, "Missed", SECOND)

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdexcept>
 
 namespace syncer {
@@ -36,6 +38,21 @@ Catalogue catalogue() {
     return made;
 }
 
+/// Base64 of the HMAC-SHA256, as Kombo signs.
+std::string sign(const std::string &body, const std::string &secret) {
+    unsigned char mac[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
+         reinterpret_cast<const unsigned char *>(body.data()), body.size(), mac, &size);
+    unsigned char text[2 * EVP_MAX_MD_SIZE];
+    const int length = EVP_EncodeBlock(text, mac, static_cast<int>(size));
+    return {reinterpret_cast<const char *>(text), static_cast<size_t>(length)};
+}
+
+std::string of_type(const std::string &type, const std::string &key, const std::string &integration) {
+    return R"({"id":"w","type":")" + type + R"(","data":{")" + key + R"(":")" + integration + R"("}})";
+}
+
 /// Judges what is said to be signed by the first server, unless told otherwise.
 struct Inbox {
     std::vector<Sender> senders = {{"first", {"whsec-1", "whsec-0"}, false, false, false},
@@ -64,7 +81,7 @@ struct Inbox {
 
     Verdict typed(const std::string &type, const std::string &key = "integration_id",
                   const std::string &integration = "one") {
-        return trusted(R"({"id":"w","type":")" + type + R"(","data":{")" + key + R"(":")" + integration + R"("}})");
+        return trusted(of_type(type, key, integration));
     }
 
 private:
@@ -160,7 +177,7 @@ TEST(Judge, the_state_of_an_integration_is_asked_for_and_not_believed) {
 TEST(Judge, every_sign_of_life_ends_the_back_off) {
     Inbox inbox;
     EXPECT_TRUE(inbox.typed("sync-finished").ends_back_off);
-    EXPECT_TRUE(inbox.changed(R"([{"name":"places"}])").ends_back_off);
+    EXPECT_TRUE(inbox.changed(R"([{"name":"people"}])").ends_back_off);
     EXPECT_FALSE(inbox.typed("sync-finished", "integration_id", "two").ends_back_off); // is not signed by its server
     EXPECT_FALSE(inbox.trusted("{}").ends_back_off);
 }
@@ -204,11 +221,44 @@ TEST(Judge, an_integration_that_is_not_here_is_rejected_or_registered) {
     inbox.senders[1].auto_register = true; // but it did not send it
     EXPECT_EQ(told(inbox.typed("integration-created", "id", "new")), "rejected: integration \"new\" is not known here");
     inbox.senders[0].auto_register = true;
-    EXPECT_EQ(told(inbox.typed("integration-created", "id", "new")), "done new?@first");
-    EXPECT_EQ(told(inbox.changed(R"([{"name":"people"}])", "new")), "done new?@first");
-    EXPECT_EQ(told(inbox.typed("integration-deleted", "id", "new")), "rejected: integration \"new\" is not known here");
+    const auto by_the_first = [&](const std::string &body) { return told(inbox.raw(body, sign(body, "whsec-1"))); };
+    EXPECT_EQ(by_the_first(of_type("integration-created", "id", "new")), "done new?@first");
+    EXPECT_EQ(by_the_first(of_type("data-changed", "integration_id", "new")), "done new?@first");
+    EXPECT_EQ(by_the_first(of_type("integration-deleted", "id", "new")),
+              "rejected: integration \"new\" is not known here");
     for (const std::string &id : {std::string(" new"), std::string("new\\n"), std::string(201, 'x')})
-        EXPECT_EQ(inbox.typed("integration-created", "id", id).status, WebhookStatus::Rejected) << id;
+        EXPECT_EQ(by_the_first(of_type("integration-created", "id", id)).substr(0, 8), "rejected") << id;
+}
+
+TEST(Judge, only_who_signs_has_an_integration_registered) {
+    Inbox inbox;
+    inbox.senders[0].auto_register = true;
+    EXPECT_EQ(told(inbox.typed("integration-created", "id", "new")), "rejected: integration \"new\" is not known here");
+}
+
+TEST(Judge, only_some_unknown_integrations_are_asked_about_at_once) {
+    Inbox inbox;
+    inbox.senders[0].auto_register = true;
+    inbox.senders[0].asked_about = {"asked"};
+    Judge judge = inbox.judge();
+    const auto sent = [&](const std::string &id) {
+        const std::string body = of_type("integration-created", "id", id);
+        return told(judge.judge(kombo::parse_webhook(body), body, sign(body, "whsec-1")));
+    };
+    for (int i = 1; i < 20; ++i) EXPECT_EQ(sent(std::to_string(i)), "done " + std::to_string(i) + "?@first");
+    EXPECT_EQ(sent("20"), "rejected: integration \"20\" is not known here, and Kombo is being asked about 20 others "
+                          "already");
+    EXPECT_EQ(sent("asked"), "done asked?@first");
+}
+
+TEST(Judge, a_webhook_that_nothing_comes_of_ends_no_back_off) {
+    Inbox inbox;
+    inbox.integrations["one"].paused_automatically = true;
+    const Verdict of_nobody = inbox.changed(R"([{"name":"places"}])");
+    EXPECT_EQ(told(of_nobody), "ignored: no subscribed endpoint carries places");
+    EXPECT_FALSE(of_nobody.ends_back_off);
+    inbox.done = {{"w", "one"}};
+    EXPECT_FALSE(inbox.changed(R"([{"name":"people"}])").ends_back_off);
 }
 
 TEST(Judge, what_is_done_is_not_done_again) {

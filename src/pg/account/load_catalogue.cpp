@@ -220,7 +220,8 @@ syncer::States load_states(const syncer::Catalogue &catalogue, const std::string
         state.subscription.on_missing = endpoint.on_missing;
     }
     const Result subscriptions = execute(R"(
-        SELECT endpoint, enabled, on_missing, (extract(epoch FROM purge_after) * 1000000)::bigint
+        SELECT endpoint, enabled, on_missing, CASE WHEN purge_after IS NOT NULL
+            THEN (extract(epoch FROM least(purge_after, '100 years')) * 1000000)::bigint END
         FROM kombo.subscriptions WHERE integration_id = $1)",
                                          Params().text(integration_id), Planning::ByKey);
     for (uint64_t i = 0; i < subscriptions.size(); ++i) {

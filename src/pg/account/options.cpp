@@ -274,10 +274,13 @@ Server read_server(const ForeignServer *found) {
 Server load_server(const std::string &name, Oid user) {
     ForeignServer *found = guard([&] { return GetForeignServerByName(name.c_str(), true); });
     if (!found || wrapper_of(found->fdwid) != wrapper_name)
-        raise(ERRCODE_UNDEFINED_OBJECT, "server \"" + name + "\" does not exist",
-              found ? "There is a server of that name, but its foreign data wrapper is not kombo_sync." : "",
-              "Create it with CREATE SERVER ... FOREIGN DATA WRAPPER kombo_sync OPTIONS (base_url "
-              "'https://api.kombo.dev/v1').");
+        raise(
+            ERRCODE_UNDEFINED_OBJECT, "server \"" + name + "\" does not exist",
+            found ? "There is a server of that name, but its foreign data wrapper is not kombo_sync." : "",
+            "If it was renamed, tell the integrations: UPDATE kombo.integrations SET server = '...' WHERE server = '" +
+                name +
+                "'. Otherwise create it with CREATE SERVER ... FOREIGN DATA WRAPPER kombo_sync OPTIONS (base_url "
+                "'https://api.kombo.dev/v1').");
     const bool allowed = guard([&] {
 #if PG_VERSION_NUM >= 160000
         return object_aclcheck(ForeignServerRelationId, found->serverid, user, ACL_USAGE) == ACLCHECK_OK;

@@ -82,7 +82,7 @@ void past_sequences(const std::function<void()> &body) {
 }
 
 std::vector<std::string> end_back_off(const std::vector<std::string> &integration_ids,
-                                      const std::vector<NewRequest> &requests) {
+                                      const std::vector<NewRequest> &requests, std::optional<kombo::Timestamp> at) {
     std::vector<std::string> integrations, endpoints;
     for (const NewRequest &request : requests) {
         integrations.push_back(request.integration_id);
@@ -93,27 +93,29 @@ std::vector<std::string> end_back_off(const std::vector<std::string> &integratio
         for (uint64_t i = 0; i < rows.size(); ++i) revived.insert(rows.text(i, 1));
     };
     Params ids;
-    ids.texts(integration_ids);
+    ids.texts(integration_ids).instant(at);
     // Written only where there is something to change: even an UPDATE of no row tells the worker of a new
     // configuration.
     const Result suspended = execute(R"(
         SELECT i.integration_id FROM kombo.integrations i
-        WHERE i.integration_id = ANY ($1) AND i.paused_by = 'kombo_sync' AND i.next_attempt_at > now())",
+        WHERE i.integration_id = ANY ($1) AND i.paused_by = 'kombo_sync'
+            AND i.next_attempt_at > coalesce($2, now()))",
                                      ids);
     if (suspended.size() > 0)
         note(execute(R"(
-            UPDATE kombo.integrations u SET next_attempt_at = now()
+            UPDATE kombo.integrations u SET next_attempt_at = coalesce($2, now())
             FROM (SELECT i.integration_id FROM kombo.integrations i
-                  WHERE i.integration_id = ANY ($1) AND i.paused_by = 'kombo_sync' AND i.next_attempt_at > now()
+                  WHERE i.integration_id = ANY ($1) AND i.paused_by = 'kombo_sync'
+                    AND i.next_attempt_at > coalesce($2, now())
                   FOR UPDATE SKIP LOCKED) f
             WHERE u.integration_id = f.integration_id RETURNING u.integration_id)",
                      ids));
     Params params;
-    params.texts(integration_ids).texts(integrations).texts(endpoints);
+    params.texts(integration_ids).texts(integrations).texts(endpoints).instant(at);
     note(execute(R"(
-        UPDATE kombo.sync_state u SET next_attempt_at = NULL
+        UPDATE kombo.sync_state u SET next_attempt_at = $4
         FROM (SELECT s.integration_id, s.endpoint FROM kombo.sync_state s
-              WHERE s.integration_id = ANY ($1) AND s.next_attempt_at > now()
+              WHERE s.integration_id = ANY ($1) AND s.next_attempt_at > coalesce($4, now())
                 AND (s.last_status IS DISTINCT FROM 'unavailable' OR EXISTS (
                         SELECT FROM unnest($2, $3) AS r (integration_id, endpoint)
                         WHERE r.integration_id = s.integration_id AND r.endpoint IN (s.endpoint, '')))

@@ -45,9 +45,10 @@ void past_sequences(const std::function<void()> &body);
 
 /// Has what backs off in these integrations, and those that kombo_sync paused, tried at once. An endpoint that the tool
 /// lacks only where `requests` ask for it or for the state of the integration: such news are about other endpoints.
-/// Rows that somebody else has locked are left as they are: nobody waits. Returns the integrations where something
-/// backed off. Throws Error.
+/// Rows that somebody else has locked are left as they are: nobody waits. `at`: when it is tried; nullopt: at once.
+/// Returns the integrations where something backed off for longer. Throws Error.
 std::vector<std::string> end_back_off(const std::vector<std::string> &integration_ids,
-                                      const std::vector<NewRequest> &requests);
+                                      const std::vector<NewRequest> &requests,
+                                      std::optional<kombo::Timestamp> at = std::nullopt);
 
 } // namespace pg

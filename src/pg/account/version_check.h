@@ -6,7 +6,7 @@
 namespace pg {
 
 /// What the library expects of kombo.interface_number().
-constexpr int64_t interface_number = 2;
+constexpr int64_t interface_number = 3;
 
 /// What the SQL objects of this database say. Throws Error.
 int64_t found_interface();

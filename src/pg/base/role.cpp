@@ -32,6 +32,25 @@ Oid find_sync_role() {
     return static_cast<Oid>(role.integer(0, 1));
 }
 
+Lack find_lack(Oid sync_role) {
+    const SyncRole owner_of_everything(BOOTSTRAP_SUPERUSERID);
+    const Result missing = execute(R"(
+        SELECT r.rolname FROM pg_roles r WHERE r.oid::bigint = $1
+            AND NOT (has_schema_privilege(r.oid, 'kombo', 'USAGE')
+                     AND has_table_privilege(r.oid, to_regclass('kombo.sync_seen'), 'DELETE')
+                     AND has_function_privilege(r.oid, to_regprocedure('kombo.request_due()'), 'EXECUTE')
+                     AND has_function_privilege(r.oid, to_regprocedure('kombo.take_lock(text, boolean)'), 'EXECUTE')))",
+                                   Params().integer(static_cast<int64_t>(sync_role)));
+    if (missing.size() == 0) return {};
+    return {"role \"" + missing.text(0, 1) + "\" owns the data tables, but lacks what syncing needs",
+            "SELECT kombo.create_tables('HRIS') grants it to the owner"};
+}
+
+void check_sync_role(Oid sync_role) {
+    const Lack lack = find_lack(sync_role);
+    if (!lack.problem.empty()) raise(ERRCODE_INSUFFICIENT_PRIVILEGE, lack.problem, "", lack.remedy + ".");
+}
+
 } // namespace pg
 
 PG_ENTRY(execute_as_sync_role, {
@@ -41,6 +60,7 @@ PG_ENTRY(execute_as_sync_role, {
     if (!OidIsValid(role) || !pg::guard([&] { return has_privs_of_role(GetUserId(), role); }))
         pg::raise(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied to act as the owner of the data tables", "",
                   "Members of that role and superusers may.");
+    pg::check_sync_role(role);
     const pg::SyncRole as(role);
     pg::guard([&] {
         const int code = SPI_execute(statement, false, 0);

@@ -22,4 +22,14 @@ private:
 /// The owner of the data tables; InvalidOid while there are none. Raises if they have several owners.
 Oid find_sync_role();
 
+/// What the sync role lacks, in words; empty: nothing. Tables may be given to another role without a word to us.
+struct Lack {
+    std::string problem;
+    std::string remedy;
+};
+Lack find_lack(Oid sync_role);
+
+/// Raises if it lacks something.
+void check_sync_role(Oid sync_role);
+
 } // namespace pg

@@ -26,6 +26,7 @@ public:
         const Spi spi;
         const Oid role = find_sync_role();
         if (!OidIsValid(role) && !integration_id) return 0; // nothing was ever added
+        if (OidIsValid(role)) check_sync_role(role);
         const SyncRole as(OidIsValid(role) ? role : caller_);
         check_interface();
         const std::vector<Integration> integrations = load_integrations(integration_id);

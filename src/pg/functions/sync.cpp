@@ -58,6 +58,7 @@ public:
         const Spi spi;
         const Oid role = find_sync_role();
         if (!OidIsValid(role) && !integration_id) return; // nothing was ever added
+        if (OidIsValid(role)) check_sync_role(role);
         const SyncRole as(OidIsValid(role) ? role : caller_);
         check_interface();
         const std::vector<Integration> integrations = load_integrations(integration_id);
@@ -65,7 +66,12 @@ public:
         // What is known before the first request is found out for all before anything is asked.
         const auto jobs = integration_id ? prepare_named(integrations.front(), role) : prepare_all(integrations, role);
         for (const auto &job : jobs) sync(*job);
-        prune_runs();
+        try {
+            subtransaction([] { prune_runs(); });
+        } catch (const Error &error) { // a trigger or foreign key of somebody's: no reason to undo what was synced
+            if (error.is_intervention()) throw;
+            warn_of_pruning(error);
+        }
     }
 
 private:
@@ -136,6 +142,15 @@ private:
                               {std::chrono::seconds(settings::overlap_seconds), settings::max_sweep_fraction});
         runner.run(plan.tasks);
         if (job.integration.suspended && runner.succeeded_once()) end_suspension(job.integration.id);
+    }
+
+    static void warn_of_pruning(const Error &error) {
+        guard([&] {
+            ereport(WARNING, errcode(sqlstate_code(error.sqlstate())),
+                    errmsg("could not delete old rows of kombo.sync_runs: %s", error.message().c_str()),
+                    error.detail().empty() ? 0 : errdetail_internal("%s", error.detail().c_str()),
+                    errhint("What was synced is kept. Look for a trigger on that table, or a foreign key to it."));
+        });
     }
 
     /// Read again: kombo.exclude_field holds the integration's lock while it changes the catalogue, and what it commits

@@ -53,8 +53,17 @@ bool is_listed(const std::string &name) {
     return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-std::string quoted(const std::string &name) {
-    return guard([&] { return quote_identifier(name.c_str()); });
+/// The statement that adds the database: one string, in which names with capitals are quoted.
+std::string add_to_list(const std::string &name) {
+    std::vector<std::string> names = settings::databases();
+    names.push_back(name);
+    std::string list;
+    for (const std::string &listed : names) {
+        if (!list.empty()) list += ", ";
+        list += guard([&] { return quote_identifier(listed.c_str()); });
+    }
+    const char *literal = guard([&] { return quote_literal_cstr(list.c_str()); });
+    return std::string("ALTER SYSTEM SET kombo_sync.databases = ") + literal;
 }
 
 /// What keeps all workers of the cluster, or those of this database, from running.
@@ -74,7 +83,7 @@ std::optional<State> none_wanted(const std::string &name) {
         return State{"no worker",
                      {},
                      "kombo_sync.databases does not name this database",
-                     "add it: ALTER SYSTEM SET kombo_sync.databases = ..., " + quoted(name) + reload};
+                     "add it: " + add_to_list(name) + reload};
     return std::nullopt;
 }
 

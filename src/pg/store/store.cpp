@@ -442,43 +442,4 @@ void SqlStore::failed(const syncer::Task &task, const syncer::RunResult &result)
             params);
 }
 
-/// The history is no reason to give up what was fetched.
-void SqlStore::record_run(const syncer::Task &task, const syncer::RunResult &result) {
-    try {
-        past_sequences([&] { insert_run(task, result); });
-        run_recorded(std::nullopt);
-    } catch (const std::exception &) {
-        Trouble trouble = describe_trouble();
-        if (trouble.passing) throw;
-        trouble.message = "the run of " + task.endpoint->path + " could not be recorded: " + trouble.message;
-        run_recorded(trouble);
-    }
-}
-
-void SqlStore::insert_run(const syncer::Task &task, const syncer::RunResult &result) {
-    const MemoryScope scope;
-    const auto own = result.counts.find(task.endpoint->table);
-    const syncer::RowCounts rows = own == result.counts.end() ? syncer::RowCounts() : own->second;
-    Params params = key();
-    params.text(task.endpoint->path)
-        .text(std::string_view(syncer::name(result.kind)))
-        .text(result.trigger)
-        .text(std::string_view(syncer::name(result.status)))
-        .instant(result.started_at)
-        .instant(result.finished_at);
-    for (const int64_t count :
-         {static_cast<int64_t>(result.pages), result.received, rows.inserted, rows.updated, rows.unchanged,
-          rows.deleted, static_cast<int64_t>(result.bytes), static_cast<int64_t>(result.retries)})
-        params.integer(count);
-    params.jsonb(syncer::rows_by_table(result.counts, catalogue_)).jsonb(result.oddities.json());
-    params.maybe_text(result.error.empty() ? std::nullopt : std::optional(result.error))
-        .boolean(result.oddities.empty());
-    execute(R"(
-        INSERT INTO kombo.sync_runs (integration_id, endpoint, kind, trigger, status, started_at, finished_at, pages,
-            received, inserted, updated, unchanged, deleted, bytes, retries, rows_by_table, warnings, error)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-            CASE WHEN $19 THEN NULL ELSE $17 END, $18))",
-            params);
-}
-
 } // namespace pg

@@ -66,6 +66,7 @@ private:
         params.text(endpoint.path);
         return params;
     }
+    bool repeat_run(const syncer::Endpoint &endpoint, const Params &params);
     void advance_implied(const syncer::Task &task, const syncer::States &states, const syncer::RunResult &result,
                          kombo::Timestamp watermark);
     /// Which rows of a set are not stored as they are.
@@ -90,7 +91,8 @@ private:
     JsonbBuilder jsonb_;
 };
 
-/// Deletes run records that are older than kombo_sync.retention; 1,000 at most, and returns how many.
+/// Deletes run records that are older than kombo_sync.retention, but for the last one of each endpoint; 1,000 at most,
+/// and returns how many.
 size_t prune_runs();
 
 } // namespace pg

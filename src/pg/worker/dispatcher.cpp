@@ -349,13 +349,13 @@ std::unique_ptr<IntegrationSync> Dispatcher::open(const std::string &id, const s
                 std::make_unique<IntegrationSync>(id, row, std::move(lock), catalogue_of(row.category), row.server);
             opened->store().meanwhile = [this] { go_on_asking(); };
             opened->store().run_recorded = [this](const std::optional<Trouble> &trouble) { run_recorded(trouble); };
-        } else if (question != asks.end() && !question->second.server.empty()) {
+        } else if (question != asks.end() && registers(question->second.server)) {
             opened =
                 std::make_unique<IntegrationSync>(id, std::nullopt, std::move(lock),
                                                   std::make_shared<const syncer::Catalogue>(), question->second.server);
         } else {
             gone = ids_of(asks);
-            delete_requests(gone); // of an integration that was removed
+            delete_requests(gone); // of an integration that was removed, or that no server is to register
         }
     });
     agenda_.remove(gone);

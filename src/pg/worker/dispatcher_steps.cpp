@@ -293,6 +293,7 @@ void Dispatcher::came_to_nothing(IntegrationSync &sync, ActiveFetch &fetch, cons
             std::remove_if(fetches.begin(), fetches.end(), [&](const auto &other) { return other.get() != &fetch; }),
             fetches.end());
     }
+    if (result.sqlstate == "42501") shared::wake(MyDatabaseId, true); // the tables may belong to another role now
     if (result.sqlstate == "08001")
         shared::block_key(sync.account().key, 1s); // the others of this server would wait in vain, too
     const std::string id = sync.id();

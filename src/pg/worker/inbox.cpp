@@ -54,10 +54,46 @@ std::vector<syncer::Sender> load_senders() {
     for (const Server &server : all_servers()) {
         WebhookSecrets secrets = webhook_secrets(server);
         if (!secrets.problem.empty()) log_unread(server, secrets.problem);
-        senders.push_back({server.name, std::move(secrets.values), !secrets.problem.empty(), server.accept_unsigned,
-                           server.auto_register});
+        senders.push_back({server.name,
+                           std::move(secrets.values),
+                           !secrets.problem.empty(),
+                           server.accept_unsigned,
+                           server.auto_register,
+                           {}});
     }
+    if (std::none_of(senders.begin(), senders.end(), [](const auto &sender) { return sender.auto_register; }))
+        return senders;
+    const Result open = execute(R"(
+        SELECT DISTINCT r.server, r.integration_id FROM kombo.sync_requests r
+        WHERE r.kind = 'integration' AND r.server IS NOT NULL)");
+    for (uint64_t i = 0; i < open.size(); ++i)
+        for (syncer::Sender &sender : senders)
+            if (sender.name == open.text(i, 1)) sender.asked_about.insert(open.text(i, 2));
     return senders;
+}
+
+/// Ends the back-offs of integrations that showed a sign of life, of each once a minute: who sends webhooks again and
+/// again must not have everything tried each time. Returns those where something backed off.
+std::vector<std::string> revive(const std::set<std::string> &alive, const std::vector<NewRequest> &requests) {
+    constexpr std::chrono::minutes pause(1);
+    static std::map<std::string, kombo::Timestamp> revived_at;
+    const kombo::Timestamp now = kombo::current_timestamp();
+    for (auto i = revived_at.begin(); i != revived_at.end();)
+        i = i->second <= now && now < i->second + pause ? std::next(i) : revived_at.erase(i);
+    std::vector<std::string> at_once, revived;
+    for (const std::string &id : alive) {
+        const auto before = revived_at.find(id);
+        if (before == revived_at.end())
+            at_once.push_back(id);
+        else if (!end_back_off({id}, requests, before->second + pause).empty())
+            revived.push_back(id);
+    }
+    if (at_once.empty()) return revived;
+    for (const std::string &id : end_back_off(at_once, requests)) {
+        revived_at.emplace(id, now);
+        revived.push_back(id);
+    }
+    return revived;
 }
 
 /// Names that a webhook gives may hold what PostgreSQL's texts cannot.
@@ -91,14 +127,13 @@ public:
 
 private:
     void store(const std::vector<const Arrival *> &arrivals, Judged &judged) const {
+        const std::vector<NewRequest> asked = requests(arrivals);
         std::vector<NewRequest> appended;
-        past_sequences([&] { appended = append_requests(requests(arrivals), none_taken_); });
+        past_sequences([&] { appended = append_requests(asked, none_taken_); });
         std::set<std::string> alive; // integrations that showed a sign of life
         for (const Arrival *arrival : arrivals)
             if (arrival->verdict.ends_back_off) alive.insert(arrival->webhook.integration_id);
-        if (!alive.empty())
-            for (std::string &id : end_back_off({alive.begin(), alive.end()}, appended))
-                judged.revived.push_back(std::move(id));
+        for (std::string &id : revive(alive, asked)) judged.revived.push_back(std::move(id));
         mark(arrivals);
         judged.requests.insert(judged.requests.end(), appended.begin(), appended.end());
     }

@@ -1,10 +1,13 @@
 #include "pg/worker/integration_check.h"
 
 #include "kombo/data.h"
+#include "pg/account/options.h"
 #include "pg/account/sync_requests.h"
 #include "pg/base/log_throttle.h"
 #include "pg/base/role.h"
 #include "pg/base/spi.h"
+
+#include <algorithm>
 
 namespace pg {
 
@@ -86,11 +89,17 @@ void Inquiry::note_state(const Integration &known) const {
 }
 
 void Inquiry::register_with(const std::string &server) const {
-    if (info_->status != "ACTIVE") return;
+    if (info_->status != "ACTIVE" || !registers(server)) return;
     // The extension's own function and nothing of a user's: the sync role may not add integrations.
     const SyncRole as(BOOTSTRAP_SUPERUSERID);
     execute("SELECT kombo.add_integration($1, $2, $3)",
             Params().text(integration_id_).text(server).text(info_->category));
+}
+
+bool registers(const std::string &server) {
+    const std::vector<Server> servers = all_servers();
+    return std::any_of(servers.begin(), servers.end(),
+                       [&](const Server &known) { return known.name == server && known.auto_register; });
 }
 
 void suspend(const std::string &integration_id, const std::string &reason) {

@@ -43,6 +43,10 @@ private:
     std::optional<syncer::Failure> failure_;
 };
 
+/// Whether there is such a server and integrations that it tells of are to be registered. Read anew where it counts: a
+/// request may have been written by somebody else than the worker, or before the option was switched off.
+bool registers(const std::string &server);
+
 /// Suspends the integration until an attempt succeeds; an operator's pause stays what it is. Tried again in a day.
 void suspend(const std::string &integration_id, const std::string &reason);
 

@@ -257,7 +257,8 @@ void Worker::look() {
         dispatcher_.reset();
         restart_ = true;
     }
-    if (restart_) start();
+    // What keeps it from working may end without a word to it: a grant, the commit of an upgrade whose news come late.
+    if (restart_ || !dispatcher_) start();
     restart_ = false; // not before: what throws is tried again
     if (!dispatcher_) {
         look_ = false;
@@ -286,11 +287,13 @@ void Worker::start() {
                             "CREATE EXTENSION kombo_sync, or take the database out of kombo_sync.databases");
     int64_t found = 0;
     Oid role = InvalidOid;
+    Lack lack;
     in_transaction([&] {
         const Spi spi;
         const SyncRole as(BOOTSTRAP_SUPERUSERID);
         found = found_interface();
         if (found == interface_number) role = find_sync_role();
+        if (OidIsValid(role)) lack = find_lack(role);
     });
     if (found != interface_number) {
         idle_because("the library kombo_sync and the extension's SQL objects are of different versions",
@@ -300,6 +303,7 @@ void Worker::start() {
     if (!OidIsValid(role))
         return idle_because("there are no data tables yet",
                             "SELECT kombo.create_tables('HRIS', owner => '...'), then kombo.add_integration");
+    if (!lack.problem.empty()) return idle_because(lack.problem, lack.remedy);
     idle_reason_.clear();
     if (!dispatcher_ || role != role_)
         dispatcher_ = std::make_unique<Dispatcher>(
