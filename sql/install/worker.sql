@@ -82,3 +82,6 @@ COMMENT ON COLUMN kombo.sync_progress.bytes IS 'bytes received on the wire so fa
 COMMENT ON COLUMN kombo.sync_progress.rows_per_second IS 'records a second since it started';
 COMMENT ON COLUMN kombo.sync_progress.started_at IS 'when it started';
 COMMENT ON COLUMN kombo.sync_progress.blocked_by IS 'pid of the session whose lock it waits for; NULL: none';
+
+-- Whoever names a database in kombo_sync.databases before it is there is served as soon as it has the extension.
+SELECT kombo.wake(true);
