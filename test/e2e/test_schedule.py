@@ -7,7 +7,7 @@ import pytest
 
 from worker import asked, runs, until, wait_requested, wait_synced
 
-ENDPOINTS = 13
+ENDPOINTS = 15
 
 
 def subscribe(db, sandbox, endpoint, **intervals):
