@@ -7,13 +7,15 @@ namespace syncer {
 
 namespace {
 constexpr size_t most_told_apart = 100;
-constexpr std::array<const char *, 7> kind_names = {"unknown key",
+constexpr std::array<const char *, 9> kind_names = {"unknown key",
                                                     "value does not fit its column",
                                                     "U+0000 replaced by U+FFFD",
                                                     "unpaired surrogate replaced by U+FFFD",
                                                     "number beyond numeric kept as text",
                                                     "nested too deeply, kept as text",
-                                                    "unknown model in a webhook"};
+                                                    "unknown model in a webhook",
+                                                    "pages moved while a delta was read",
+                                                    "Kombo's clock is behind the watermark"};
 } // namespace
 
 void Oddities::add(Kind kind, std::string_view table, std::string_view key, uint64_t count) {

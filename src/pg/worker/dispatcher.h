@@ -57,7 +57,7 @@ private:
     struct Sender {
         IntegrationSync *sync = nullptr;
         ActiveFetch *fetch = nullptr; ///< null: the inquiry
-        syncer::Urgency urgency = syncer::Urgency::Full;
+        Rank rank;
     };
 
     using UnderWay = std::array<size_t, 4>; ///< by syncer::Urgency
@@ -84,6 +84,7 @@ private:
     void close(const std::string &id);
     void close_if_idle(const std::string &id);
 
+    void pass_over(ActiveFetch &next, Time now);
     void step_fetch(IntegrationSync &sync, ActiveFetch &fetch);
     void step_inquiry(IntegrationSync &sync);
     void inquiry_failed(IntegrationSync &sync);

@@ -1,6 +1,7 @@
 #include "pg/worker/integration_check.h"
 
 #include "kombo/data.h"
+#include "kombo/error.h"
 #include "pg/account/sync_requests.h"
 #include "pg/base/log_throttle.h"
 #include "pg/base/role.h"
@@ -62,7 +63,10 @@ void Inquiry::settle(const std::optional<Integration> &known, const std::string 
     if (failure_) {
         if (failure_->of_server) suspend_server(known ? known->server : server, failure_->message);
         if (!failure_->lasting || failure_->of_server) return;
-        if (known) suspend(integration_id_, failure_->message);
+        if (known)
+            suspend(integration_id_, failure_->message);
+        else if (!ask_for_integration_again(requests_))
+            give_up(failure_->message);
     } else if (known) {
         note_state(*known);
     } else {
@@ -86,11 +90,20 @@ void Inquiry::note_state(const Integration &known) const {
 }
 
 void Inquiry::register_with(const std::string &server) const {
-    if (info_->status != "ACTIVE") return;
+    if (info_->status != "ACTIVE") return give_up("Kombo says that it is " + kombo::printable(info_->status, 100));
     // The extension's own function and nothing of a user's: the sync role may not add integrations.
     const SyncRole as(BOOTSTRAP_SUPERUSERID);
     execute("SELECT kombo.add_integration($1, $2, $3)",
             Params().text(integration_id_).text(server).text(info_->category));
+}
+
+/// Told in the log, and beside the webhooks that named the integration.
+void Inquiry::give_up(const std::string &why) const {
+    const std::string message = "the integration was not registered: " + why;
+    complain("integration \"" + integration_id_ + "\" was not registered: " + why, "55000", "",
+             "If it is yours, SELECT kombo.add_integration(integration_id, server) adds it once Kombo knows it.");
+    execute("UPDATE kombo.webhook_inbox i SET error = $2 WHERE i.integration_id = $1 AND i.status = 'done'",
+            Params().text(integration_id_).text(message));
 }
 
 void suspend(const std::string &integration_id, const std::string &reason) {
