@@ -28,12 +28,11 @@ SELECT path, 'HRIS', table_name, comment, true
 INSERT INTO kombo.endpoints (path, category, table_name, enabled, paginated, incremental, on_missing, status, comment,
                              shipped)
 VALUES
-    -- No public schema says which model these records are: the table is inferred.
-    ('/hris/employee-skill-assignments', 'HRIS', 'hris_employee_skill_proficiency_ratings', false, false, false, 'mark',
-     'closed_beta', 'Levels that employees have in skills. Closed beta; that this list holds the model is inferred.',
-     true),
-    ('/hris/skills', 'HRIS', 'hris_skills', false, false, false, 'mark', 'closed_beta',
-     'Skills that employees can have and staffing entities can ask for. Closed beta.', true),
+    -- Whether these two take updated_after, cursor and page_size is not public: taken as no.
+    ('/hris/skill-proficiency-ratings', 'HRIS', 'hris_employee_skill_proficiency_ratings', true, false, false, 'mark',
+     'stable', 'How good employees are at skills: rows of several sources for one employee and skill.', true),
+    ('/hris/skills', 'HRIS', 'hris_skills', true, false, false, 'mark', 'stable',
+     'Skills that employees can have and staffing entities can ask for.', true),
     ('/hris/teams', 'HRIS', 'hris_teams', false, true, true, 'mark', 'deprecated',
      'Groups of employees under their former path; /hris/groups replaces it.', true),
     -- Kombo refreshes two months only, so a timesheet that is missing was not necessarily deleted.
@@ -47,9 +46,6 @@ SELECT endpoint, model, role, delta, true
     ('/hris/absences', 'hris_absences', 'own', true),
     ('/hris/absences', 'hris_absence_types', 'carried', true),
     ('/hris/employee-document-categories', 'hris_employee_document_categories', 'own', true),
-    ('/hris/employee-skill-assignments', 'hris_employee_skill_proficiency_ratings', 'own', false),
-    -- No field of the rating providers is published: nothing of theirs has a table.
-    ('/hris/employee-skill-assignments', 'hris_skill_rating_providers', 'carried', false),
     ('/hris/employees', 'hris_employees', 'own', true),
     ('/hris/employees', 'hris_join_employees_teams', 'own', true),
     ('/hris/employees', 'hris_employments', 'implied', true),
@@ -66,7 +62,10 @@ SELECT endpoint, model, role, delta, true
     ('/hris/performance-reviews', 'hris_performance_reviews', 'own', true),
     ('/hris/performance-reviews', 'hris_employees', 'carried', true),
     ('/hris/performance-reviews', 'hris_performance_review_cycles', 'carried', true),
-    -- The closed-beta lists take no updated_after, so they have no delta.
+    -- These two take no updated_after, so they have no delta.
+    ('/hris/skill-proficiency-ratings', 'hris_employee_skill_proficiency_ratings', 'own', false),
+    -- No field of the rating providers is published: nothing of theirs has a table.
+    ('/hris/skill-proficiency-ratings', 'hris_skill_rating_providers', 'carried', false),
     ('/hris/skills', 'hris_skills', 'own', false),
     ('/hris/skills', 'hris_skill_proficiency_scales', 'carried', false),
     ('/hris/staffing-entities', 'hris_staffing_entities', 'own', true),
@@ -117,10 +116,13 @@ SELECT table_name, position, column_name, type, column_name, comment, true
     ('hris_employee_document_categories', 1, 'remote_id', 'text', 'Id of the category in the HR system.'),
     ('hris_employee_document_categories', 2, 'name', 'text', 'Name of the category.'),
 
-    ('hris_employee_skill_proficiency_ratings', 1, 'employee_id', 'text', 'Who is rated: id in hris_employees.'),
-    ('hris_employee_skill_proficiency_ratings', 2, 'skill_id', 'text', 'The skill: id in hris_skills.'),
-    ('hris_employee_skill_proficiency_ratings', 3, 'current_level', 'text',
-     'Level reached, a member of ordered_levels of the skill.'),
+    ('hris_employee_skill_proficiency_ratings', 1, 'remote_id', 'text', 'Id of the rating in the HR system.'),
+    ('hris_employee_skill_proficiency_ratings', 2, 'employee_id', 'text', 'Who is rated: id in hris_employees.'),
+    ('hris_employee_skill_proficiency_ratings', 3, 'skill_id', 'text', 'The skill: id in hris_skills.'),
+    ('hris_employee_skill_proficiency_ratings', 4, 'proficiency', 'jsonb',
+     'Level reached, by its type: of SINGLE_SELECT {"options": [...], "selected_option_id": ...}.'),
+    ('hris_employee_skill_proficiency_ratings', 5, 'rating_source', 'text',
+     'Who rated, such as SELF or EXTERNAL.'),
 
     ('hris_employees', 1, 'remote_id', 'text', 'Id of the employee in the HR system.'),
     ('hris_employees', 2, 'employee_number', 'text', 'Number that the employer gave the employee.'),
@@ -317,6 +319,7 @@ SELECT endpoint, json_path, relation, table_name, parent_column, true
     ('/hris/staffing-entities', 'legal_entities', 'linked', 'hris_legal_entities', NULL),
     ('/hris/staffing-entities', 'groups', 'join', 'hris_join_staffing_entities_groups', 'staffing_entity_id'),
     ('/hris/staffing-entities', 'groups', 'linked', 'hris_teams', NULL),
+    ('/hris/skills', 'proficiency_scale', 'linked', 'hris_skill_proficiency_scales', NULL),
     ('/hris/staffing-entities', 'skills', 'join', 'hris_join_staffing_entities_skills', 'staffing_entity_id'),
     ('/hris/staffing-entities', 'skills.skill', 'linked', 'hris_skills', NULL),
     ('/hris/staffing-entities', 'skills.skill.proficiency_scale', 'linked', 'hris_skill_proficiency_scales', NULL),

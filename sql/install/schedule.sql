@@ -46,7 +46,7 @@ BEGIN
         WHERE own.role = 'own' AND own.endpoint <> other.endpoint
     ), pending AS (
         SELECT r.integration_id, r.endpoint, bool_or(r.kind = 'full') AS is_full
-        FROM kombo.sync_requests r GROUP BY r.integration_id, r.endpoint
+        FROM kombo.sync_requests r WHERE r.attempt = 0 GROUP BY r.integration_id, r.endpoint
     ), endpoint AS (
         SELECT s.integration_id, s.endpoint, s.full_i * (1 - s.early) AS full_i,
                -- The other's delta brings its rows, too: its own turn comes only where that fails to.

@@ -10,8 +10,11 @@ CREATE VIEW kombo.sync_status AS
         SELECT f.srvname AS server, l.until
         FROM kombo.rate_limits() l JOIN pg_catalog.pg_foreign_server f ON f.oid = l.server),
     requested AS MATERIALIZED (
-        SELECT r.integration_id, r.endpoint, count(*) AS pending, min(r.requested_at) AS since
-        FROM kombo.sync_requests r WHERE r.endpoint IS NOT NULL GROUP BY r.integration_id, r.endpoint),
+        SELECT r.integration_id, r.endpoint, count(*) FILTER (WHERE NOT r.waits) AS pending,
+               min(r.requested_at) FILTER (WHERE NOT r.waits) AS since,
+               min(r.not_before) FILTER (WHERE r.waits) AS again_at
+        FROM (SELECT q.*, coalesce(q.not_before > now(), false) AS waits FROM kombo.sync_requests q) r
+        WHERE r.endpoint IS NOT NULL GROUP BY r.integration_id, r.endpoint),
     -- Who has the lock of an integration without fetching anything: a session in its transaction, or one that is
     -- prepared, which has no process.
     holder AS MATERIALIZED (
@@ -61,7 +64,10 @@ CREATE VIEW kombo.sync_status AS
                     WHEN it.full_started_at IS NOT NULL
                          THEN format('a full fetch began at %s', date_trunc('second', it.full_started_at))
                     WHEN it.pending > 0
-                         THEN format('asked for at %s', date_trunc('second', it.requested_since)) END), ''),
+                         THEN format('asked for at %s', date_trunc('second', it.requested_since)) END,
+               CASE WHEN it.state NOT IN ('restored', 'paused') THEN
+                    'a webhook told of a change that no fetch has shown: asked again at '
+                    || date_trunc('second', it.asked_again_at) END), ''),
            CASE WHEN it.state = 'restored'
                      THEN format('to let this copy call Kombo: SELECT kombo.resume(%L)', it.integration_id)
                 WHEN it.state = 'paused' AND (it.paused_by = 'operator' OR NOT it.served AND NOT it.is_gone)
@@ -132,7 +138,7 @@ CREATE VIEW kombo.sync_status AS
                    e.path AS endpoint, st.watermark, st.last_status, st.last_success_at, st.last_full_at,
                    st.last_error, st.held, coalesce(st.failures, 0) AS failures, st.next_attempt_at, st.full_started_at,
                    p.kind, p.phase, p.pages, p.rows AS records, p.blocked_by,
-                   coalesce(r.pending, 0) AS pending, r.since AS requested_since,
+                   coalesce(r.pending, 0) AS pending, r.since AS requested_since, r.again_at AS asked_again_at,
                    CASE WHEN r.pending > 0 AND h.lock_key IS NOT NULL THEN coalesce(h.pid, 0) END AS held_by,
                    w.state = 'running' AS served, 'Kombo does not know this integration' AS unknown,
                    -- An endpoint that another implies has its watermark moved without a run of its own.

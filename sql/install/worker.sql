@@ -104,3 +104,6 @@ COMMENT ON COLUMN kombo.sync_progress.started_at IS 'when it started';
 COMMENT ON COLUMN kombo.sync_progress.blocked_by IS 'pid of the session whose lock it waits for; NULL: none';
 COMMENT ON COLUMN kombo.sync_progress.limited_until IS
     'when the rate limit that it waits for ends; NULL: it waits for none';
+
+-- Whoever names a database in kombo_sync.databases before it is there is served as soon as it has the extension.
+SELECT kombo.wake(true);

@@ -54,3 +54,8 @@ BEGIN
                       WHERE (i.objoid, i.classoid, i.objsubid) = (s.objoid, s.classoid, s.objsubid));
 END
 $$;
+
+-- Who had switched the list of skill ratings on or off meant the one that it became.
+UPDATE kombo.subscriptions s SET endpoint = '/hris/skill-proficiency-ratings'
+WHERE s.endpoint = '/hris/employee-skill-assignments'
+  AND EXISTS (SELECT FROM kombo.endpoints e WHERE e.path = '/hris/skill-proficiency-ratings');

@@ -28,6 +28,8 @@ void Ask::include(const Queued &request) {
     }
     ids.push_back(request.id);
     latest = std::max(latest, request.requested_at);
+    if (request.updated_after && (!updated_after || *request.updated_after < *updated_after))
+        updated_after = request.updated_after;
     if (!request.server.empty()) server = request.server;
     if (!request.unknown_model.empty()) unknown_models.insert(request.unknown_model);
 }

@@ -23,6 +23,8 @@ struct Queued {
     std::string server;        ///< of an integration that is not added yet
     std::string unknown_model; ///< named by a webhook, and not in the catalogue
     kombo::Timestamp requested_at;
+    std::optional<kombo::Timestamp> not_before;    ///< it is not due earlier
+    std::optional<kombo::Timestamp> updated_after; ///< a delta has to reach back to here
 };
 
 /// What goes first. Webhook deltas are what somebody waits for; a full fetch can wait.
@@ -35,7 +37,8 @@ struct Ask {
     std::string trigger; ///< of the most urgent request
     std::string server;
     std::set<std::string> unknown_models;
-    kombo::Timestamp latest; ///< when the last of them was asked for
+    kombo::Timestamp latest;                       ///< when the last of them was asked for
+    std::optional<kombo::Timestamp> updated_after; ///< the earliest that one of them has to reach back to
 
     void include(const Queued &request);
 };
@@ -56,7 +59,7 @@ public:
         std::optional<Urgency> urgency() const;
     };
 
-    /// Adds a request; one that is known already changes nothing. Returns whether it was new.
+    /// Adds a request that is due; one that is known already changes nothing. Returns whether it was new.
     bool add(const Queued &request);
 
     /// The requests are fulfilled, or somebody else has fulfilled them. Takes time by their number.

@@ -7,14 +7,17 @@ namespace syncer {
 
 namespace {
 constexpr size_t most_told_apart = 100;
-constexpr std::array<const char *, 8> kind_names = {"unknown key",
-                                                    "value does not fit its column",
-                                                    "U+0000 replaced by U+FFFD",
-                                                    "unpaired surrogate replaced by U+FFFD",
-                                                    "number beyond numeric kept as text",
-                                                    "nested too deeply, kept as text",
-                                                    "unknown model in a webhook",
-                                                    "more pages of a list that takes no cursor"};
+constexpr std::array<const char *, 10> kind_names = {"unknown key",
+                                                     "value does not fit its column",
+                                                     "U+0000 replaced by U+FFFD",
+                                                     "unpaired surrogate replaced by U+FFFD",
+                                                     "number beyond numeric kept as text",
+                                                     "nested too deeply, kept as text",
+                                                     "unknown model in a webhook",
+                                                     "more pages of a list that takes no cursor",
+
+                                                     "pages moved while a delta was read",
+                                                     "Kombo's clock is behind the watermark"};
 } // namespace
 
 void Oddities::add(Kind kind, std::string_view table, std::string_view key, uint64_t count) {

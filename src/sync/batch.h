@@ -55,7 +55,18 @@ struct ListSet {
 /// What was odd about the data of a run, with counts; at most 100 different ones are told apart.
 class Oddities {
 public:
-    enum class Kind : uint8_t { UnknownKey, Misfit, Nul, Surrogate, Number, Depth, UnknownModel, MorePages };
+    enum class Kind : uint8_t {
+        UnknownKey,
+        Misfit,
+        Nul,
+        Surrogate,
+        Number,
+        Depth,
+        UnknownModel,
+        MorePages,
+        PagesMoved,
+        ClockBehind
+    };
     void add(Kind kind, std::string_view table, std::string_view key, uint64_t count = 1);
     void add(const kombo::Repairs &repairs, std::string_view table, std::string_view key);
     void merge(const Oddities &other);

@@ -48,7 +48,7 @@ void Fetch::store(const PageStream::Arrived &arrived, std::unordered_set<std::st
     std::vector<std::string_view> records = arrived.page.records();
     const Batch batch = unfold(records);
     result_.oddities.merge(batch.oddities);
-    if (task_.kind == Kind::Full)
+    if (!returned)
         for (const std::string_view id : batch.ids) seen_.push_back(store_.hash(id));
     if (returned)
         for (const std::string_view id : batch.ids) returned->emplace(id);

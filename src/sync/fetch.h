@@ -26,7 +26,7 @@ public:
     /// Writes what Kombo returned of the ids that were asked for once more, and adds them to `returned`.
     void take_confirmed(const PageStream::Arrived &arrived, std::unordered_set<std::string> &returned);
 
-    /// The hashes of the ids that the pages of a full fetch brought since this was last called.
+    /// The hashes of the ids that the pages brought since this was last called.
     std::vector<uint64_t> take_seen();
 
     /// Deletes tombstones that are older than the subscription keeps. Returns whether there may be more.

@@ -46,6 +46,7 @@ struct Task {
     std::string trigger = "sql"; ///< what asked for it: webhook, schedule or sql
     /// Rows of kombo.sync_requests that were there when it began: its success fulfils them.
     std::vector<int64_t> requests;
+    bool of_webhook = false; ///< a webhook asked for some of them
 };
 
 struct Plan {

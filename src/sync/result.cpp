@@ -1,5 +1,7 @@
 #include "sync/result.h"
 
+#include <algorithm>
+
 namespace syncer {
 
 std::string rows_by_table(const TableCounts &counts, const Catalogue &catalogue) {
@@ -12,6 +14,13 @@ std::string rows_by_table(const TableCounts &counts, const Catalogue &catalogue)
                 ", \"deleted\": " + std::to_string(rows.deleted) + "}";
     }
     return json + "}";
+}
+
+bool changed_rows(const TableCounts &counts) {
+    return std::any_of(counts.begin(), counts.end(), [](const auto &table) {
+        const RowCounts &rows = table.second;
+        return rows.inserted + rows.updated + rows.deleted > 0;
+    });
 }
 
 const char *name(Status status) {

@@ -26,6 +26,9 @@ std::string rows_by_table(const TableCounts &counts, const Catalogue &catalogue)
 enum class Status : uint8_t { Ok, Failed, Held, Skipped, Waiting, Unavailable };
 const char *name(Status status);
 
+/// Whether a row of any table was written or removed.
+bool changed_rows(const TableCounts &counts);
+
 /// What became of one endpoint.
 struct RunResult {
     Status status = Status::Ok;

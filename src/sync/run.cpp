@@ -114,6 +114,7 @@ void Run::notice(Clock::time_point now) {
                                   "a page of " + count + " records, where at most " + std::to_string(most_records) +
                                       " can be");
         }
+        if (phase_ == Phase::Fetching && asks_further_back()) page_.reset();
     } catch (const kombo::ApiError &error) {
         if (phase_ == Phase::Confirming && halve_chunk(error)) return;
         cursor_refused_ = with_cursor && (error.error_class == kombo::ErrorClass::InvalidInput ||
@@ -121,6 +122,20 @@ void Run::notice(Clock::time_point now) {
                                           error.error_class == kombo::ErrorClass::Final);
         failure_ = std::current_exception();
     }
+}
+
+/// Where Kombo's clock turns out to be behind the watermark, the list is asked for anew, from before that.
+bool Run::asks_further_back() {
+    if (task_.kind != Kind::Delta || !task_.updated_after || list_->pages() != 1 || resumed_.pages > 0 ||
+        asked_further_back_)
+        return false;
+    const auto from = further_back(*list_->first_response(), *task_.updated_after, settings_.overlap);
+    if (!from) return false;
+    asked_further_back_ = true;
+    remark(Oddities::Kind::ClockBehind, catalogue_.tables[task_.endpoint->table].name, "changed_at");
+    task_.updated_after = *from;
+    list_ = std::make_unique<PageStream>(connection_, task_.endpoint->path, integration_id_, filters());
+    return true;
 }
 
 /// An older page of the API reference says that unknown ids are refused with 404, another that ids of another length
@@ -186,29 +201,65 @@ void Run::write_page() {
     if (more_) draft_.oddities.add(Oddities::Kind::MorePages, catalogue_.tables[task_.endpoint->table].name, "next");
     add_statistics(draft_);
     if (resumed_.pages == 0 && list_->pages() == 1) {
-        began_ = *list_->first_requested_at();
-        watermark_ = *list_->started(settings_.overlap);
+        began_ = list_->first_response()->sent_at;
+        const auto start = fetch_start(*list_->first_response(), settings_.overlap);
+        watermark_ = in_order(in_order(start, earlier_watermark_), states_.at(task_.endpoint->path).watermark);
     }
     const bool last = list_->ended();
     if (task_.kind == Kind::Full) {
-        const std::vector<uint64_t> seen = fetch_.take_seen();
-        if (durability_ == Durability::PageByPage) {
-            const OpenFull open{began_,
-                                watermark_,
-                                filters().encode(),
-                                last ? std::string() : *list_->cursor(),
-                                kombo::current_timestamp(),
-                                progress_json(draft_, catalogue_)};
-            store_.checkpoint(task_, open, draft_.pages, seen);
-        } else {
-            if (!seen_) seen_.emplace(store_);
-            for (const uint64_t hash : seen) seen_->add(hash);
-        }
+        checkpoint(last, fetch_.take_seen());
         if (last) next_ = Phase::Sweeping;
-    } else if (last) {
-        fetch_.purge(); // what is left over goes with a later fetch
-        finish();
+    } else {
+        look_for_repeats(fetch_.take_seen());
+        if (last) end_delta();
     }
+}
+
+void Run::checkpoint(bool last, const std::vector<uint64_t> &seen) {
+    if (durability_ == Durability::PageByPage) {
+        const OpenFull open{began_,
+                            watermark_,
+                            filters().encode(),
+                            last ? std::string() : *list_->cursor(),
+                            kombo::current_timestamp(),
+                            progress_json(draft_, catalogue_)};
+        return store_.checkpoint(task_, open, draft_.pages, seen);
+    }
+    if (!seen_) seen_.emplace(store_);
+    for (const uint64_t hash : seen) seen_->add(hash);
+}
+
+/// A record that comes on a second page of a delta changed while this was read. Where pages are cut out of a list that
+/// moves, another record has then passed from a page not yet read to one that was.
+void Run::look_for_repeats(std::vector<uint64_t> ids) {
+    if (list_->pages() == 1 && list_->ended()) return;
+    if (!seen_) seen_.emplace(store_);
+    if (latest_page_ < list_->pages()) // otherwise the step is done once more: its page is not among them yet
+        for (const uint64_t id : latest_ids_) seen_->add(id);
+    latest_page_ = list_->pages();
+    latest_ids_ = std::move(ids);
+    const std::vector<bool> came_before = seen_->find(latest_ids_);
+    moved_ = moved_ || std::find(came_before.begin(), came_before.end(), true) != came_before.end();
+}
+
+/// A delta whose pages moved is read once more, and if they moved again leaves the watermark to the next one.
+void Run::end_delta() {
+    if (moved_)
+        draft_.oddities.add(Oddities::Kind::PagesMoved, catalogue_.tables[task_.endpoint->table].name,
+                            begun_again_ ? "the watermark stays" : "read once more");
+    if (moved_ && !begun_again_) return; // committed() goes on
+    fetch_.purge();                      // what is left over goes with a later fetch
+    finish();
+}
+
+void Run::begin_again() {
+    resumed_ = result_;
+    list_ = std::make_unique<PageStream>(connection_, task_.endpoint->path, integration_id_, filters());
+    begun_again_ = true;
+    moved_ = false;
+    seen_.reset();
+    latest_ids_.clear();
+    latest_page_ = 0;
 }
 
 void Run::find_missing() {
@@ -237,8 +288,7 @@ void Run::remove_missing() {
 void Run::finish() {
     add_statistics(draft_);
     draft_.finished_at = kombo::current_timestamp();
-    watermark_ = advance(least_watermark_, watermark_);
-    store_.succeeded(task_, states_, draft_, watermark_);
+    store_.succeeded(task_, states_, draft_, moved_ ? std::nullopt : std::optional(watermark_));
     store_.record_run(task_, draft_);
     next_ = Phase::Ended;
 }
@@ -261,6 +311,8 @@ void Run::committed() {
         confirmed_retries_ += confirming_->retries();
         chunks_.pop_back();
         next_chunk();
+    } else if (phase_ == Phase::Fetching && task_.kind == Kind::Delta && list_->ended()) {
+        begin_again();
     }
 }
 

@@ -52,9 +52,9 @@ public:
         result_.oddities.add(kind, table, key);
     }
 
-    /// The watermark is not to be older than this: that of an endpoint which ran before and implies this one.
-    void watermark_at_least(std::optional<kombo::Timestamp> watermark) { least_watermark_ = watermark; }
-    /// The watermark that step() recorded when it ended the run.
+    /// When an endpoint began that ran before, as its watermark: this one began later.
+    void began_after(std::optional<kombo::Timestamp> watermark) { earlier_watermark_ = watermark; }
+    /// When the run began, as a watermark; known once it has ended.
     kombo::Timestamp watermark() const { return watermark_; }
 
     /// Whether a request can be sent now.
@@ -94,7 +94,12 @@ private:
     bool resume(const OpenFull &open);
     bool halve_chunk(const kombo::ApiError &error);
     void next_chunk();
+    bool asks_further_back();
     void write_page();
+    void checkpoint(bool last, const std::vector<uint64_t> &seen);
+    void look_for_repeats(std::vector<uint64_t> ids);
+    void end_delta();
+    void begin_again();
     void find_missing();
     void remove_missing();
     void finish();
@@ -125,8 +130,14 @@ private:
 
     kombo::Timestamp began_; ///< first request of the list, by our clock; known with the first page
     kombo::Timestamp watermark_;
-    std::optional<kombo::Timestamp> least_watermark_;
-    RunResult resumed_; ///< counts of the pages before the list was taken up
+    std::optional<kombo::Timestamp> earlier_watermark_;
+    RunResult resumed_; ///< counts of the pages before the list was taken up, or begun again
+
+    bool asked_further_back_ = false;
+    bool moved_ = false;               ///< a record of a delta came twice: others may have been passed over
+    bool begun_again_ = false;         ///< for that reason
+    std::vector<uint64_t> latest_ids_; ///< of the page of a delta that is written now, or was last
+    int latest_page_ = 0;              ///< its number
 
     std::optional<SeenIds> seen_;   ///< page by page it is kept by the store, and read once it is compared
     std::vector<std::string> gone_; ///< what did not come; then, what Kombo does not know any more

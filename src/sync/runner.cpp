@@ -64,9 +64,8 @@ std::unique_ptr<Run> Runner::open(const Task &task) {
 
 RunResult Runner::drive(Run &run, const std::function<void()> &prefetch) {
     const auto attempt = [&] {
-        // Kombo's clock shows whole seconds: this fetch may seem to have begun before an earlier one of the call,
-        // though it began after it, and then what that one implies would not be left out of the next delta.
-        run.watermark_at_least(latest_watermark_);
+        // Otherwise what the earlier one implies might not be left out of the next delta.
+        run.began_after(latest_watermark_);
         observer_.begins(run.task());
         while (run.phase() != Run::Phase::Ended) {
             wait_until_ready(run);

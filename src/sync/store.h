@@ -66,9 +66,10 @@ public:
     virtual void unpark(const Endpoint &endpoint, const std::vector<std::string_view> &ids) = 0;
     virtual void unpark_before(const Endpoint &endpoint, kombo::Timestamp before) = 0;
 
-    /// Records a success: watermarks of the endpoint and of the implied ones, and the time of a full fetch.
+    /// Records a success: watermarks of the endpoint and of the implied ones (nullopt: they stay what they are), and
+    /// the time of a full fetch. Its requests are fulfilled.
     virtual void succeeded(const Task &task, const States &states, const RunResult &result,
-                           kombo::Timestamp watermark) = 0;
+                           std::optional<kombo::Timestamp> watermark) = 0;
 
     /// Commits how far a full fetch has come that goes over several transactions, with the hashes of the ids that its
     /// latest page, number `page`, brought. The first page's begins a new one.

@@ -1,7 +1,5 @@
 #include "sync/stream.h"
 
-#include "sync/watermark.h"
-
 namespace syncer {
 
 kombo::Response finish(kombo::Call &call, kombo::Transfers &transfers, Waiter &waiter) {
@@ -89,16 +87,6 @@ std::optional<PageStream::Arrived> PageStream::next(Waiter &waiter) {
     Arrived arrived = take();
     if (!ended_) send();
     return arrived;
-}
-
-std::optional<kombo::Timestamp> PageStream::first_requested_at() const {
-    if (!first_) return std::nullopt;
-    return first_->sent_at;
-}
-
-std::optional<kombo::Timestamp> PageStream::started(std::chrono::microseconds overlap) const {
-    if (!first_) return std::nullopt;
-    return fetch_start(*first_, overlap);
 }
 
 } // namespace syncer

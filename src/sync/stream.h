@@ -81,11 +81,8 @@ public:
     /// The cursor of the page that follows the last one taken; nullopt before the first and after the last.
     const std::optional<std::string> &cursor() const { return cursor_; }
 
-    /// When the first page was asked for, by our clock: known once it has arrived.
-    std::optional<kombo::Timestamp> first_requested_at() const;
-
-    /// When the fetch began, as a watermark: known from the first page on.
-    std::optional<kombo::Timestamp> started(std::chrono::microseconds overlap) const;
+    /// The answer with the first page, without its body; null: it has not arrived.
+    const kombo::Response *first_response() const { return first_ ? &*first_ : nullptr; }
 
     int pages() const { return pages_; }
     size_t bytes() const { return bytes_; }

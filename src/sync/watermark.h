@@ -15,8 +15,14 @@ constexpr std::chrono::hours longest_delta{13 * 24};
 /// response less the time that the request took) and ours, less `overlap`.
 kombo::Timestamp fetch_start(const kombo::Response &first_response, std::chrono::microseconds overlap);
 
-/// The later of the two: a watermark is never moved back.
-kombo::Timestamp advance(std::optional<kombo::Timestamp> old, kombo::Timestamp to);
+/// What a delta has to ask for instead of what changed after `asked`, as the answer shows that Kombo's clock is behind
+/// that: it was put back, and what changed since the last fetch has earlier times. nullopt: it is not behind.
+std::optional<kombo::Timestamp> further_back(const kombo::Response &first_response, kombo::Timestamp asked,
+                                             std::chrono::microseconds overlap);
+
+/// `start`, or `earlier` where that is only a little later: the start of a fetch that began before. Kombo's clock shows
+/// whole seconds, so that a fetch may seem to have begun before one that it followed.
+kombo::Timestamp in_order(kombo::Timestamp start, std::optional<kombo::Timestamp> earlier);
 
 /// Whether a delta from this watermark would be complete at `now`.
 bool serves_delta(std::optional<kombo::Timestamp> watermark, kombo::Timestamp now);

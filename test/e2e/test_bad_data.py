@@ -357,3 +357,17 @@ def test_excluding_custom_fields_and_remote_data_works_alike(hris, sandbox):
     assert places_of(hris, SECRET) == []
     assert_ok(sync_full(hris, what=EMPLOYEES))
     assert places_of(hris, SECRET) == []
+
+
+def test_caught_errors_leave_no_memory_behind(hris, sandbox):
+    """Each refused record is an error that is caught, and each half of the page that it is found in."""
+    hris.execute("ALTER TABLE kombo.hris_employees ADD CHECK (remote_id IS NULL)")
+    used = "SELECT sum(used_bytes) FROM pg_backend_memory_contexts WHERE name IN ('TopMemoryContext', 'kombo_sync error')"
+    for _ in range(2):  # what is cached once
+        sync_full(hris, sandbox.integration, EMPLOYEES)
+    before = hris.value(used)
+    for _ in range(4):
+        result = sync_full(hris, sandbox.integration, EMPLOYEES)
+    assert result[0]["status"] == "ok" and hris.value("SELECT count(*) FROM kombo.rejected_records") == 60
+    errors = 4 * (2 * 60 - 1)
+    assert hris.value(used) - before < errors * 20, f"{errors} errors"

@@ -9,6 +9,8 @@ from syncing import assert_ok, last_run, one, rows, same_as_sandbox, sync_delta,
 
 EMPLOYEES = "/hris/employees"
 STAFFING = "/hris/staffing-entities"
+# Lists that take no updated_after: each delta of theirs is a full.
+SKILLS = {"hris_skills": "/hris/skills", "hris_employee_skill_proficiency_ratings": "/hris/skill-proficiency-ratings"}
 
 # Changed model: the endpoint to ask, what of a record to change. Each model that a delta of some list shows.
 MODELS = {
@@ -21,7 +23,6 @@ MODELS = {
     "hris_locations": ("/hris/locations", {"name": "Changed"}),
     "hris_performance_review_cycles": ("/hris/performance-review-cycles", {"name": "Changed"}),
     "hris_performance_reviews": ("/hris/performance-reviews", {"remote_id": "changed"}),
-    "hris_skills": (STAFFING, {"name": "Changed"}),
     "hris_staffing_entities": (STAFFING, {"name": "Changed"}),
     "hris_teams": ("/hris/groups", {"name": "Changed"}),
     "hris_time_off_balances": ("/hris/time-off-balances", {"used": 3.25}),
@@ -56,7 +57,7 @@ def test_every_model_with_a_delta_is_tried(hris_db):
     found = hris_db.execute("""
         SELECT DISTINCT model FROM kombo.endpoint_models JOIN kombo.endpoints ON path = endpoint
         WHERE category = 'HRIS' AND enabled AND delta""").fetchall()
-    assert {model for model, in found} == MODELS.keys() | JOINS.keys()
+    assert {model for model, in found} == MODELS.keys() | JOINS.keys() | {"hris_skills"}
 
 
 @pytest.mark.sandbox(employees=20)
@@ -70,9 +71,20 @@ def test_a_changed_model_asks_one_endpoint_and_the_row_arrives(synced, sandbox, 
     assert [(row["endpoint"], row["kind"]) for row in results] == [(endpoint, "delta")]
     (column, value), = change.items()
     assert one(synced, model, key)[column] == value
-    if model != "hris_skills":  # those of staffing entities alone arrive, as links
-        assert (results[0]["inserted"], results[0]["updated"]) == (0, 1)
-        same_as_sandbox(synced, sandbox, tables=[model])
+    assert (results[0]["inserted"], results[0]["updated"]) == (0, 1)
+    same_as_sandbox(synced, sandbox, tables=[model])
+
+
+@pytest.mark.sandbox(employees=20)
+@pytest.mark.parametrize("model", SKILLS)
+def test_a_changed_model_whose_list_has_no_deltas_is_read_whole(synced, sandbox, model):
+    key = next(iter(rows(synced, model)))
+    sandbox.record("change", model, key, {"remote_id": "changed"})
+    results = assert_ok(sync_delta(synced, sandbox.integration, model))
+    assert sandbox.paths() == {SKILLS[model]: 1}
+    assert [(row["endpoint"], row["kind"], row["updated"]) for row in results] == [(SKILLS[model], "full", 1)]
+    assert one(synced, model, key)["remote_id"] == "changed"
+    same_as_sandbox(synced, sandbox, tables=[model])
 
 
 @pytest.mark.sandbox(employees=20)
@@ -103,13 +115,14 @@ def test_changed_employees_and_employments_are_one_call_series(synced, sandbox):
 def test_a_model_that_no_delta_shows_is_read_in_full_at_most_once_per_interval(synced, sandbox):
     """Proficiency scales: no public statement says that a changed one moves the staffing entities with its skill."""
     synced.execute("UPDATE kombo.sync_state SET last_full_at = last_full_at - interval '61 minutes'")
-    result, = assert_ok(sync_delta(synced, sandbox.integration, "hris_skill_proficiency_scales"))
-    assert (result["endpoint"], result["kind"]) == (STAFFING, "full")
-    result, = sync_delta(synced, sandbox.integration, "hris_skill_proficiency_scales")
-    assert (result["endpoint"], result["kind"]) == (STAFFING, "delta")
+    for kind in ("full", "delta"):
+        results = assert_ok(sync_delta(synced, sandbox.integration, "hris_skill_proficiency_scales"))
+        assert {row["endpoint"]: row["kind"] for row in results} == {STAFFING: kind, "/hris/skills": "full"}
 
 
 def test_a_model_that_nothing_subscribed_carries_asks_nothing(synced, sandbox):
+    synced.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, enabled) VALUES (%s, %s, false)",
+                   [sandbox.integration, "/hris/skill-proficiency-ratings"])
     assert sync_delta(synced, sandbox.integration, "hris_skill_rating_providers") == []
     assert sandbox.requests() == []
 

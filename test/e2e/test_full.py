@@ -198,7 +198,7 @@ def test_a_rollback_undoes_rows_watermarks_and_runs_together(hris, sandbox):
         session.execute("SELECT * FROM kombo.kombo_sync_full(%s)", [sandbox.integration])
         seen = session.execute("SELECT count(*) AS n FROM kombo.hris_employees").fetchone()["n"]
         marks = session.execute("SELECT count(watermark) AS n FROM kombo.sync_state").fetchone()["n"]
-        assert (seen, marks) == (60, 13)
+        assert (seen, marks) == (60, 15)
         session.rollback()
     assert hris.value("SELECT count(*) FROM kombo.hris_employees") == 0
     assert hris.value("SELECT count(*) FROM kombo.sync_state WHERE watermark IS NOT NULL") == 0
@@ -224,13 +224,10 @@ def test_a_rolled_back_delta_is_made_up_for_by_the_next(hris, sandbox):
     assert watermark(hris, sandbox, EMPLOYEES) >= before
 
 
-def test_lists_that_are_off_by_default_arrive_once_they_are_subscribed(hris, sandbox):
-    """The closed-beta lists take neither pages nor updated_after: each delta of theirs is a full."""
-    hris.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint) VALUES (%s, '/hris/skills'), "
-                 "(%s, '/hris/employee-skill-assignments')", [sandbox.integration] * 2)
+def test_lists_without_pages_and_deltas_are_read_whole(hris, sandbox):
     for sync in (sync_full, sync_delta):
         sandbox.clear_requests()
-        results = assert_ok(sync(hris, sandbox.integration, ["/hris/skills", "/hris/employee-skill-assignments"]))
+        results = assert_ok(sync(hris, sandbox.integration, ["/hris/skills", "/hris/skill-proficiency-ratings"]))
         assert {row["kind"] for row in results} == {"full"}
         assert [request["params"] for request in sandbox.requests()] == [{}, {}]
     for table in ("hris_skills", "hris_employee_skill_proficiency_ratings"):

@@ -189,9 +189,12 @@ def test_changed_models_are_planned(paused):
         "done", None, {"/hris/employees delta"})
     assert planned("hris_employments") == ("done", None, {"/hris/employments delta"})
     assert planned("hris_join_employees_teams") == ("done", None, {"/hris/employees delta"})
+    assert planned("hris_employee_skill_proficiency_ratings") == (
+        "done", None, {"/hris/skill-proficiency-ratings delta"})
     assert planned() == ("ignored", "it names no changed model", set())
     # Nothing has it for its own, and no delta of the list that carries it shows it.
-    assert planned("hris_skill_proficiency_scales") == ("done", None, {"/hris/staffing-entities full"})
+    assert planned("hris_skill_proficiency_scales") == (
+        "done", None, {"/hris/staffing-entities full", "/hris/skills delta"})
     db.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, enabled) VALUES (%s, %s, false)",
                [ONE, "/hris/timesheets"])
     assert planned("hris_timesheets") == ("ignored", "no subscribed endpoint carries hris_timesheets", set())

@@ -8,7 +8,7 @@ from cluster import TEMPLATE, Database
 from lifecycle import (EMPLOYEES, GROUPS, assert_a_change_arrives, first_row, in_the_middle_of_a_fetch, seconds,
                        text_of, wait_state)
 from sandbox import WEBHOOK_SECRET
-from syncing import same_as_sandbox
+from syncing import one, same_as_sandbox
 from worker import (inbox, runs, send_webhook, serve, until, wait_judged, wait_requested, wait_synced, worker_pid,
                     workers_of)
 
@@ -124,6 +124,39 @@ def test_sql_objects_of_another_version_idle_the_worker_and_say_so(few, sandbox)
     wait_synced(few)
     assert_a_change_arrives(few, sandbox, "Changed")
     assert text_of(few.cluster.log)[before:].count("of different versions") <= 1
+
+
+@pytest.mark.parametrize("scope", ["SYSTEM", "DATABASE"])
+def test_a_worker_writes_nothing_where_the_settings_say_read_only(few, sandbox, scope):
+    target = scope if scope == "SYSTEM" else f"DATABASE {few.name}"
+    few.execute("SET default_transaction_read_only = off")  # this session goes on
+    few.cluster.reload(f"ALTER {target} SET default_transaction_read_only = on")
+    try:
+        row = wait_state(few, "not working")
+        assert "default_transaction_read_only" in row["reason"] and "pg_reload_conf" in row["next"]
+        person = sandbox.dump("hris_employees")[0]["id"]
+        sandbox.record("change", "hris_employees", person, {"job_title": "Changed"})
+        send_webhook(few, sandbox)
+        few.execute("SELECT kombo.wake(true)")
+        wait_state(few, "not working")
+        assert inbox(few) == {"new": 1}
+    finally:
+        few.cluster.reload(f"ALTER {target} RESET default_transaction_read_only")
+    wait_state(few, "running")
+    until(few, lambda: one(few, "hris_employees", person)["job_title"] == "Changed", what="the change")
+
+
+def test_a_database_that_is_named_before_it_is_there_is_served_once_it_has_the_extension(worker_cluster):
+    name = worker_cluster.new_name()
+    worker_cluster.configure({"kombo_sync.databases": name})
+    worker_cluster.run(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
+    db = Database(worker_cluster, name)
+    try:
+        db.execute("CREATE EXTENSION kombo_sync")
+        until(db, lambda: workers_of(db), 6, "a worker before the launcher looks by itself, every ten seconds")
+    finally:
+        worker_cluster.reset_settings()
+        db.drop()
 
 
 # --- the database -------------------------------------------------------------------------------------------------

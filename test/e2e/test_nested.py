@@ -203,7 +203,9 @@ def test_a_linked_record_leaves_the_columns_that_it_does_not_carry(employees_onl
 
 
 def test_a_linked_record_within_a_join_is_stored_with_what_it_links_to(hris, sandbox):
-    """Skills of a staffing entity, and the scale of each: two levels down, and in no list of their own by default."""
+    """Skills of a staffing entity, and the scale of each: two levels down, and in no list of their own."""
+    hris.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, enabled) VALUES (%s, '/hris/skills', false)",
+                 [sandbox.integration])
     assert_ok(sync_full(hris, sandbox.integration, STAFFING))
     links = [skill["skill"] for record in sandbox.dump("hris_staffing_entities") for skill in record["skills"]]
     scales = {skill["proficiency_scale"]["id"] for skill in links if skill["proficiency_scale"]}

@@ -8,7 +8,7 @@ import pytest
 from syncing import notices_of, sync_full
 from worker import asked, runs, until, wait_requested, wait_synced
 
-ENDPOINTS = 13
+ENDPOINTS = 15
 
 
 def subscribe(db, sandbox, endpoint, **intervals):

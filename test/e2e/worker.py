@@ -33,10 +33,11 @@ WORKERS = """SELECT pid, application_name, state, query, wait_event_type, wait_e
              WHERE datname = current_database() AND application_name LIKE 'kombo_sync worker%'
              ORDER BY application_name"""
 
-# Nothing is asked for and nothing runs, and every subscribed endpoint is up to date or cannot be.
+# Nothing is due and nothing runs, and every subscribed endpoint is up to date or cannot be.
 SETTLED = """SELECT NOT EXISTS (SELECT FROM kombo.webhook_inbox WHERE status = 'new')
-                AND NOT EXISTS (SELECT FROM kombo.sync_requests WHERE %(ids)s::text[] IS NULL
-                                                                   OR integration_id = ANY (%(ids)s))
+                AND NOT EXISTS (SELECT FROM kombo.sync_requests
+                                WHERE coalesce(not_before <= now(), true)
+                                  AND (%(ids)s::text[] IS NULL OR integration_id = ANY (%(ids)s)))
                 AND NOT EXISTS (SELECT FROM kombo.sync_progress WHERE %(ids)s::text[] IS NULL
                                                                    OR integration_id = ANY (%(ids)s))
                 AND NOT EXISTS (SELECT FROM kombo.sync_status

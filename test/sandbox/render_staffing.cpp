@@ -46,6 +46,19 @@ std::string option_id(std::size_t level) {
     return "SkillScaleOption" + std::to_string(level + 1) + "xxxxxxx";
 }
 
+void render_options(std::string &out) {
+    out += '[';
+    for (std::size_t i = 0; i < levels.size(); ++i) {
+        if (i != 0) out += ',';
+        ObjectWriter option(out);
+        option.text("id", option_id(i));
+        option.text("remote_id", "level-" + std::to_string(i + 1));
+        option.text("name", levels[i]);
+        option.close();
+    }
+    out += ']';
+}
+
 } // namespace
 
 std::string expected_proficiency(const View &view, Index staffing_entity, const Link &link) {
@@ -91,15 +104,12 @@ void render_skill(std::string &out, const View &view, Index index, bool nested) 
     ObjectWriter skill = record_writer(out, view, model, index);
     render_ids(skill, view, model, index);
     skill.text("name", "Skill " + std::to_string(index + 1));
-    if (nested) {
-        const auto scale = view.records.follow(model, index, Reference::skill_scale);
-        if (!scale)
-            skill.null("proficiency_scale");
-        else if (skill.open("proficiency_scale"))
-            render_skill_scale(out, view, *scale);
-        skill.close();
-        return;
-    }
+    const auto scale = view.records.follow(model, index, Reference::skill_scale);
+    if (!scale)
+        skill.null("proficiency_scale");
+    else if (skill.open("proficiency_scale"))
+        render_skill_scale(out, view, *scale);
+    if (nested) return skill.close();
     skill.text("description", "What one can do");
     if (index % 3 == 1)
         skill.json("ordered_levels", R"(["Beginner","Advanced","Expert"])");
@@ -123,18 +133,7 @@ void render_skill_scale(std::string &out, const View &view, Index index) {
         return;
     }
     scale.text("type", "SINGLE_SELECT");
-    if (scale.open("ordered_options")) {
-        out += '[';
-        for (std::size_t i = 0; i < levels.size(); ++i) {
-            if (i != 0) out += ',';
-            ObjectWriter option(out);
-            option.text("id", option_id(i));
-            option.text("remote_id", "level-" + std::to_string(i + 1));
-            option.text("name", levels[i]);
-            option.close();
-        }
-        out += ']';
-    }
+    if (scale.open("ordered_options")) render_options(out);
     scale.close(true);
 }
 
@@ -142,13 +141,20 @@ void render_skill_rating(std::string &out, const View &view, Index index) {
     constexpr Model model = Model::skill_ratings;
     const std::uint64_t h = view.records.base().hash(model, index, 30);
     ObjectWriter rating = record_writer(out, view, model, index);
-    rating.keep_text("id", view.records.id(model, index));
+    render_ids(rating, view, model, index);
     render_reference(rating, view, model, index, Reference::employee);
     render_reference(rating, view, model, index, Reference::skill);
-    if (h % 4 == 0)
-        rating.null("current_level");
-    else
-        rating.text("current_level", levels[h % 3]);
+    if (h % 4 == 0) {
+        rating.null("proficiency");
+    } else if (rating.open("proficiency")) {
+        ObjectWriter proficiency(out);
+        proficiency.text("type", "SINGLE_SELECT");
+        if (proficiency.open("options")) render_options(out);
+        proficiency.text("selected_option_id", option_id(h % 3));
+        proficiency.close();
+    }
+    rating.text("rating_source", h % 2 == 0 ? "SELF" : "EXTERNAL");
+    render_times(rating, view, model, index);
     rating.close(true);
 }
 

@@ -80,9 +80,9 @@ public:
     size_t purges = 0;
     size_t files_opened = 0;
     std::optional<kombo::Timestamp> purged_before;
-    std::vector<kombo::Timestamp> succeeded_with; ///< the watermarks
-    Ids failures;                                 ///< paths
-    Ids runs;                                     ///< "path status"
+    std::vector<std::optional<kombo::Timestamp>> succeeded_with; ///< the watermarks
+    Ids failures;                                                ///< paths
+    Ids runs;                                                    ///< "path status"
     std::function<void()> on_write = [] {};
     std::function<void()> on_missing = [] {};
     std::function<void()> on_success = [] {};
@@ -179,7 +179,8 @@ public:
     }
 
     void unpark_before(const Endpoint &, kombo::Timestamp before) override { unparked_before = before; }
-    void succeeded(const Task &task, const States &, const RunResult &, kombo::Timestamp watermark) override {
+    void succeeded(const Task &task, const States &, const RunResult &,
+                   std::optional<kombo::Timestamp> watermark) override {
         succeeded_with.push_back(watermark);
         if (task.kind == Kind::Full) forget_full(*task.endpoint);
         on_success();

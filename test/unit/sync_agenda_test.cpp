@@ -49,6 +49,19 @@ TEST(Agenda, is_empty_at_first) {
     EXPECT_FALSE(given.agenda.wake_at(now));
 }
 
+TEST(Agenda, an_ask_reaches_back_as_far_as_one_of_its_requests_has_to) {
+    Given given;
+    const auto back = kombo::parse_timestamp("2026-01-01T00:00:00Z");
+    for (const auto &updated_after : {std::optional<kombo::Timestamp>(), std::optional(*back + 1h), back}) {
+        Queued made = request(++given.last, "one", "people", "webhook");
+        made.updated_after = updated_after;
+        given.agenda.add(made);
+    }
+    EXPECT_EQ(given.ask("one", "people").updated_after, back);
+    given.agenda.remove(3);
+    EXPECT_EQ(given.ask("one", "people").updated_after, *back + 1h);
+}
+
 TEST(Agenda, the_urgency_of_a_request_is_its_triggers_but_fulls_wait_and_the_integration_does_not) {
     struct Case {
         const char *what;

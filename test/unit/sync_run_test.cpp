@@ -137,7 +137,7 @@ TEST(Run, keeps_its_place_with_every_page) {
     driven.step();
     EXPECT_EQ(driven.run.phase(), Phase::Ended);
     EXPECT_FALSE(store.open);
-    EXPECT_EQ(store.succeeded_with, std::vector{watermark});
+    EXPECT_EQ(store.succeeded_with, std::vector{std::optional(watermark)});
     EXPECT_EQ(driven.run.watermark(), watermark);
     EXPECT_EQ(store.runs, Ids{"/people ok"});
     EXPECT_EQ(driven.run.result().trigger, "schedule");
@@ -386,19 +386,85 @@ TEST(Run, ends_with_the_purge_and_a_full_one_with_what_was_parked_before_it) {
         }
 }
 
-TEST(Run, a_watermark_is_no_older_than_it_has_to_be) {
-    const auto least = kombo::parse_timestamp("2030-01-01T00:00:00Z");
-    for (const bool given : {false, true}) {
+TEST(Run, its_start_is_the_watermark_also_where_that_is_earlier_than_before) {
+    for (const Kind kind : {Kind::Full, Kind::Delta}) {
         const kombo::FaultServer server(list(three_pages));
         People people;
+        people.kind = kind;
+        people.state().watermark = kombo::parse_timestamp("2030-01-01T00:00:00Z");
         Driven driven(people, server);
-        if (given) driven.run.watermark_at_least(least);
+        driven.run.began_after(kombo::parse_timestamp("2030-01-01T00:00:00Z"));
         driven.finish();
-        if (given)
-            EXPECT_EQ(people.store.succeeded_with, std::vector{*least});
-        else
-            expect_began_at(people.store.succeeded_with.at(0), "2026-01-01T00:00:00Z");
+        ASSERT_TRUE(people.store.succeeded_with.at(0));
+        expect_began_at(*people.store.succeeded_with.at(0), "2026-01-01T00:00:00Z");
     }
+}
+
+TEST(Run, a_delta_asks_again_and_further_back_where_kombos_clock_is_behind_the_watermark) {
+    const kombo::FaultServer server([](const std::string &, size_t) {
+        return page_answer(R"({"id":"a"})", "", "Date: Wed, 31 Dec 2025 23:50:00 GMT\r\n");
+    });
+    People people; // asks for what changed after midnight
+    people.kind = Kind::Delta;
+    Driven driven(people, server);
+    EXPECT_EQ(driven.finish(), 1);
+    ASSERT_EQ(server.requests().size(), 2U);
+    EXPECT_NE(asked(server, 0).find("updated_after=2026-01-01T00%3A00%3A00.000Z"), std::string::npos);
+    EXPECT_EQ(asked(server, 1).find("updated_after=2026"), std::string::npos) << asked(server, 1);
+    EXPECT_LT(driven.run.task().updated_after, kombo::parse_timestamp("2025-12-31T23:49:00Z"));
+    EXPECT_EQ(people.store.stored, (Ids{"a"})) << "what was asked for in vain is not written";
+    expect_began_at(people.store.succeeded_with.at(0).value_or(kombo::Timestamp()), "2025-12-31T23:50:00Z");
+    EXPECT_NE(driven.run.result().oddities.json().find("clock"), std::string::npos);
+}
+
+/// Pages of a list that moves while it is read, as often as that: b comes twice.
+kombo::FaultServer::Judge moving(size_t times) {
+    return [times](const std::string &request, size_t index) {
+        const bool first = request.find("cursor") == std::string::npos;
+        const bool moved = index / 2 < times;
+        return first ? page_answer(R"({"id":"a"},{"id":"b"})", "c" + std::to_string(index))
+                     : page_answer(moved ? R"({"id":"b"},{"id":"d"})" : R"({"id":"c"},{"id":"d"})");
+    };
+}
+
+TEST(Run, a_delta_whose_pages_moved_is_read_once_more) {
+    for (const Durability durability : {Durability::AtOnce, Durability::PageByPage}) {
+        const kombo::FaultServer server(moving(1));
+        People people;
+        people.kind = Kind::Delta;
+        Driven driven(people, server, durability);
+        EXPECT_EQ(driven.finish(), 4);
+        EXPECT_EQ(people.store.stored, (Ids{"a", "b", "b", "d", "a", "b", "c", "d"}));
+        ASSERT_EQ(people.store.succeeded_with.size(), 1U);
+        EXPECT_TRUE(people.store.succeeded_with[0]);
+        EXPECT_EQ(driven.run.result().pages, 4);
+        EXPECT_EQ(driven.run.result().received, 8);
+        EXPECT_NE(driven.run.result().oddities.json().find("pages moved"), std::string::npos);
+    }
+}
+
+TEST(Run, a_delta_whose_pages_moved_twice_leaves_the_watermark_where_it_is) {
+    const kombo::FaultServer server(moving(9));
+    People people;
+    people.kind = Kind::Delta;
+    Driven driven(people, server);
+    EXPECT_EQ(driven.finish(), 4);
+    EXPECT_EQ(people.store.succeeded_with, std::vector{std::optional<kombo::Timestamp>()});
+    EXPECT_EQ(driven.run.result().status, Status::Ok);
+}
+
+TEST(Run, a_page_that_is_written_once_more_did_not_come_twice) {
+    const kombo::FaultServer server(list(three_pages));
+    People people;
+    people.kind = Kind::Delta;
+    Driven driven(people, server);
+    for (int page = 0; page < 3; ++page) {
+        driven.arrive();
+        driven.run.step(); // rolled back, say
+        driven.step();
+    }
+    EXPECT_EQ(driven.run.phase(), Phase::Ended);
+    EXPECT_TRUE(driven.run.result().oddities.json().find("pages moved") == std::string::npos);
 }
 
 } // namespace

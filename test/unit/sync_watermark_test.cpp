@@ -44,11 +44,23 @@ TEST(FetchStart, is_the_earlier_of_both_clocks_less_the_time_of_the_request_and_
         EXPECT_EQ(kombo::format_timestamp(fetch_start(response(c.date, c.elapsed), c.overlap)), c.start) << c.name;
 }
 
-TEST(Advance, never_goes_back) {
-    EXPECT_EQ(syncer::advance(std::nullopt, noon), noon);
-    EXPECT_EQ(syncer::advance(noon - 1h, noon), noon);
-    EXPECT_EQ(syncer::advance(noon, noon), noon);
-    EXPECT_EQ(syncer::advance(noon + 1us, noon), noon + 1us);
+TEST(FurtherBack, where_kombos_clock_is_behind_what_was_asked_for_as_far_as_the_last_fetch_is_ago) {
+    const char *const ten_to = "Sun, 01 Mar 2026 11:50:00 GMT";
+    EXPECT_FALSE(further_back(response(nullptr, 0s), noon, 60s));
+    EXPECT_FALSE(further_back(response(ten_to, 0s), noon - 1h, 60s));
+    EXPECT_FALSE(further_back(response(ten_to, 0s), noon - 10min, 60s));
+    EXPECT_FALSE(further_back(response(ten_to, 0s), noon - 10min + 1s - 1us, 60s)) << "it shows whole seconds";
+    EXPECT_EQ(further_back(response(ten_to, 0s), noon - 10min + 1s, 0s), noon - 20min + 1s);
+    EXPECT_EQ(further_back(response(ten_to, 0s), noon - 5min, 60s), noon - 15min) << "five minutes ago by our clock";
+    EXPECT_EQ(further_back(response(ten_to, 0s), noon, 60s), noon - 11min);
+    EXPECT_EQ(further_back(response(ten_to, 0s), noon + 1h, 60s), noon - 11min) << "our clock was put back, too";
+}
+
+TEST(InOrder, evens_out_no_more_than_what_whole_seconds_can_hide) {
+    EXPECT_EQ(in_order(noon, std::nullopt), noon);
+    EXPECT_EQ(in_order(noon, noon - 1h), noon);
+    EXPECT_EQ(in_order(noon, noon + 1s), noon + 1s);
+    EXPECT_EQ(in_order(noon, noon + 3s), noon) << "the clock was put back";
 }
 
 TEST(ServesDelta, for_thirteen_days_and_no_longer) {

@@ -30,15 +30,18 @@ void end_suspension(const std::string &integration_id) {
             Params().text(integration_id));
 }
 
-std::vector<int64_t> pending_requests(const std::string &integration_id, const syncer::Task &task) {
+void take_pending_requests(const std::string &integration_id, syncer::Task &task) {
     Params params;
     params.text(integration_id).text(task.endpoint->path).boolean(task.kind == syncer::Kind::Full);
-    const Result rows = execute("SELECT r.id FROM kombo.sync_requests r WHERE r.integration_id = $1 AND "
-                                "r.endpoint = $2 AND (r.kind = 'delta' OR ($3 AND r.kind = 'full'))",
+    // What is asked for again may have to reach further back.
+    const Result rows = execute("SELECT r.id, r.trigger = 'webhook' FROM kombo.sync_requests r WHERE "
+                                "r.integration_id = $1 AND r.endpoint = $2 AND r.attempt = 0 AND "
+                                "(r.kind = 'delta' OR ($3 AND r.kind = 'full'))",
                                 params);
-    std::vector<int64_t> ids;
-    for (uint64_t i = 0; i < rows.size(); ++i) ids.push_back(rows.integer(i, 1));
-    return ids;
+    for (uint64_t i = 0; i < rows.size(); ++i) {
+        task.requests.push_back(rows.integer(i, 1));
+        task.of_webhook = task.of_webhook || rows.boolean(i, 2);
+    }
 }
 
 void delete_requests(const std::vector<int64_t> &ids) {

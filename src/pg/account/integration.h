@@ -34,8 +34,8 @@ std::vector<Integration> load_integrations(const std::optional<std::string> &int
 /// Ends what the worker has suspended: the integration, or all of its server where it is the key's fault.
 void end_suspension(const std::string &integration_id);
 
-/// What was asked of the worker and is not yet fulfilled; a fetch of this task that begins now fulfils it.
-std::vector<int64_t> pending_requests(const std::string &integration_id, const syncer::Task &task);
+/// Gives the task what was asked of the worker and is not yet fulfilled: a fetch that begins now fulfils it.
+void take_pending_requests(const std::string &integration_id, syncer::Task &task);
 
 /// Deletes rows of kombo.sync_requests.
 void delete_requests(const std::vector<int64_t> &ids);

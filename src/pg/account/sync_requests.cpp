@@ -45,7 +45,7 @@ std::vector<NewRequest> append_requests(const std::vector<NewRequest> &requests,
             SELECT FROM kombo.sync_requests w
             WHERE w.integration_id = r.integration_id AND w.endpoint IS NOT DISTINCT FROM nullif(r.endpoint, '')
               AND w.kind = r.kind AND w.trigger = r.trigger AND w.server IS NOT DISTINCT FROM nullif(r.server, '')
-              AND w.unknown_model IS NOT DISTINCT FROM nullif(r.model, ''))
+              AND w.unknown_model IS NOT DISTINCT FROM nullif(r.model, '') AND w.not_before IS NULL)
         RETURNING s.id, s.integration_id, s.endpoint, s.kind, s.trigger, s.server, s.unknown_model, s.requested_at)",
         Params()
             .texts(integrations)
@@ -79,6 +79,40 @@ void past_sequences(const std::function<void()> &body) {
         execute("SELECT kombo.advance_sequences()");
     }
     body();
+}
+
+void ask_again(const std::string &integration_id, const std::vector<int64_t> &requests, kombo::Timestamp asked_from) {
+    Params params;
+    params.text(integration_id).integers(requests).instant(asked_from).instant(kombo::current_timestamp());
+    execute(R"(
+        INSERT INTO kombo.sync_requests
+            (integration_id, endpoint, kind, trigger, requested_at, attempt, not_before, updated_after)
+        SELECT $1, f.endpoint, 'delta', 'webhook', f.requested_at, f.attempt, $4 + f.pause, f.updated_after
+        FROM (SELECT r.endpoint, r.attempt + 1 AS attempt, min(r.requested_at) AS requested_at,
+                     CASE r.attempt WHEN 0 THEN interval '10 s' ELSE interval '50 s' END AS pause,
+                     min(coalesce(r.updated_after, $3)) AS updated_after
+              FROM kombo.sync_requests r
+              WHERE r.id = ANY ($2) AND r.trigger = 'webhook' AND r.kind = 'delta' AND r.unknown_model IS NULL
+                AND r.attempt < 2
+              GROUP BY r.endpoint, r.attempt) f
+        WHERE NOT EXISTS (SELECT FROM kombo.sync_requests w
+                          WHERE w.integration_id = $1 AND w.endpoint = f.endpoint AND w.attempt = f.attempt
+                            AND w.not_before BETWEEN $4 + f.pause / 2 AND $4 + f.pause
+                            AND w.updated_after <= f.updated_after))",
+            params);
+}
+
+bool ask_for_integration_again(const std::vector<int64_t> &requests) {
+    const Result rows = execute(R"(
+        INSERT INTO kombo.sync_requests
+            (integration_id, kind, trigger, requested_at, server, attempt, not_before)
+        SELECT r.integration_id, r.kind, r.trigger, min(r.requested_at), r.server, max(r.attempt) + 1,
+            $2 + interval '5 s' * 2 ^ max(r.attempt)
+        FROM kombo.sync_requests r WHERE r.id = ANY ($1)
+        GROUP BY r.integration_id, r.kind, r.trigger, r.server HAVING max(r.attempt) < 4
+        RETURNING true)",
+                                Params().integers(requests).instant(kombo::current_timestamp()));
+    return rows.size() > 0;
 }
 
 std::vector<std::string> end_back_off(const std::vector<std::string> &integration_ids,

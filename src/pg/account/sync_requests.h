@@ -43,6 +43,15 @@ std::vector<NewRequest> append_requests(const std::vector<NewRequest> &requests,
 /// that column is behind its table, as logical replication leaves it, it is set past it, and `body` is run once more.
 void past_sequences(const std::function<void()> &body);
 
+/// The list may show a change later than the webhook tells of it. What webhooks asked for among these requests, in
+/// vain, is asked for again 10 s and 60 s after the first attempt, reaching back to where that began: `asked_from`.
+/// Many webhooks share a further attempt. In the transaction that deletes the requests. Throws Error.
+void ask_again(const std::string &integration_id, const std::vector<int64_t> &requests, kombo::Timestamp asked_from);
+
+/// Kombo may know a new integration later than its webhook tells of it: these requests are asked for again after 5, 10,
+/// 20 and 40 s. In the transaction that deletes them. False: they were asked for often enough. Throws Error.
+bool ask_for_integration_again(const std::vector<int64_t> &requests);
+
 /// Has what backs off in these integrations, and those that kombo_sync paused, tried at once. An endpoint that the tool
 /// lacks only where `requests` ask for it or for the state of the integration: such news are about other endpoints.
 /// Rows that somebody else has locked are left as they are: nobody waits. `at`: when it is tried; nullopt: at once.

@@ -26,8 +26,8 @@ ErrorData *make_error(int sqlstate, const std::string &message, const std::strin
 } // namespace
 
 ErrorData *detail::take_error(MemoryContext caller) {
-    // The exception may outlive every context of the transaction: it lives in TopMemoryContext until it is destroyed.
-    MemoryContextSwitchTo(TopMemoryContext);
+    // The exception may outlive every context of the transaction: its own lives until it is destroyed.
+    MemoryContextSwitchTo(AllocSetContextCreate(TopMemoryContext, "kombo_sync error", ALLOCSET_SMALL_SIZES));
     ErrorData *error = CopyErrorData();
     FlushErrorState();
     MemoryContextSwitchTo(caller);

@@ -9,8 +9,10 @@ namespace pg {
 /// An `ereport(ERROR)` turned into a C++ exception; it carries the whole ErrorData.
 class Error : public syncer::DatabaseError {
 public:
-    /// Takes over `data`, which must live in TopMemoryContext.
-    explicit Error(ErrorData *data) : data_(data, &FreeErrorData) {}
+    /// Takes over `data` and the memory context that it lives in, which must hold nothing else: FreeErrorData() would
+    /// leave some of what CopyErrorData() copies.
+    explicit Error(ErrorData *data)
+        : data_(data, [](ErrorData *copy) { MemoryContextDelete(GetMemoryChunkContext(copy)); }) {}
     std::string sqlstate() const override { return unpack_sql_state(data_->sqlerrcode); }
     std::string message() const override { return text(data_->message); }
     std::string detail() const override { return text(data_->detail); }
@@ -24,7 +26,7 @@ private:
 };
 
 namespace detail {
-/// Copies the current error out of PostgreSQL's error stack and clears that.
+/// Copies the current error out of PostgreSQL's error stack, into a memory context of its own, and clears that.
 ErrorData *take_error(MemoryContext caller);
 /// What `entry` reports for the exception in flight: palloc'd in the caller's memory context.
 ErrorData *describe(const std::exception_ptr &caught);

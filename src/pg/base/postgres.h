@@ -28,6 +28,7 @@ extern "C" {
 #include <catalog/pg_authid.h>
 #include <catalog/pg_collation.h>
 #include <catalog/pg_database.h>
+#include <catalog/pg_db_role_setting.h>
 #include <catalog/pg_extension.h>
 #include <catalog/pg_foreign_data_wrapper.h>
 #include <catalog/pg_foreign_server.h>

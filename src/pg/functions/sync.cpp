@@ -131,7 +131,7 @@ private:
         const syncer::Catalogue catalogue = catalogue_of_now(job);
         const syncer::States states = load_states(catalogue, job.integration.id);
         syncer::Plan plan = make_plan(job.integration, catalogue, states);
-        for (syncer::Task &task : plan.tasks) task.requests = pending_requests(job.integration.id, task);
+        for (syncer::Task &task : plan.tasks) take_pending_requests(job.integration.id, task);
         for (const std::string &model : plan.ignored) notice_ignored(model);
         Reporter reporter(result_, job.integration.id);
         if (busy) return report_skipped(plan, *busy, reporter);

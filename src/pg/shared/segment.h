@@ -69,6 +69,7 @@ struct Segment {
     LWLock *lock; ///< of all below but the atomics
     int launcher_pid;
     Latch *launcher_latch;
+    pg_atomic_uint64 launcher_news; ///< how often a database said that workers may be wanted there now
     WorkerSlot workers[worker_slots];
     ServedDatabase databases[served_databases];
     ProgressLine lines[progress_lines];

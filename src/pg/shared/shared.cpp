@@ -24,6 +24,7 @@ void create() {
     if (!found) {
         memset(static_cast<void *>(the_segment), 0, sizeof(Segment));
         the_segment->lock = &GetNamedLWLockTranche("kombo_sync")->lock;
+        pg_atomic_init_u64(&the_segment->launcher_news, 0);
         for (WorkerSlot &slot : the_segment->workers) {
             pg_atomic_init_u64(&slot.work, 0);
             pg_atomic_init_u64(&slot.configuration, 0);
@@ -140,13 +141,18 @@ bool database_is_wanted() {
 
 void wake(Oid database, bool configuration) {
     if (!available()) return;
+    bool served = false;
     const Locked lock(LW_SHARED);
     for (WorkerSlot &slot : segment().workers) {
         if (slot.pid == 0 || slot.database != database) continue;
         if (configuration) pg_atomic_fetch_add_u64(&slot.configuration, 1);
         pg_atomic_fetch_add_u64(&slot.work, 1);
         SetLatch(slot.latch);
+        served = true;
     }
+    if (served || !configuration || !segment().launcher_latch) return;
+    pg_atomic_fetch_add_u64(&segment().launcher_news, 1);
+    SetLatch(segment().launcher_latch);
 }
 
 bool any_worker(Oid database) {

@@ -45,7 +45,8 @@ bool database_is_wanted();
 /// The same of any database, for the launcher.
 bool database_is_free(Oid database);
 
-/// Tells every worker of the database of new work (and of a change to the configuration), and sets their latches.
+/// Tells every worker of the database of new work (and of a change to the configuration), and sets their latches. If
+/// there is none, a change to the configuration has the launcher look whether there should be.
 /// Raises nothing: safe in a transaction callback.
 void wake(Oid database, bool configuration);
 

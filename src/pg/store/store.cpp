@@ -8,7 +8,6 @@
 #include "pg/store/statements.h"
 #include "pg/store/temporary_file.h"
 #include "sync/result.h"
-#include "sync/watermark.h"
 
 #include <algorithm>
 #include <cstring>
@@ -317,13 +316,14 @@ void SqlStore::unpark_since(const syncer::Endpoint &endpoint, kombo::Timestamp s
 }
 
 void SqlStore::succeeded(const syncer::Task &task, const syncer::States &states, const syncer::RunResult &result,
-                         kombo::Timestamp watermark) {
+                         std::optional<kombo::Timestamp> watermark) {
     const bool full = task.kind == syncer::Kind::Full;
     const syncer::EndpointState &before = states.at(task.endpoint->path);
     // A delta that ran while the first full fetch is under way has brought what changed since that began, no more.
     const bool complete = full || before.watermark;
     Params params = of(*task.endpoint);
-    params.instant(complete ? std::optional(syncer::advance(before.watermark, watermark)) : std::nullopt)
+    // Also where it is earlier than before: then a clock was put back, and what changes now has earlier times.
+    params.instant(complete ? watermark : std::nullopt)
         .text(std::string_view(syncer::name(result.status)))
         .instant(result.finished_at)
         .boolean(full)
@@ -335,7 +335,7 @@ void SqlStore::succeeded(const syncer::Task &task, const syncer::States &states,
             (integration_id, endpoint, watermark, last_status, last_success_at, last_full_at, last_error, held)
         VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN $5 END, $7, CASE WHEN $9 THEN $7 END)
         ON CONFLICT (integration_id, endpoint) DO UPDATE SET
-            watermark = greatest(s.watermark, excluded.watermark), last_status = excluded.last_status,
+            watermark = coalesce(excluded.watermark, s.watermark), last_status = excluded.last_status,
             last_success_at = excluded.last_success_at,
             last_full_at = coalesce(excluded.last_full_at, s.last_full_at),
             failures = 0, attempts = 0, next_attempt_at = NULL, last_error = excluded.last_error,
@@ -345,7 +345,10 @@ void SqlStore::succeeded(const syncer::Task &task, const syncer::States &states,
             params);
     if (full && before.open_full) forget_full(*task.endpoint);
     all_new_.clear();
-    advance_implied(task, states, result, watermark);
+    if (watermark) advance_implied(task, states, result, *watermark);
+    const bool in_vain = !syncer::changed_rows(result.counts) && result.parked == 0;
+    if (task.of_webhook && in_vain && (!full || !task.endpoint->incremental))
+        ask_again(integration_id_, task.requests, before.delta_from(result.started_at).value_or(result.started_at));
     delete_requests(task.requests);
 }
 
@@ -357,7 +360,7 @@ void SqlStore::advance_implied(const syncer::Task &task, const syncer::States &s
         if (task.updated_after && *state->second.watermark < *task.updated_after) continue;
         Params of_implied = of(*implied);
         of_implied.instant(watermark).instant(result.finished_at);
-        execute("UPDATE kombo.sync_state s SET watermark = greatest(s.watermark, $3), last_success_at = $4 "
+        execute("UPDATE kombo.sync_state s SET watermark = $3, last_success_at = $4 "
                 "WHERE s.integration_id = $1 AND s.endpoint = $2 AND s.watermark IS NOT NULL",
                 of_implied);
     }

@@ -42,7 +42,7 @@ public:
     /// Forgets the parked records of a run that began at `since`.
     void unpark_since(const syncer::Endpoint &endpoint, kombo::Timestamp since);
     void succeeded(const syncer::Task &task, const syncer::States &states, const syncer::RunResult &result,
-                   kombo::Timestamp watermark) override;
+                   std::optional<kombo::Timestamp> watermark) override;
     void checkpoint(const syncer::Task &task, const syncer::OpenFull &open, int page,
                     const std::vector<uint64_t> &seen) override;
     void keep_progress(const syncer::Task &task, const std::string &progress) override;

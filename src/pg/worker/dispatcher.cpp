@@ -28,6 +28,11 @@ Clock::time_point by_steady_clock(kombo::Timestamp when) {
     return Clock::now() + std::chrono::duration_cast<Clock::duration>(when - kombo::current_timestamp());
 }
 
+/// Whether its requests may use the last tenth of the key's limit. Null: the inquiry.
+bool is_urgent(const ActiveFetch *fetch) {
+    return !fetch || fetch->urgency == syncer::Urgency::WebhookDelta;
+}
+
 /// Those that are rows: what a webhook asks for that cannot be stored has a negative number.
 std::vector<int64_t> ids_of(const syncer::Asks &asks) {
     std::vector<int64_t> ids;
@@ -223,18 +228,18 @@ std::optional<Dispatcher::Sender> Dispatcher::best_sender(Time now) {
         IntegrationSync *sync = owned.get(); // a lambda cannot capture a binding
         if (ailing_.count(id) > 0 || blocked(blocked_keys_, sync->account().key) || sync->in_flight() >= share())
             continue;
-        const auto offer = [&](ActiveFetch *fetch, syncer::Urgency urgency) {
-            if (urgency != syncer::Urgency::WebhookDelta && blocked(blocked_for_others_, sync->account().key)) return;
-            if (best && std::make_pair(best->urgency, best->sync->turn) <= std::make_pair(urgency, sync->turn)) return;
-            best = {sync, fetch, urgency};
+        const auto offer = [&](ActiveFetch *fetch, const Rank &rank) {
+            if (!is_urgent(fetch) && blocked(blocked_for_others_, sync->account().key)) return;
+            if (!best || rank < best->rank) best = {sync, fetch, rank};
         };
-        if (sync->inquiry && sync->inquiry->wants_to_send(now)) offer(nullptr, syncer::Urgency::WebhookDelta);
+        if (sync->inquiry && sync->inquiry->wants_to_send(now))
+            offer(nullptr, {syncer::Urgency::WebhookDelta, sync->turn, 0});
         for (const auto &fetch : sync->fetches) {
             if (!fetch->run->wants_to_send(now)) continue;
             if (sync->gives_way(*fetch, asks_of(id)))
                 fetch->show(shared::Phase::Yielding);
             else
-                offer(fetch.get(), fetch->urgency);
+                offer(fetch.get(), fetch->rank(sync->turn));
         }
     }
     return best;
@@ -258,7 +263,8 @@ std::optional<std::string> Dispatcher::best_beginner(Time now, const std::option
         const auto open = syncs_.find(id);
         const bool first = open == syncs_.end() || open->second->fetches.empty();
         const auto fits = [&](std::optional<syncer::Urgency> urgency) {
-            return urgency && room_for(*urgency, first, counts) && !(sender && *urgency > sender->urgency);
+            return urgency && room_for(*urgency, first, counts) &&
+                   !(sender && *urgency > std::get<syncer::Urgency>(sender->rank));
         };
         auto urgency = entry.urgency();
         if (fits(urgency) && open != syncs_.end()) urgency = open->second->urgency(entry.asks);
@@ -268,7 +274,7 @@ std::optional<std::string> Dispatcher::best_beginner(Time now, const std::option
 
 bool Dispatcher::send(const Sender &sender, Time now) {
     IntegrationSync &sync = *sender.sync;
-    const bool urgent = sender.urgency == syncer::Urgency::WebhookDelta;
+    const bool urgent = is_urgent(sender.fetch);
     if (const auto wait = shared::take_request(sync.account(), urgent)) {
         // Not for the whole of it: another worker, or a session, may end it.
         (urgent ? blocked_keys_ : blocked_for_others_)[sync.account().key] =

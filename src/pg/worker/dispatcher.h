@@ -71,7 +71,7 @@ private:
     struct Sender {
         IntegrationSync *sync = nullptr;
         ActiveFetch *fetch = nullptr; ///< null: the inquiry
-        syncer::Urgency urgency = syncer::Urgency::Full;
+        Rank rank;
     };
 
     using UnderWay = std::array<size_t, 4>; ///< by syncer::Urgency
@@ -113,6 +113,7 @@ private:
     void close(const std::string &id);
     void close_if_idle(const std::string &id);
 
+    void pass_over(ActiveFetch &next, Time now);
     void step_fetch(IntegrationSync &sync, ActiveFetch &fetch);
     void write_step(IntegrationSync &sync, ActiveFetch &fetch, bool first_full);
     void after_run(IntegrationSync &sync, const std::string &path, const syncer::RunResult &result, bool first_full);

@@ -114,7 +114,8 @@ void thin_out(const std::vector<int64_t> &ids) {
             SELECT FROM kombo.sync_requests n
             WHERE n.id = ANY ($1) AND n.id > r.id AND n.integration_id = r.integration_id
               AND n.endpoint IS NOT DISTINCT FROM r.endpoint AND n.kind = r.kind AND n.trigger = r.trigger
-              AND n.unknown_model IS NOT DISTINCT FROM r.unknown_model))",
+              AND n.unknown_model IS NOT DISTINCT FROM r.unknown_model
+              AND n.attempt = r.attempt AND n.updated_after IS NOT DISTINCT FROM r.updated_after))",
             Params().integers(ids));
 }
 
@@ -148,17 +149,26 @@ bool Dispatcher::step() {
         }
         for (const auto &ready : candidate->fetches) {
             if (!ready->run->ready() || ready->step_not_before > now) continue;
-            if (fetch && std::make_pair(fetch->urgency, sync->turn) <= std::make_pair(ready->urgency, candidate->turn))
-                continue;
+            if (fetch && fetch->rank(sync->turn) <= ready->rank(candidate->turn)) continue;
             sync = candidate.get();
             fetch = ready.get();
         }
     }
     if (!fetch) return false;
+    pass_over(*fetch, now);
     const std::string id = sync->id();
     step_fetch(*sync, *fetch);
     close_if_idle(id);
     return true;
+}
+
+/// What could go on and is less urgent than this step waits once more.
+void Dispatcher::pass_over(ActiveFetch &next, Time now) {
+    for (const auto &[id, sync] : syncs_)
+        for (const auto &other : sync->fetches)
+            if (other->urgency > next.urgency && (other->run->ready() || other->run->wants_to_send(now)))
+                ++other->passed_over;
+    next.passed_over = 0;
 }
 
 void Dispatcher::step_fetch(IntegrationSync &sync, ActiveFetch &fetch) {

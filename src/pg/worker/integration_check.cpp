@@ -1,6 +1,7 @@
 #include "pg/worker/integration_check.h"
 
 #include "kombo/data.h"
+#include "kombo/error.h"
 #include "pg/account/options.h"
 #include "pg/account/sync_requests.h"
 #include "pg/base/log_throttle.h"
@@ -65,7 +66,10 @@ void Inquiry::settle(const std::optional<Integration> &known, const std::string 
     if (failure_) {
         if (failure_->of_server) suspend_server(known ? known->server : server, failure_->message);
         if (!failure_->lasting || failure_->of_server) return;
-        if (known) suspend(integration_id_, failure_->message);
+        if (known)
+            suspend(integration_id_, failure_->message);
+        else if (!ask_for_integration_again(requests_))
+            give_up(failure_->message);
     } else if (known) {
         note_state(*known);
     } else {
@@ -89,7 +93,8 @@ void Inquiry::note_state(const Integration &known) const {
 }
 
 void Inquiry::register_with(const std::string &server) const {
-    if (info_->status != "ACTIVE" || !registers(server)) return;
+    if (!registers(server)) return;
+    if (info_->status != "ACTIVE") return give_up("Kombo says that it is " + kombo::printable(info_->status, 100));
     // The extension's own function and nothing of a user's: the sync role may not add integrations.
     const SyncRole as(BOOTSTRAP_SUPERUSERID);
     execute("SELECT kombo.add_integration($1, $2, $3)",
@@ -100,6 +105,15 @@ bool registers(const std::string &server) {
     const std::vector<Server> servers = all_servers();
     return std::any_of(servers.begin(), servers.end(),
                        [&](const Server &known) { return known.name == server && known.auto_register; });
+}
+
+/// Told in the log, and beside the webhooks that named the integration.
+void Inquiry::give_up(const std::string &why) const {
+    const std::string message = "the integration was not registered: " + why;
+    log_warning("integration \"" + integration_id_ + "\" was not registered: " + why, "55000", "",
+                "If it is yours, SELECT kombo.add_integration(integration_id, server) adds it once Kombo knows it.");
+    execute("UPDATE kombo.webhook_inbox i SET error = $2 WHERE i.integration_id = $1 AND i.status = 'done'",
+            Params().text(integration_id_).text(message));
 }
 
 void suspend(const std::string &integration_id, const std::string &reason) {

@@ -28,13 +28,15 @@ public:
 
     /// Writes what Kombo said, in the caller's transaction as the sync role: the integration is suspended or no longer
     /// so, data that is fresh again is requested in full, an integration that is not there yet is registered with
-    /// `server`. `known` is its row. The requests are fulfilled but where trying again may help.
+    /// `server`; if Kombo does not know it yet it is asked again a few times. `known` is its row. The requests are
+    /// fulfilled but where trying again may help.
     void settle(const std::optional<Integration> &known, const std::string &server) const;
 
 private:
     bool outcome() const { return failure_ || info_; }
     void note_state(const Integration &known) const;
     void register_with(const std::string &server) const;
+    void give_up(const std::string &why) const;
 
     std::string integration_id_;
     std::vector<int64_t> requests_;

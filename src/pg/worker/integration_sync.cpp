@@ -60,6 +60,13 @@ ActiveFetch::ActiveFetch(std::unique_ptr<syncer::Run> run_, syncer::Urgency urge
     : run(std::move(run_)), urgency(urgency_), progress(integration_id, run->task().endpoint->path,
                                                         syncer::name(run->task().kind), run->task().trigger.c_str()) {}
 
+Rank ActiveFetch::rank(uint64_t turn) const {
+    constexpr int long_enough = 10;
+    const bool gave_way = run->phase() == syncer::Run::Phase::Fetching && run->result().pages <= gave_way_at;
+    const bool next = gave_way || passed_over >= long_enough;
+    return {next ? syncer::Urgency::WebhookDelta : urgency, turn, -passed_over};
+}
+
 void ActiveFetch::show(shared::Phase phase) {
     const syncer::RunResult &result = run->result();
     progress.update(phase, result.pages, result.received, result.bytes, blocked_by);
@@ -193,6 +200,9 @@ void IntegrationSync::begin(const Asks &asks) {
     std::set<std::string> unknown_models;
     for (const Ask *ask : fulfilled_by(task, asks)) {
         task.requests.insert(task.requests.end(), ask->ids.begin(), ask->ids.end());
+        task.of_webhook = task.of_webhook || ask->trigger == "webhook";
+        if (task.updated_after && ask->updated_after)
+            task.updated_after = std::min(*task.updated_after, *ask->updated_after);
         unknown_models.insert(ask->unknown_models.begin(), ask->unknown_models.end());
     }
     std::sort(task.requests.begin(), task.requests.end());

@@ -11,6 +11,10 @@
 
 namespace pg {
 
+/// By this the next request or step of a fetch is told from those of others: the least comes first. Urgency, turn of
+/// the integration, and the negative of how often it was passed over.
+using Rank = std::tuple<syncer::Urgency, uint64_t, int>;
+
 /// A fetch that the worker has under way.
 struct ActiveFetch {
     ActiveFetch(std::unique_ptr<syncer::Run> run_, syncer::Urgency urgency_, const std::string &integration_id);
@@ -22,6 +26,10 @@ struct ActiveFetch {
     int lock_failures = 0;
     int blocked_by = 0;   ///< pid of who has the lock, as far as it could be found out
     int gave_way_at = -1; ///< pages of a full fetch when a delta of its endpoint last ended: it gets one more first
+    int passed_over = 0;  ///< steps of more urgent fetches since its last one, while it waited
+
+    /// What was made to wait for long enough comes next, whatever comes. `turn`: of its integration.
+    Rank rank(uint64_t turn) const;
 
     /// Tells kombo.sync_progress.
     void show(shared::Phase phase);

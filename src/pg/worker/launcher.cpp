@@ -11,7 +11,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// How often it looks whether databases came, went or were renamed: nobody tells it.
+/// How often it looks whether databases came, went or were renamed: nobody tells it, but CREATE EXTENSION and a new
+/// integration.
 constexpr auto look_interval = 10s;
 /// After an error of the database it tries again after so long, and says the same one at most so often.
 constexpr auto error_delay = 5s;
@@ -29,6 +30,7 @@ private:
 
     Roster roster_;
     Clock::time_point look_at_;
+    uint64_t news_ = 0;
     std::string last_error_;
     Clock::time_point last_error_at_;
 };
@@ -50,6 +52,8 @@ void Launcher::step() {
         guard([] { ProcessConfigFile(PGC_SIGHUP); });
         look_at_ = Clock::now();
     }
+    const uint64_t news = pg_atomic_read_u64(&shared::segment().launcher_news);
+    if (std::exchange(news_, news) != news) look_at_ = Clock::now();
     // A worker often ends because its database does: it is looked for again before another is started.
     if (Clock::now() >= look_at_ || roster_.start_is_due()) {
         roster_.look();

@@ -56,6 +56,12 @@ struct Row {
     }
 };
 
+std::optional<kombo::Timestamp> instant_of(const Row &row, const char *column) {
+    bool is_null = false;
+    const Datum value = row.value(column, is_null);
+    return is_null ? std::nullopt : std::optional(from_timestamptz(DatumGetTimestampTz(value)));
+}
+
 syncer::Queued request_of(const Row &row) {
     bool is_null = false;
     syncer::Queued request;
@@ -66,7 +72,9 @@ syncer::Queued request_of(const Row &row) {
     request.trigger = row.string("trigger");
     request.server = row.string("server");
     request.unknown_model = row.string("unknown_model");
-    request.requested_at = from_timestamptz(DatumGetTimestampTz(row.value("requested_at", is_null)));
+    request.requested_at = instant_of(row, "requested_at").value_or(kombo::Timestamp());
+    request.not_before = instant_of(row, "not_before");
+    request.updated_after = instant_of(row, "updated_after");
     return request;
 }
 

@@ -72,6 +72,7 @@ private:
     void failed(Chore &chore, const Trouble &trouble);
     void report();
 
+    void reload();
     void hear_news();
     void tick();
     void look();
@@ -97,7 +98,9 @@ private:
     bool restart_ = true; ///< or begin: the configuration may be another
     bool judge_ = false;  ///< the inbox has news
     bool unreported_ = false;
-    std::optional<kombo::Timestamp> due_at_;
+    bool read_only_ = false;                         ///< by the setting: nothing is to be written
+    std::optional<kombo::Timestamp> due_at_;         ///< what the schedule has next
+    std::optional<kombo::Timestamp> request_due_at_; ///< the first of the requests that wait for their time
     bool schedule_ = false;
     bool new_key_ = false;       ///< what it may end is not ended yet
     std::optional<size_t> keys_; ///< hash of all addresses and keys
@@ -140,11 +143,7 @@ void Worker::run() {
         MemoryContextSwitchTo(loop);
         MemoryContextReset(loop);
         unless_cancelled([] { guard([] { CHECK_FOR_INTERRUPTS(); }); });
-        if (ConfigReloadPending) {
-            ConfigReloadPending = false;
-            guard([] { ProcessConfigFile(PGC_SIGHUP); });
-            next_poll_ = Clock::now();
-        }
+        if (ConfigReloadPending) reload();
         hear_news();
         bool busy = false;
         const auto trouble = contain([&] {
@@ -155,6 +154,22 @@ void Worker::run() {
             log_warning("kombo_sync worker: " + trouble->message, trouble->sqlstate, trouble->detail, trouble->hint);
         unless_cancelled([&] { wait(busy); });
     }
+}
+
+void Worker::reload() {
+    ConfigReloadPending = false;
+    guard([] { ProcessConfigFile(PGC_SIGHUP); });
+    // Of the database's own settings a session hears nothing after its start. What is pinned stays as it is.
+    in_transaction([] {
+        guard([] {
+            Relation settings = table_open(DbRoleSettingRelationId, AccessShareLock);
+            ApplySetting(GetActiveSnapshot(), MyDatabaseId, InvalidOid, settings, PGC_S_DATABASE);
+            table_close(settings, AccessShareLock);
+        });
+    });
+    next_poll_ = Clock::now();
+    // What was taken out of the database's settings only a new process does not have.
+    if (std::exchange(read_only_, DefaultXactReadOnly) && read_only_) proc_exit(0);
 }
 
 void Worker::hear_news() {
@@ -176,6 +191,7 @@ bool Worker::work() {
         next_poll_ = Clock::now() + std::chrono::milliseconds(settings::poll_interval_ms);
         look_ = true;
     }
+    if (request_due_at_ && *request_due_at_ <= kombo::current_timestamp()) look_ = true;
     do_chores();
     report();
     if (!dispatcher_) return false;
@@ -257,6 +273,13 @@ void Worker::look() {
         dispatcher_.reset();
         restart_ = true;
     }
+    if (DefaultXactReadOnly) {
+        read_only_ = restart_ = true;
+        look_ = false;
+        return idle_because("default_transaction_read_only is on",
+                            "the worker writes nothing meanwhile; to let it go on: ALTER SYSTEM, or ALTER DATABASE, "
+                            "RESET default_transaction_read_only; SELECT pg_reload_conf()");
+    }
     // What keeps it from working may end without a word to it: a grant, the commit of an upgrade whose news come late.
     if (restart_ || !dispatcher_) start();
     restart_ = false; // not before: what throws is tried again
@@ -266,11 +289,16 @@ void Worker::look() {
     }
     std::set<int64_t> ids;
     bool complete = false;
+    const kombo::Timestamp now = kombo::current_timestamp();
+    request_due_at_.reset();
     in_transaction([&] {
         judge_ = inbox_has_news();
         complete = read_requests([&](const syncer::Queued &request) {
             ids.insert(request.id);
-            dispatcher_->agenda().add(request);
+            if (!request.not_before || *request.not_before <= now)
+                dispatcher_->agenda().add(request);
+            else if (!request_due_at_ || *request.not_before < *request_due_at_)
+                request_due_at_ = request.not_before;
         });
     });
     look_ = false;
@@ -318,6 +346,7 @@ void Worker::idle_because(const std::string &trouble, const std::string &remedy)
     dispatcher_.reset();
     judge_ = false;
     due_at_.reset();
+    request_due_at_.reset();
     idle_reason_ = trouble;
     idle_remedy_ = remedy;
 }
@@ -381,7 +410,7 @@ void Worker::judge() {
 void Worker::ask(const NewRequest &request) {
     dispatcher_->agenda().add({request.id, request.integration_id, request.endpoint.value_or(""),
                                request.kind == "full", request.trigger, request.server, request.unknown_model,
-                               request.requested_at});
+                               request.requested_at, std::nullopt, std::nullopt});
 }
 
 /// What cannot be noted of webhooks is tried again later; what they ask for is asked for once.
@@ -445,19 +474,20 @@ void Worker::wait(bool busy) {
         if (const auto wake_at = dispatcher_->wake_at()) until = std::min(until, *wake_at);
         for (const Chore &chore : chores_)
             if (chore.due()) until = std::min(until, chore.not_before);
-        if (due_at_)
-            until = std::min(until, Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                                       *due_at_ - kombo::current_timestamp()));
+        for (const auto &due : {due_at_, request_due_at_})
+            if (due)
+                until = std::min(until, Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                                           *due - kombo::current_timestamp()));
     }
     waiter_.wait(session_transfers(), until);
 }
 
-/// Database- and role-level settings reach workers; these must not.
+/// Database- and role-level settings reach workers; these must not. (default_transaction_read_only does: whoever sets
+/// it wants nothing written.)
 void pin_session(int number) {
     const std::pair<const char *, std::string> pinned[] = {
         {"application_name", "kombo_sync worker " + std::to_string(number)},
         {"default_transaction_isolation", "read committed"},
-        {"default_transaction_read_only", "off"},
         {"default_transaction_deferrable", "off"},
         {"session_replication_role", "origin"},
         {"row_security", "off"},
