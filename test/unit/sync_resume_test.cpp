@@ -178,14 +178,16 @@ TEST(Resume, a_cursor_that_is_refused_is_told) {
 
 TEST(Resume, a_thousand_records_may_be_parked_in_all) {
     std::string records;
-    for (int n = 0; n < 600; ++n) records += (n == 0 ? "" : ",") + std::string("{}");
-    const kombo::FaultServer server(list({records, records}));
+    for (int n = 0; n < 250; ++n) records += (n == 0 ? "" : ",") + std::string("{}");
+    const kombo::FaultServer server(list({records, records, records, records, records}));
     People people;
-    Driven(people, server).step();
-    EXPECT_EQ(people.store.parked.size(), 600U);
+    for (size_t page = 1; page <= 4; ++page) {
+        Driven(people, server).step();
+        EXPECT_EQ(people.store.parked.size(), page * 250);
+    }
     Driven driven(people, server);
     EXPECT_THROW(driven.step(), TooManyParked);
-    EXPECT_EQ(people.store.parked.size(), 600U) << "the page is rolled back";
+    EXPECT_EQ(people.store.parked.size(), 1000U) << "the page is rolled back";
     EXPECT_EQ(driven.run.failed(std::make_exception_ptr(TooManyParked("x"))).started_at,
               driven.run.result().started_at);
 }

@@ -125,7 +125,7 @@ TEST(Unfold, a_child_without_id_stays_with_its_parent) {
          "misfit jobs.id 3\n"},
         {"elements that are no objects",
          {R"({"id":"p1","jobs":[null,"x, ",[{"id":"j0"}],{"id":"j1"},7]})"},
-         "people id=p1 extra={\"jobs\": [null, \"x, \", [{\"id\":\"j0\"}], 7]}\njobs id=j1 person_id=p1\n"
+         "people id=p1 extra={\"jobs\": [null, \"x, \", [{\"id\": \"j0\"}], 7]}\njobs id=j1 person_id=p1\n"
          "jobs of p1: j1\n",
          "misfit jobs.jobs 4\n"},
         {"a list that is none",
