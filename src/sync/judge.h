@@ -22,7 +22,7 @@ struct Sender {
     bool unreadable = false; ///< it has a secret that could not be read
     bool accept_unsigned = false;
     bool auto_register = false;
-    std::set<std::string> asked_about; ///< integrations that are not known here, and of which Kombo is being asked
+    std::set<std::string> asked_about{}; ///< integrations that are not known here, and of which Kombo is being asked
 };
 
 /// An integration that is copied here.

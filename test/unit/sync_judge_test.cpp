@@ -223,7 +223,8 @@ TEST(Judge, an_integration_that_is_not_here_is_rejected_or_registered) {
     inbox.senders[0].auto_register = true;
     const auto by_the_first = [&](const std::string &body) { return told(inbox.raw(body, sign(body, "whsec-1"))); };
     EXPECT_EQ(by_the_first(of_type("integration-created", "id", "new")), "done new?@first");
-    EXPECT_EQ(by_the_first(of_type("data-changed", "integration_id", "new")), "done new?@first");
+    EXPECT_EQ(by_the_first(R"({"type":"data-changed","data":{"integration_id":"new","changed_models":[]}})"),
+              "done new?@first");
     EXPECT_EQ(by_the_first(of_type("integration-deleted", "id", "new")),
               "rejected: integration \"new\" is not known here");
     for (const std::string &id : {std::string(" new"), std::string("new\\n"), std::string(201, 'x')})
