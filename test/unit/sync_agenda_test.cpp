@@ -58,7 +58,7 @@ TEST(Agenda, an_ask_reaches_back_as_far_as_one_of_its_requests_has_to) {
         given.agenda.add(made);
     }
     EXPECT_EQ(given.ask("one", "people").updated_after, back);
-    given.agenda.remove(3);
+    given.agenda.remove({3});
     EXPECT_EQ(given.ask("one", "people").updated_after, *back + 1h);
 }
 

@@ -1,4 +1,5 @@
 #include "paged_list.h"
+#include "sync/watermark.h"
 
 #include <gtest/gtest.h>
 
