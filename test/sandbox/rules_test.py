@@ -27,7 +27,7 @@ def pages_join_to_the_whole_list():
     rows = read("/hris/employments", size=7)
     assert len(rows) == len({row["id"] for row in rows}) == 130
     assert api("/hris/employments", fresh.id)[1]["data"]["results"] == rows[:100]
-    for path in ("/hris/skills", "/hris/employee-skill-assignments"):
+    for path in ("/hris/skills", "/hris/skill-proficiency-ratings"):
         assert api(path, fresh.id, page_size=1)[1]["data"]["next"] is None
 
 
