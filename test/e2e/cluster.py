@@ -102,12 +102,25 @@ class Cluster:
                     raise
                 time.sleep(0.1)
 
-    def ensure_running(self):
-        """Starts it if a test has left it dead."""
+    def ensure_running(self, timeout=60):
+        """Starts it if a test has left it dead; one that is recovering is waited for."""
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                return self.run("SELECT 1")
+            except psycopg.OperationalError:
+                if not self.has_postmaster():
+                    return self.start_again()
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+
+    def has_postmaster(self):
         try:
-            self.run("SELECT 1")
-        except psycopg.OperationalError:
-            self.start_again()
+            os.kill(self.postmaster_pid(), 0)
+        except (FileNotFoundError, ProcessLookupError, IndexError):
+            return False
+        return True
 
     def postmaster_pid(self):
         return int((self.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
@@ -176,20 +189,30 @@ class Database:
         self.cluster = cluster
         self.name = name
         self.connection = cluster.connect(name)
+        self.checkpointer = self.find_checkpointer()
+
+    def find_checkpointer(self):
+        """A process that every restart of the server makes anew."""
+        return self.value("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
 
     def reconnect(self, timeout=60):
-        """Waits until the server, which has lost its sessions, takes connections again, and connects anew."""
+        """Waits until the server, which has lost its sessions, has restarted and takes connections, and connects anew. A
+        postmaster that has not yet noticed the end of a killed child goes on taking connections, and ends them."""
         end = time.monotonic() + timeout
         while True:
             self.connection.close()
             try:
                 self.connection = self.connect(connect_timeout=5)
-                self.connection.execute("SELECT 1")
-                return
+                found = self.find_checkpointer()
+                if found != self.checkpointer:
+                    self.checkpointer = found
+                    return
+                if time.monotonic() > end:
+                    raise TimeoutError("the server has not restarted")
             except psycopg.OperationalError:
                 if time.monotonic() > end:
                     raise
-                time.sleep(0.05)
+            time.sleep(0.05)
 
     def execute(self, statement, parameters=None):
         """Runs one statement; the rows as a list of dicts, [] if it has none."""
