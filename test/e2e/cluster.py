@@ -195,16 +195,16 @@ class Database:
         """A process that every restart of the server makes anew."""
         return self.value("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
 
-    def reconnect(self, timeout=60):
-        """Waits until the server, which has lost its sessions, has restarted and takes connections, and connects anew. A
-        postmaster that has not yet noticed the end of a killed child goes on taking connections, and ends them."""
+    def reconnect(self, timeout=60, restarted=True):
+        """Waits until the server, which has lost its sessions, has restarted and takes connections, and connects anew;
+        `restarted`: whether it has, and not just this session was ended. A postmaster that has not yet noticed the end of a killed child goes on taking connections, and ends them."""
         end = time.monotonic() + timeout
         while True:
             self.connection.close()
             try:
                 self.connection = self.connect(connect_timeout=5)
                 found = self.find_checkpointer()
-                if found != self.checkpointer:
+                if found != self.checkpointer or not restarted:
                     self.checkpointer = found
                     return
                 if time.monotonic() > end:

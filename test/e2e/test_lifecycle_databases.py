@@ -214,7 +214,7 @@ def test_the_database_can_be_copied_as_a_template(few, sandbox, busy):
     with few.cluster.connect() as connection:
         assert seconds(lambda: connection.execute(f"CREATE DATABASE {copy} TEMPLATE {few.name}")) < AT_ONCE + 2
     sandbox.faults()
-    few.reconnect()
+    few.reconnect(restarted=False)
     wait_state(few, "running")
     wait_synced(few)
     assert_a_change_arrives(few, sandbox, "Changed")
@@ -227,7 +227,7 @@ def test_copying_it_often_does_not_keep_the_worker_away(few):
         copy = few.cluster.new_name()
         few.cluster.run(f"CREATE DATABASE {copy} TEMPLATE {few.name}")
         few.cluster.run(f"DROP DATABASE {copy}")
-    few.reconnect()
+    few.reconnect(restarted=False)
     wait_state(few, "running", 5)
 
 
@@ -237,7 +237,7 @@ def test_the_database_can_be_renamed_and_is_served_under_its_new_name(few, sandb
     with cluster.connect() as connection:
         assert seconds(lambda: connection.execute(f"ALTER DATABASE {few.name} RENAME TO {new_name}")) < AT_ONCE
     few.name = new_name
-    few.reconnect()
+    few.reconnect(restarted=False)
     until(few, lambda: "does not name this database" in first_row(few)["reason"], what="the reason")
     until(few, lambda: not workers_of(few), what="the end of the worker")
     serve(few)
