@@ -90,6 +90,7 @@ private:
     PageStream *stream() const;
     kombo::Query filters() const;
     bool resume(const OpenFull &open);
+    void note_column_types();
     bool halve_chunk(const kombo::ApiError &error);
     void next_chunk();
     void write_page();

@@ -1,3 +1,4 @@
+#include "pg/account/altered_columns.h"
 #include "pg/account/connection.h"
 #include "pg/account/options.h"
 #include "pg/account/version_check.h"
@@ -168,6 +169,7 @@ void Worker::look() {
         dispatcher_.reset();
         restart_ = true;
     }
+    if (!restart_) in_transaction([&] { restart_ = columns_altered(); });
     if (restart_) start();
     restart_ = false; // not before: what throws is tried again
     if (!dispatcher_) return;
