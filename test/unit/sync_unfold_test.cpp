@@ -33,18 +33,18 @@ struct Unfolded {
     size_t repeated = 0;
 };
 
-using Subscribed = std::function<bool(size_t)>;
+using HasWriter = std::function<bool(size_t)>;
 
-/// People and jobs have endpoints of their own.
+/// People and jobs have lists of their own.
 bool people_and_jobs(size_t table) {
     return table == Invented::People || table == Invented::Jobs;
 }
 
 Unfolded unfold(const Invented &given, const std::vector<std::string> &records,
-                const Subscribed &subscribed = people_and_jobs,
+                const HasWriter &has_writer = people_and_jobs,
                 std::optional<kombo::Timestamp> purge_before = std::nullopt) {
     const Endpoint &people = given.catalogue.endpoints[0];
-    Unfolder unfolder(given.catalogue, people, compile_shape(given.catalogue, people, subscribed), purge_before);
+    Unfolder unfolder(given.catalogue, people, compile_shape(given.catalogue, people, has_writer), purge_before);
     const kombo::Page page = page_of(records);
     kombo::Arena arena;
     const Batch batch = unfolder.unfold(page.records(), arena);
@@ -66,9 +66,9 @@ struct Case {
 };
 
 void check(const std::vector<Case> &cases, const Invented &given = Invented(),
-           const Subscribed &subscribed = people_and_jobs) {
+           const HasWriter &has_writer = people_and_jobs) {
     for (const Case &c : cases) {
-        const Unfolded result = unfold(given, c.records, subscribed);
+        const Unfolded result = unfold(given, c.records, has_writer);
         EXPECT_EQ(result.rows, c.rows) << c.name;
         EXPECT_EQ(result.odd, c.odd) << c.name;
     }
@@ -135,12 +135,52 @@ TEST(Unfold, a_child_without_id_stays_with_its_parent) {
     });
 }
 
-TEST(Unfold, a_linked_record_inserts_what_is_missing_or_updates_what_it_carries) {
-    const std::vector<std::string> records = {R"({"id":"p1","place":{"city":null,"id":"l1"}})"};
-    check({{"own endpoint not subscribed", records, "people id=p1\nplaces~ id=l1 city=-\n"}});
-    check({{"own endpoint subscribed", records, "people id=p1\nplaces+ id=l1 city=-\n"}}, Invented(),
-          [](size_t) { return true; });
+TEST(Unfold, a_linked_record_stores_nothing_where_another_list_writes_its_rows) {
+    const auto all = [](size_t) { return true; };
+    check({{"its known fields are another's to say",
+            {R"({"id":"p1","place":{"city":7,"id":"l1","name":"HQ"}})"},
+            "people id=p1\n"},
+           {"its id goes to the parent's column",
+            {R"({"mentor":{"name":"Bea","id":"p2"},"id":"p1"})"},
+            "people id=p1 mentor_id=p2\n"},
+           {"in a join, its id and the join's columns are stored",
+            {R"({"id":"p1","teams":[{"id":"t1","name":"T","share":1}]})"},
+            "people id=p1\npeople_teams person_id=p1 team_id=t1 share=1\npeople_teams of p1: p1/t1\n"},
+           {"nor does what it links to",
+            {R"({"id":"p1","skills":[{"skill":{"id":"s1","name":"Go","scale":{"id":"c1","name":"1-5"}}}]})"},
+            "people id=p1\npeople_skills person_id=p1 skill_id=s1\npeople_skills of p1: p1/s1\n"},
+           {"what is unknown of it stays with the parent",
+            {R"({"id":"p1","place":{"id":"l1","name":"HQ","x":1}})"},
+            "people id=p1 extra={\"place\": {\"id\": \"l1\", \"x\": 1}}\n",
+            "unknown key places.x 1\n"},
+           {"in a join with the join",
+            {R"({"id":"p1","teams":[{"id":"t1","name":"T","x":1}]})"},
+            "people id=p1\npeople_teams person_id=p1 team_id=t1 extra={\"x\": 1}\npeople_teams of p1: p1/t1\n",
+            "unknown key people_teams.x 1\n"},
+           {"null", {R"({"id":"p1","place":null})"}, "people id=p1\n"},
+           {"what has no id has no row elsewhere",
+            {R"({"id":"p1","place":{"city":"Bonn"}})"},
+            "people id=p1 extra={\"place\": {\"city\": \"Bonn\"}}\n",
+            "misfit places.id 1\n"},
+           {"nor what is no object",
+            {R"({"id":"p1","place":"l1"})"},
+            "people id=p1 extra={\"place\": \"l1\"}\n",
+            "misfit places.place 1\n"}},
+          Invented(), all);
+    check({{"a scale that comes with such a skill alone is stored",
+            {R"({"id":"p1","skills":[{"skill":{"id":"s1","name":"Go","scale":{"id":"c1","name":"1-5"}}}]})"},
+            "people id=p1\nscales~ id=c1 name=1-5\npeople_skills person_id=p1 skill_id=s1\n"
+            "people_skills of p1: p1/s1\n"}},
+          Invented(), [](size_t table) { return table != Invented::Scales; });
+    check({{"the list of the record itself, or one of its own, is such a list",
+            {R"({"id":"p1","mentor":{"id":"p2","name":"Bea"}})"},
+            "people id=p1 mentor_id=p2\n"}},
+          Invented(), [](size_t) { return false; });
+}
+
+TEST(Unfold, a_linked_record_writes_what_it_carries_where_no_other_list_does) {
     check({
+        {"NULLs included", {R"({"id":"p1","place":{"city":null,"id":"l1"}})"}, "people id=p1\nplaces~ id=l1 city=-\n"},
         {"only the keys that came are carried",
          {R"({"id":"p1","place":{"id":"l1","name":"HQ"}})", R"({"id":"p2","place":{"id":"l2","city":"Bonn"}})"},
          "people id=p1\npeople id=p2\nplaces~ id=l1 name=HQ\nplaces~ id=l2 city=Bonn\n"},
@@ -171,7 +211,7 @@ TEST(Unfold, the_id_of_a_nested_object_goes_to_its_dotted_column) {
     check({
         {"with a row of the record's own table",
          {R"({"mentor":{"name":"Bea","id":"p2"},"id":"p1"})"},
-         "people id=p1 mentor_id=p2\npeople+ id=p2 name=Bea\n"},
+         "people id=p1 mentor_id=p2\n"},
         {"null", {R"({"id":"p1","mentor":null})"}, "people id=p1\n"},
         {"an object without id",
          {R"({"id":"p1","mentor":{"name":"Bea"}})"},
@@ -290,7 +330,7 @@ TEST(Unfold, unknown_keys_are_kept_where_they_were) {
         {"keys that need quoting",
          {R"({"id":"p1","a\"\\\n":1,"":2})"},
          "people id=p1 extra={\"a\\\"\\\\\\u000a\": 1, \"\": 2}\n",
-         "unknown key people. 1\nunknown key people.a\"\\\n 1\n"},
+         "unknown key people. 1\nunknown key people.a\"\\  1\n"},
     });
 }
 

@@ -8,6 +8,7 @@
 #include "pg/store/statements.h"
 #include "pg/store/temporary_file.h"
 #include "sync/result.h"
+#include "sync/watermark.h"
 
 #include <algorithm>
 #include <cstring>
@@ -23,11 +24,29 @@ using statements::quoted;
 /// What the index of rejected_records surely holds (an entry has at most 2704 bytes); a longer id is in the record.
 constexpr size_t longest_parked_id = 1000;
 
-/// Rows of a set that take a millisecond or more.
+/// Text that surely makes a jsonb, whose elements take up to eight times the space ("0," is an entry and a number) and
+/// 256 MB at most. A larger record is parked by its id and error alone.
+constexpr size_t longest_parked_record = 16UL * 1024 * 1024;
+
+/// Rows of a set that take a millisecond or more; to plan the statements of a linked set takes as long.
 constexpr size_t large_set = 50;
 
 /// Rows that a step of a sweep passes: by key, so some 10 to 50 ms.
 constexpr uint64_t rows_at_once = 10000;
+
+/// That more of a full fetch was refused than was stored, or of a delta that brought many records; in words.
+std::optional<std::string> mostly_refused(const syncer::RunResult &result) {
+    constexpr int64_t many = 10;
+    if (result.parked * 2 <= result.received || (result.kind == syncer::Kind::Delta && result.parked < many))
+        return std::nullopt;
+    return "the database refused " + std::to_string(result.parked) + " of " + std::to_string(result.received) +
+           " records";
+}
+
+/// Linked records make a statement for every combination of keys that they carry.
+Planning planning_of(const syncer::RowSet &set) {
+    return set.mode == syncer::Mode::UpdateLinked ? Planning::ByKeyOnce : Planning::ByKey;
+}
 
 /// Where the next step of a walk goes on, by the first column; nullopt: these were the last rows.
 std::optional<std::string> next_place(const Result &passed) {
@@ -71,7 +90,7 @@ void SqlStore::write(const syncer::Endpoint &endpoint, const syncer::Batch &batc
 void SqlStore::write_set(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
                          kombo::Timestamp requested_at, syncer::TableCounts &counts) {
     const MemoryScope scope;
-    if (set.rows.size() >= large_set) meanwhile();
+    if (set.rows.size() >= large_set || set.mode == syncer::Mode::UpdateLinked) meanwhile();
     const kombo::Timestamp now = kombo::current_timestamp();
     const auto rows = static_cast<int64_t>(set.rows.size());
     const int64_t inserted = insert_if_all_new(set, now);
@@ -85,20 +104,31 @@ void SqlStore::write_set(const syncer::Endpoint &endpoint, const syncer::RowSet 
         Params params = key();
         params.instant(now);
         add_columns(params, table(set.table), found.rows, jsonb_);
-        execute(statements::upsert(table(set.table), found.rows), params, Planning::ByKey);
+        execute(statements::upsert(table(set.table), found.rows), params, planning_of(set));
     }
     if (!found.gone.front().empty()) {
-        Params params = key();
-        params.instant(now);
-        for (const auto &column : found.gone) params.texts(column);
-        execute(statements::remove(table(set.table)), params, Planning::ByKey);
+        remove_from_lists(set.table, found.gone, now, counts[set.table]);
     }
     syncer::RowCounts &count = counts[set.table];
     count.inserted += inserted + found.inserted;
     count.updated += upserted - found.inserted;
     count.unchanged += rows - inserted - upserted;
-    count.deleted += static_cast<int64_t>(found.gone.front().size());
     all_new_[set.table] = rows > 0 && inserted + found.inserted == rows;
+}
+
+void SqlStore::remove_from_lists(size_t target, const std::vector<std::vector<std::string>> &keys, kombo::Timestamp now,
+                                 syncer::RowCounts &count) {
+    const Removal remove = [&](size_t begin, size_t end) {
+        Params params = key();
+        params.instant(now);
+        for (const auto &column : keys)
+            params.texts(std::vector<std::string_view>(column.begin() + static_cast<std::ptrdiff_t>(begin),
+                                                       column.begin() + static_cast<std::ptrdiff_t>(end)));
+        execute(statements::remove(table(target)), params, Planning::ByKey);
+        return static_cast<int64_t>(end - begin);
+    };
+    remove_unreferenced(
+        0, keys.front().size(), remove, [](size_t, size_t) { return int64_t(0); }, count);
 }
 
 /// Where one batch brought nothing but new rows, as in a first full fetch, the next one will, too: to insert is then
@@ -130,7 +160,7 @@ SqlStore::Difference SqlStore::compare(const syncer::Endpoint &endpoint, const s
     if (list) params.texts(list->parents);
     add_columns(params, table(set.table), set, jsonb_);
     const std::string *parent_column = list ? &endpoint.nested[list->nested].parent_column : nullptr;
-    const Result rows = execute(statements::compare(table(set.table), set, parent_column), params, Planning::ByKey);
+    const Result rows = execute(statements::compare(table(set.table), set, parent_column), params, planning_of(set));
     Difference found;
     found.rows.table = set.table;
     found.rows.mode = set.mode;
@@ -186,27 +216,72 @@ void SqlStore::remove(const syncer::Endpoint &endpoint, const std::vector<std::s
                       syncer::TableCounts &counts) {
     if (ids.empty()) return;
     const MemoryScope scope;
-    const auto run = [&](size_t target, const std::string &column, bool mark) {
-        Params params = key();
-        params.texts(ids);
-        std::string sql;
-        if (mark) {
-            params.instant(kombo::current_timestamp());
-            sql = "UPDATE " + qualified(table(target)) + " t SET remote_deleted_at = $3, synced_at = $3 WHERE " +
-                  statements::live();
-        } else {
-            sql = "DELETE FROM " + qualified(table(target)) + " t WHERE t.integration_id = $1";
-        }
-        const Result gone = execute(sql + " AND t." + quoted(column) + " = ANY ($2)", params, Planning::ByKey);
-        counts[target].deleted += static_cast<int64_t>(gone.size());
-    };
     for (const syncer::Nested &nested : endpoint.nested) {
         if (!nested.of_record()) continue;
-        if (nested.relation == syncer::Relation::Join) run(nested.table, nested.parent_column, false);
+        if (nested.relation == syncer::Relation::Join)
+            remove_rows(nested.table, nested.parent_column, ids, syncer::OnMissing::Delete, counts);
         if (nested.relation == syncer::Relation::Owned)
-            run(nested.table, nested.parent_column, how == syncer::OnMissing::Mark);
+            remove_rows(nested.table, nested.parent_column, ids, how, counts);
     }
-    run(endpoint.table, "id", how == syncer::OnMissing::Mark);
+    remove_rows(endpoint.table, "id", ids, how, counts);
+}
+
+/// Marks or deletes the rows whose column has one of the ids. What another table refers to is marked in any case; a
+/// join row, which cannot be, stays.
+void SqlStore::remove_rows(size_t target, const std::string &column, const std::vector<std::string> &ids,
+                           syncer::OnMissing how, syncer::TableCounts &counts) {
+    const std::string found = " AND t." + quoted(column) + " = ANY ($2)";
+    const auto some = [&](size_t begin, size_t end) {
+        Params params = key();
+        params.texts(std::vector<std::string_view>(ids.begin() + static_cast<std::ptrdiff_t>(begin),
+                                                   ids.begin() + static_cast<std::ptrdiff_t>(end)));
+        return params;
+    };
+    const Removal mark = [&](size_t begin, size_t end) -> int64_t {
+        if (table(target).join) return 0;
+        Params params = some(begin, end);
+        params.instant(kombo::current_timestamp());
+        return static_cast<int64_t>(execute("UPDATE " + qualified(table(target)) +
+                                                " t SET remote_deleted_at = $3, synced_at = $3 WHERE " +
+                                                statements::live() + found,
+                                            params, Planning::ByKey)
+                                        .size());
+    };
+    const Removal erase = [&](size_t begin, size_t end) {
+        return static_cast<int64_t>(
+            execute("DELETE FROM " + qualified(table(target)) + " t WHERE t.integration_id = $1" + found,
+                    some(begin, end), Planning::ByKey)
+                .size());
+    };
+    if (how == syncer::OnMissing::Delete)
+        remove_unreferenced(0, ids.size(), erase, mark, counts[target]);
+    else
+        counts[target].deleted += mark(0, ids.size());
+}
+
+/// Where a foreign key of somebody's refuses a removal, it is halved down to the elements that are referred to.
+void SqlStore::remove_unreferenced(size_t begin, size_t end, const Removal &remove, const Removal &keep,
+                                   syncer::RowCounts &count) {
+    if (begin == end) return;
+    std::string reference;
+    try {
+        int64_t removed = 0;
+        subtransaction([&] { removed = remove(begin, end); });
+        count.deleted += removed;
+        return;
+    } catch (const Error &error) {
+        if (!error.is_reference()) throw;
+        reference = error.constraint();
+    }
+    if (end - begin == 1) {
+        count.deleted += keep(begin, end);
+        ++count.referenced;
+        count.reference = reference;
+        return;
+    }
+    const size_t middle = begin + (end - begin) / 2;
+    remove_unreferenced(begin, middle, remove, keep, count);
+    remove_unreferenced(middle, end, remove, keep, count);
 }
 
 std::vector<std::string> SqlStore::untouched(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids,
@@ -240,32 +315,63 @@ std::optional<std::string> SqlStore::remove_orphans(const syncer::Endpoint &endp
             if (parents.empty() || parents.back() != id) parents.emplace_back(id);
         });
     const std::vector<std::string> suspects = not_seen(std::move(parents), seen);
-    if (!suspects.empty()) {
+    const Removal remove = [&](size_t begin, size_t end) {
         Params params = key();
-        params.instant(kombo::current_timestamp()).texts(suspects);
-        const Result gone =
+        params.instant(kombo::current_timestamp())
+            .texts(std::vector<std::string_view>(suspects.begin() + static_cast<std::ptrdiff_t>(begin),
+                                                 suspects.begin() + static_cast<std::ptrdiff_t>(end)));
+        return static_cast<int64_t>(
             execute(statements::remove_orphans(table(nested.table), nested.parent_column, table(endpoint.table)),
-                    params, Planning::ByKey);
-        counts[nested.table].deleted += static_cast<int64_t>(gone.size());
-    }
+                    params, Planning::ByKey)
+                .size());
+    };
+    remove_unreferenced(
+        0, suspects.size(), remove, [](size_t, size_t) { return int64_t(0); }, counts[nested.table]);
     return next_place(passed);
 }
 
-bool SqlStore::purge(const syncer::Endpoint &endpoint, kombo::Timestamp before, syncer::TableCounts &counts) {
+std::optional<std::string> SqlStore::remove_unlinked(size_t target, const std::vector<syncer::Link> &links,
+                                                     syncer::OnMissing how, const std::string &after,
+                                                     syncer::TableCounts &counts) {
+    const MemoryScope scope;
+    Params walk = key();
+    walk.text(after);
+    const Result passed = execute("SELECT t.id FROM " + qualified(table(target)) + " t WHERE " + statements::live() +
+                                      " AND t.id > $2 ORDER BY t.id LIMIT " + std::to_string(rows_at_once),
+                                  walk, Planning::ByKey);
+    std::vector<std::string> ids;
+    for (uint64_t i = 0; i < passed.size(); ++i) ids.push_back(passed.text(i, 1));
+    if (ids.empty()) return std::nullopt;
+    Params params = key();
+    params.texts(ids).instant(kombo::current_timestamp() - syncer::tombstones_are_served);
+    const Result unlinked = execute(statements::unlinked(catalogue_, links), params, Planning::ByKey);
+    ids.clear();
+    for (uint64_t i = 0; i < unlinked.size(); ++i) ids.push_back(unlinked.text(i, 1));
+    if (!ids.empty()) remove_rows(target, "id", ids, how, counts);
+    return next_place(passed);
+}
+
+std::optional<std::string> SqlStore::purge(const syncer::Endpoint &endpoint, kombo::Timestamp before,
+                                           const std::string &after, syncer::TableCounts &counts) {
     const MemoryScope scope;
     Params params = key();
-    params.instant(before);
+    params.instant(before).text(after);
     const Result rows =
-        execute("SELECT t.id FROM " + qualified(table(endpoint.table)) +
-                    " t WHERE t.integration_id = $1 AND t.remote_deleted_at < $2 LIMIT " + std::to_string(rows_at_once),
-                params);
+        execute("SELECT t.id, coalesce(t.remote_deleted_at < $2, false) FROM " + qualified(table(endpoint.table)) +
+                    " t WHERE t.integration_id = $1 AND t.id > $3 ORDER BY t.id LIMIT " + std::to_string(rows_at_once),
+                params, Planning::ByKey);
     std::vector<std::string> ids;
-    for (uint64_t i = 0; i < rows.size(); ++i) ids.push_back(rows.text(i, 1));
+    for (uint64_t i = 0; i < rows.size(); ++i)
+        if (rows.boolean(i, 2)) ids.push_back(rows.text(i, 1));
     syncer::TableCounts purged;
     remove(endpoint, ids, syncer::OnMissing::Delete, purged);
-    for (const auto &[index, count] : purged) // `deleted` of the run's own table is the sweep's alone
-        if (index != endpoint.table) counts[index].deleted += count.deleted;
-    return rows.size() == rows_at_once;
+    for (auto &[index, count] : purged) {
+        if (index == endpoint.table) count.deleted = 0; // `deleted` of the run's own table is the sweep's alone
+        counts[index].deleted += count.deleted;
+        counts[index].referenced += count.referenced;
+        if (count.referenced > 0) counts[index].reference = count.reference;
+    }
+    return next_place(rows);
 }
 
 void SqlStore::park(const syncer::Endpoint &endpoint, std::optional<std::string_view> id, const std::string &record,
@@ -276,7 +382,7 @@ void SqlStore::park(const syncer::Endpoint &endpoint, std::optional<std::string_
     Params params = key();
     params.text(endpoint.path)
         .maybe_text(id ? std::optional<std::string>(*id) : std::nullopt)
-        .jsonb(record)
+        .jsonb(record.size() > longest_parked_record ? std::nullopt : std::optional<std::string_view>(record))
         .text(sqlstate)
         .text(error)
         .instant(kombo::current_timestamp());
@@ -329,11 +435,12 @@ void SqlStore::succeeded(const syncer::Task &task, const syncer::States &states,
         .boolean(full)
         .maybe_text(result.error.empty() ? std::nullopt : std::optional(result.error))
         .boolean(full && before.accept_sweep) // given while this run was under way, it is the next one's
-        .boolean(result.status == syncer::Status::Held);
+        .boolean(result.status == syncer::Status::Held)
+        .maybe_text(mostly_refused(result));
     execute(R"(
         INSERT INTO kombo.sync_state AS s
-            (integration_id, endpoint, watermark, last_status, last_success_at, last_full_at, last_error, held)
-        VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN $5 END, $7, CASE WHEN $9 THEN $7 END)
+            (integration_id, endpoint, watermark, last_status, last_success_at, last_full_at, last_error, held, refused)
+        VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN $5 END, $7, CASE WHEN $9 THEN $7 END, $10)
         ON CONFLICT (integration_id, endpoint) DO UPDATE SET
             watermark = coalesce(excluded.watermark, s.watermark), last_status = excluded.last_status,
             last_success_at = excluded.last_success_at,
@@ -341,7 +448,9 @@ void SqlStore::succeeded(const syncer::Task &task, const syncer::States &states,
             failures = 0, attempts = 0, next_attempt_at = NULL, last_error = excluded.last_error,
             -- A full fetch that is under way goes on with the pages that it was begun with.
             page_size = CASE WHEN $6 OR s.full_started_at IS NULL THEN NULL ELSE s.page_size END,
-            held = CASE WHEN $6 THEN excluded.held ELSE s.held END, accept_sweep = s.accept_sweep AND NOT $8)",
+            held = CASE WHEN $6 THEN excluded.held ELSE s.held END,
+            refused = CASE WHEN $6 THEN excluded.refused ELSE coalesce(excluded.refused, s.refused) END,
+            accept_sweep = s.accept_sweep AND NOT $8)",
             params);
     if (full && before.open_full) forget_full(*task.endpoint);
     all_new_.clear();
@@ -427,7 +536,23 @@ void SqlStore::forget_full(const syncer::Endpoint &endpoint) {
             of(endpoint));
 }
 
+/// From now on the lists that carry the model write its rows: what they brought before is asked for again.
+void SqlStore::request_carriers(const syncer::Endpoint &unavailable) {
+    execute(R"(
+        INSERT INTO kombo.sync_requests (integration_id, endpoint, kind, trigger)
+        SELECT DISTINCT $1, n.endpoint, 'full', 'schedule'
+        FROM kombo.endpoints own
+        JOIN kombo.nested_records n ON n.table_name = own.table_name AND n.relation = 'linked'
+        JOIN kombo.endpoints e ON e.path = n.endpoint AND e.path <> own.path AND e.category = own.category
+        LEFT JOIN kombo.subscriptions o ON o.integration_id = $1 AND o.endpoint = e.path
+        WHERE own.path = $2 AND coalesce(o.enabled, e.enabled)
+          AND NOT EXISTS (SELECT FROM kombo.sync_state s
+                          WHERE s.integration_id = $1 AND s.endpoint = $2 AND s.last_status = 'unavailable'))",
+            of(unavailable));
+}
+
 void SqlStore::failed(const syncer::Task &task, const syncer::RunResult &result) {
+    if (result.status == syncer::Status::Unavailable) request_carriers(*task.endpoint);
     Params params = of(*task.endpoint);
     params.text(std::string_view(syncer::name(result.status))).text(result.error);
     // Only a failure counts as one: that Kombo is not ready, or lacks a model, is nobody's fault.

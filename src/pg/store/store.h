@@ -34,7 +34,11 @@ public:
     std::optional<std::string> remove_orphans(const syncer::Endpoint &endpoint, const syncer::Nested &nested,
                                               const std::string &after, syncer::SeenIds &seen,
                                               syncer::TableCounts &counts) override;
-    bool purge(const syncer::Endpoint &endpoint, kombo::Timestamp before, syncer::TableCounts &counts) override;
+    std::optional<std::string> remove_unlinked(size_t target, const std::vector<syncer::Link> &links,
+                                               syncer::OnMissing how, const std::string &after,
+                                               syncer::TableCounts &counts) override;
+    std::optional<std::string> purge(const syncer::Endpoint &endpoint, kombo::Timestamp before,
+                                     const std::string &after, syncer::TableCounts &counts) override;
     void park(const syncer::Endpoint &endpoint, std::optional<std::string_view> id, const std::string &record,
               const std::string &sqlstate, const std::string &error) override;
     void unpark(const syncer::Endpoint &endpoint, const std::vector<std::string_view> &ids) override;
@@ -76,11 +80,20 @@ private:
         std::vector<std::vector<std::string>> gone; ///< per key column: what the lists no longer hold
     };
 
+    void remove_rows(size_t target, const std::string &column, const std::vector<std::string> &ids,
+                     syncer::OnMissing how, syncer::TableCounts &counts);
+    /// Takes the elements from `begin` to `end` of what is to be removed, and tells how many rows that were.
+    using Removal = std::function<int64_t(size_t begin, size_t end)>;
+    void remove_unreferenced(size_t begin, size_t end, const Removal &remove, const Removal &keep,
+                             syncer::RowCounts &count);
+    void request_carriers(const syncer::Endpoint &unavailable);
     std::vector<std::string> not_seen(std::vector<std::string> ids, syncer::SeenIds &seen);
     int64_t insert_if_all_new(const syncer::RowSet &set, kombo::Timestamp now);
     bool had_rows_before(const syncer::Endpoint &endpoint, const syncer::ListSet &list, kombo::Timestamp now);
     Difference compare(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
                        kombo::Timestamp requested_at, kombo::Timestamp now);
+    void remove_from_lists(size_t target, const std::vector<std::vector<std::string>> &keys, kombo::Timestamp now,
+                           syncer::RowCounts &count);
     void write_set(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
                    kombo::Timestamp requested_at, syncer::TableCounts &counts);
 
