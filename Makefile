@@ -46,9 +46,10 @@ $(FULL_SCRIPT): $(INSTALL_PARTS:%=sql/install/%.sql) Makefile
 	  cat $(INSTALL_PARTS:%=sql/install/%.sql); } > $@.tmp
 	mv $@.tmp $@
 
-$(UPGRADE_SCRIPT): $(UPGRADE_OWN).before.sql $(UPGRADE_SHIPPED) $(UPGRADE_PARTS) $(UPGRADE_OWN).after.sql sql/upgrade/replace.sed Makefile
+$(UPGRADE_SCRIPT): $(UPGRADE_OWN).before.sql $(UPGRADE_SHIPPED) $(UPGRADE_OWN).gone.sql $(UPGRADE_PARTS) \
+		$(UPGRADE_OWN).after.sql sql/upgrade/replace.sed Makefile
 	{ printf '%s\n' '\echo Use "ALTER EXTENSION kombo_sync UPDATE" to load this file. \quit' '$(PINNED)'; \
-	  cat $(UPGRADE_OWN).before.sql $(UPGRADE_SHIPPED); sed -f sql/upgrade/replace.sed $(UPGRADE_PARTS); \
+	  cat $(UPGRADE_OWN).before.sql $(UPGRADE_SHIPPED) $(UPGRADE_OWN).gone.sql; sed -f sql/upgrade/replace.sed $(UPGRADE_PARTS); \
 	  cat $(UPGRADE_OWN).after.sql; } > $@.tmp
 	mv $@.tmp $@
 

@@ -59,3 +59,34 @@ $$;
 UPDATE kombo.subscriptions s SET endpoint = '/hris/skill-proficiency-ratings'
 WHERE s.endpoint = '/hris/employee-skill-assignments'
   AND EXISTS (SELECT FROM kombo.endpoints e WHERE e.path = '/hris/skill-proficiency-ratings');
+
+-- Columns that the catalogue has gained. (Tables that a version gains are for kombo.create_tables to make, when somebody
+-- calls it: what a script makes would belong to the extension.)
+DO $$
+DECLARE
+    its_category text;
+    its_table text;
+BEGIN
+    FOR its_category IN
+        SELECT named.category
+        FROM (SELECT e.category, e.table_name FROM kombo.endpoints e
+              UNION SELECT e.category, n.table_name
+              FROM kombo.nested_records n JOIN kombo.endpoints e ON e.path = n.endpoint) named
+        LEFT JOIN kombo.data_tables d ON d.table_name = named.table_name
+        GROUP BY named.category HAVING bool_and(d.table_name IS NOT NULL)
+    LOOP
+        BEGIN
+            PERFORM kombo.create_tables(its_category);
+        EXCEPTION WHEN OTHERS THEN
+            RAISE WARNING 'new columns of category "%" could not be added: %', its_category, SQLERRM USING
+                HINT = format('SELECT kombo.create_tables(%L) adds them.', its_category);
+        END;
+    END LOOP;
+    FOR its_table IN
+        SELECT d.table_name FROM kombo.data_tables d WHERE d.table_name IN (
+            'hris_employee_skill_proficiency_ratings', 'hris_skills', 'hris_skill_proficiency_scales')
+    LOOP
+        EXECUTE format('COMMENT ON TABLE kombo.%I IS %L', its_table, kombo.table_comment(its_table));
+    END LOOP;
+END
+$$;

@@ -88,12 +88,3 @@ ALTER TABLE kombo.sync_requests
     ADD COLUMN attempt smallint NOT NULL DEFAULT 0,
     ADD COLUMN not_before timestamptz,
     ADD COLUMN updated_after timestamptz;
-
--- What the list of skill ratings became. Its table stays, and is filled by the new list.
-DELETE FROM kombo.endpoints e WHERE e.path = '/hris/employee-skill-assignments' AND e.shipped;
-DELETE FROM kombo.fields f
-WHERE f.table_name = 'hris_employee_skill_proficiency_ratings' AND f.column_name = 'current_level' AND f.shipped;
-DELETE FROM kombo.sync_state s WHERE s.endpoint = '/hris/employee-skill-assignments';
-DELETE FROM kombo.sync_seen s WHERE s.endpoint = '/hris/employee-skill-assignments';
-DELETE FROM kombo.sync_requests r WHERE r.endpoint = '/hris/employee-skill-assignments';
-DELETE FROM kombo.rejected_records r WHERE r.endpoint = '/hris/employee-skill-assignments';

@@ -219,7 +219,9 @@ void Run::write_page() {
     if (resumed_.pages == 0 && list_->pages() == 1) {
         began_ = list_->first_response()->sent_at;
         const auto start = fetch_start(*list_->first_response(), settings_.overlap);
-        watermark_ = in_order(in_order(start, earlier_watermark_), states_.at(task_.endpoint->path).watermark);
+        // That of the same call surely began before; what a larger difference means is that a clock was put back.
+        watermark_ = in_order(in_order(start, earlier_watermark_, std::chrono::seconds(10)),
+                              states_.at(task_.endpoint->path).watermark);
     }
     const bool last = list_->ended();
     if (task_.kind == Kind::Full) {

@@ -32,8 +32,9 @@ std::optional<kombo::Timestamp> further_back(const kombo::Response &first_respon
     return std::min(*clock - overlap, *clock - (first_response.sent_at - asked));
 }
 
-kombo::Timestamp in_order(kombo::Timestamp start, std::optional<kombo::Timestamp> earlier) {
-    return earlier && *earlier > start && *earlier - start <= 2s ? *earlier : start;
+kombo::Timestamp in_order(kombo::Timestamp start, std::optional<kombo::Timestamp> earlier,
+                          std::chrono::seconds at_most) {
+    return earlier && *earlier > start && *earlier - start <= at_most ? *earlier : start;
 }
 
 bool serves_delta(std::optional<kombo::Timestamp> watermark, kombo::Timestamp now) {

@@ -23,9 +23,10 @@ kombo::Timestamp fetch_start(const kombo::Response &first_response, std::chrono:
 std::optional<kombo::Timestamp> further_back(const kombo::Response &first_response, kombo::Timestamp asked,
                                              std::chrono::microseconds overlap);
 
-/// `start`, or `earlier` where that is only a little later: the start of a fetch that began before. Kombo's clock shows
-/// whole seconds, so that a fetch may seem to have begun before one that it followed.
-kombo::Timestamp in_order(kombo::Timestamp start, std::optional<kombo::Timestamp> earlier);
+/// `start`, or `earlier` where that is later, but by `at_most` only: the start of a fetch that began before. Kombo's
+/// clock shows whole seconds, so that a fetch may seem to have begun before one that it followed.
+kombo::Timestamp in_order(kombo::Timestamp start, std::optional<kombo::Timestamp> earlier,
+                          std::chrono::seconds at_most = std::chrono::seconds(2));
 
 /// Whether a delta from this watermark would be complete at `now`.
 bool serves_delta(std::optional<kombo::Timestamp> watermark, kombo::Timestamp now);

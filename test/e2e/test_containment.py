@@ -94,8 +94,8 @@ CELLS = {
     "integrations: a trigger raises for one integration": (
         trigger("integrations", "UPDATE", OF_BAD), NO_TRIGGER, None),
     "subscriptions: a nonsensical row": (
-        [f"INSERT INTO kombo.subscriptions (integration_id, endpoint, purge_after) "
-         f"VALUES ('{BAD}', '/hris/locations', '1000000 years')"], [], None),
+        ["UPDATE kombo.subscriptions SET purge_after = '1000000 years' "
+         f"WHERE integration_id = '{BAD}' AND endpoint = '/hris/locations'"], [], None),
     "a data table: a trigger raises for one integration": (
         trigger("hris_teams", "INSERT OR UPDATE", OF_BAD), NO_TRIGGER, None),
     "a data table: a CHECK refuses one integration": (

@@ -11,7 +11,7 @@ MEMBERS = """SELECT c.oid::regclass::text AS name FROM pg_extension e, unnest(e.
              JOIN pg_class c ON c.oid = m.oid AND c.relkind = 'r' WHERE e.extname = 'kombo_sync' ORDER BY 1"""
 EDITS = """
     UPDATE kombo.endpoints SET delta_interval = '15 min', on_missing = 'delete' WHERE path = '/hris/employees';
-    UPDATE kombo.endpoints SET enabled = true WHERE path = '/hris/skills';
+    UPDATE kombo.endpoints SET enabled = true WHERE path = '/hris/teams';
     UPDATE kombo.endpoint_models SET delta = false WHERE (endpoint, model) = ('/hris/absences', 'hris_absences');
     UPDATE kombo.fields SET comment = 'mine', json_key = 'other' WHERE (table_name, column_name) = ('hris_teams', 'name');
     UPDATE kombo.nested_records SET relation = relation, parent_column = 'mine'
@@ -60,7 +60,7 @@ def test_edits_of_shipped_rows_survive_dump_and_restore_and_are_marked(hris_db, 
     original.execute(EDITS)
     edited = {row["path"]: row["edited"] for row in
               original.execute("SELECT path, edited FROM kombo.endpoints WHERE edited <> '{}'")}
-    assert edited == {EMPLOYEES: ["delta_interval", "on_missing"], "/hris/skills": ["enabled"]}
+    assert edited == {EMPLOYEES: ["delta_interval", "on_missing"], "/hris/teams": ["enabled"]}
     for options in ((), ("--inserts",)):
         copy = copies(original, dump_options=options)
         assert rows_of(copy, *CATALOGUE) == rows_of(original, *CATALOGUE)
@@ -92,10 +92,10 @@ def test_a_row_of_ones_own_that_is_shipped_now_is_restored_as_an_edit(hris_db):
 
 
 def test_a_shipped_row_can_be_put_back_and_is_not_deleted(hris_db):
-    hris_db.execute("UPDATE kombo.endpoints SET enabled = true WHERE path = '/hris/skills'")
-    hris_db.execute("UPDATE kombo.endpoints SET edited = '{}' WHERE path = '/hris/skills'")
+    hris_db.execute("UPDATE kombo.endpoints SET enabled = true WHERE path = '/hris/teams'")
+    hris_db.execute("UPDATE kombo.endpoints SET edited = '{}' WHERE path = '/hris/teams'")
     assert hris_db.execute("SELECT count(*) FROM kombo.endpoints WHERE edited <> '{}'").fetchone() == (0,)
-    for statement in ("DELETE FROM kombo.endpoints WHERE path = '/hris/skills'",
+    for statement in ("DELETE FROM kombo.endpoints WHERE path = '/hris/teams'",
                       "DELETE FROM kombo.fields WHERE (table_name, column_name) = ('hris_teams', 'name')",
                       "UPDATE kombo.endpoint_models SET model = 'x' WHERE model = 'hris_skills'"):
         with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refused:

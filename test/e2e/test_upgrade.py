@@ -129,7 +129,12 @@ def upgrade(db):
 def test_an_upgraded_extension_is_the_same_as_a_fresh_one(old, fresh):
     assert differences(catalogs(old), catalogs(fresh)).keys() >= {"functions", "columns", "triggers", "privileges"}
     upgrade(old)
-    assert differences(catalogs(old), catalogs(fresh)) == {}
+    # A column of data stays, also where the catalogue has it no more.
+    kept = "hris_employee_skill_proficiency_ratings current_level "
+    upgraded = catalogs(old)
+    assert any(line.startswith(kept) for line in upgraded["columns"])
+    upgraded["columns"] = [line for line in upgraded["columns"] if not line.startswith(kept)]
+    assert differences(upgraded, catalogs(fresh)) == {}
 
 
 def test_what_was_granted_revoked_and_built_on_it_stays(old):
@@ -199,7 +204,10 @@ def test_rows_and_watermarks_stay_and_the_next_delta_goes_on_from_there(old, san
     upgrade(old)
     for table in tables:
         after = old.execute(f"SELECT * FROM kombo.{table} ORDER BY 1, 2")
-        assert [{key: row[key] for key in before[table][0]} for row in after] == before[table]
+        # The list of skill ratings has another path now.
+        wanted = sorted(({key: "/hris/skill-proficiency-ratings" if value == "/hris/employee-skill-assignments" else value
+                          for key, value in row.items()} for row in before[table]), key=lambda row: list(row.values())[:2])
+        assert [{key: row[key] for key in before[table][0]} for row in after] == wanted
     sandbox.record("change", "hris_teams", sandbox.dump("hris_teams", sandbox.integration)[0]["id"],
                    integration=sandbox.integration, set={"name": "changed"})
     done = sync_delta(old)
