@@ -53,14 +53,17 @@ BEGIN
                s.delta_i * CASE WHEN m.endpoint IS NULL THEN 1 - s.early ELSE 1.1 END AS delta_i,
                least(coalesce(st.last_full_at, st.last_success_at, st.watermark), now()) AS full_since,
                least(coalesce(st.last_success_at, st.watermark), now()) AS delta_since,
-               st.watermark IS NULL AS is_new, greatest(s.not_before, st.next_attempt_at) AS not_before,
+               st.watermark IS NULL AS is_new, st.full_started_at IS NOT NULL AS is_open,
+               greatest(s.not_before, st.next_attempt_at) AS not_before,
                coalesce(p.is_full, false) AS full_pending, p.endpoint IS NOT NULL AS pending
         FROM subscribed s
         LEFT JOIN implied m ON m.integration_id = s.integration_id AND m.endpoint = s.endpoint
         LEFT JOIN kombo.sync_state st ON st.integration_id = s.integration_id AND st.endpoint = s.endpoint
         LEFT JOIN pending p ON p.integration_id = s.integration_id AND p.endpoint = s.endpoint
     ), falls AS (
-        SELECT e.integration_id, e.endpoint, 'full' AS kind, e.full_pending OR e.is_new AND e.pending AS pending,
+        SELECT e.integration_id, e.endpoint, 'full' AS kind,
+               -- A delta of what was never fetched is a full fetch, unless one that broke off is to be gone on with.
+               e.full_pending OR e.is_new AND e.pending AND NOT e.is_open AS pending,
                CASE WHEN e.is_new THEN least(e.full_i, e.delta_i) ELSE e.full_i END AS every, e.not_before,
                CASE WHEN e.is_new THEN '-infinity' ELSE e.full_since + e.full_i END AS due
         FROM endpoint e

@@ -26,6 +26,7 @@ void Ask::include(const Queued &request) {
         urgency = its_own;
         trigger = request.trigger;
     }
+    by_schedule = by_schedule && request.trigger == "schedule";
     ids.push_back(request.id);
     latest = std::max(latest, request.requested_at);
     if (request.updated_after && (!updated_after || *request.updated_after < *updated_after))

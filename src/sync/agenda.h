@@ -34,7 +34,8 @@ enum class Urgency : uint8_t { WebhookDelta, AskedFor, Scheduled, Full };
 struct Ask {
     std::vector<int64_t> ids;
     Urgency urgency = Urgency::Full;
-    std::string trigger; ///< of the most urgent request
+    std::string trigger;     ///< of the most urgent request
+    bool by_schedule = true; ///< nobody but the schedule asked
     std::string server;
     std::set<std::string> unknown_models;
     kombo::Timestamp latest;                       ///< when the last of them was asked for

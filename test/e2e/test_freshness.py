@@ -295,39 +295,95 @@ def test_an_integration_that_kombo_never_knows_is_given_up_with_the_reason(regis
 
 # --- headway ------------------------------------------------------------------------------------------------------
 
-def test_a_full_fetch_makes_headway_however_many_webhooks_come(served, fake_kombo):
-    """One request at a time, and there is always a further webhook before a delta of the list is answered."""
-    pages = 6
-    webhooks = served.connect()
+class Busy:
+    """A list of so many pages, one request at a time, and, while `streaming`, always a further webhook before a delta of
+    the list is answered. `broken`: the second page of a full fetch cannot be had."""
 
-    def answer(path, query):
+    def __init__(self, db, fake_kombo, pages):
+        self.db, self.pages = db, pages
+        self.streaming, self.broken, self.deltas = False, False, 0
+        self.webhooks = db.connect()
+        db.create_server(fake_kombo(self.answer), name="busy", webhook_secret=WEBHOOK_SECRET)
+        with db.connection.transaction():
+            db.execute("SELECT kombo.add_integration(%s, server => 'busy', category => 'HRIS')", [FAKE])
+            db.subscribe_only(FAKE, GROUPS)
+        db.cluster.configure({"kombo_sync.max_concurrency": 1})
+
+    def answer(self, path, query):
         asked = parameters(query)
         if path != GROUPS:
             return None
         if "updated_after" in asked:
-            fake.deltas += 1
-            if not served_full():
-                insert_webhooks(served, [data_changed(FAKE, "hris_teams")], webhooks)
-            return [group("g", f"delta {fake.deltas}")]
+            self.deltas += 1
+            if self.streaming:
+                self.send_webhook()
+            return [group("g", f"delta {self.deltas}")]
         page = int(asked.get("cursor", 0))
-        return {"results": [group(f"g{page}")], "next": str(page + 1) if page + 1 < fake.pages else None}
+        if page == 1 and self.broken:
+            return error(500)
+        return {"results": [group(f"g{page}")], "next": str(page + 1) if page + 1 < self.pages else None}
 
-    def served_full():
-        return webhooks.execute("SELECT count(*) > 1 AS done FROM kombo.sync_runs WHERE kind = 'full'"
-                                ).fetchone()["done"]
+    def send_webhook(self):
+        insert_webhooks(self.db, [data_changed(FAKE, "hris_teams")], self.webhooks)
 
-    fake = fake_kombo(answer)
-    fake.pages, fake.deltas = 1, 0
-    served.create_server(fake, name="busy", webhook_secret=WEBHOOK_SECRET)
-    with served.connection.transaction():
-        served.execute("SELECT kombo.add_integration(%s, server => 'busy', category => 'HRIS')", [FAKE])
-        served.subscribe_only(FAKE, GROUPS)
+    def stream(self):
+        """From now on a delta is always asked for; returns when some have run."""
+        self.streaming = True
+        self.send_webhook()
+        until(self.db, lambda: self.deltas > 5, what="some deltas")
+
+    def fulls(self):
+        return [run["pages"] for run in runs(self.db, GROUPS, kind="full") if run["status"] == "ok"]
+
+    def wait_fulls(self, count):
+        until(self.db, lambda: len(self.fulls()) == count, 60, f"{count} full fetches")
+
+    def end(self):
+        self.streaming = False
+        wait_synced(self.db)
+        self.webhooks.close()
+
+
+@pytest.fixture
+def busy(served, fake_kombo):
+    return lambda pages: Busy(served, fake_kombo, pages)
+
+
+def test_a_full_fetch_makes_headway_however_many_webhooks_come(served, busy):
+    server = busy(1)
     wait_synced(served)
-    served.cluster.configure({"kombo_sync.max_concurrency": 1})
-    fake.pages = pages
+    server.pages, server.streaming = 6, True
     served.execute("SELECT kombo.request_sync(%s, 'full')", [FAKE])
-    insert_webhooks(served, [data_changed(FAKE, "hris_teams")])
-    until(served, served_full, 60, "the end of the full fetch")
-    assert 1 <= fake.deltas
-    assert runs(served, GROUPS, kind="full")[-1]["pages"] == pages
-    webhooks.close()
+    server.send_webhook()
+    server.wait_fulls(2)
+    assert 1 <= server.deltas and server.fulls() == [1, 6]
+    server.end()
+
+
+def test_a_full_fetch_begins_and_ends_in_the_midst_of_a_stream_of_webhooks(served, busy):
+    server = busy(1)
+    wait_synced(served)
+    server.pages = 6
+    server.stream()
+    served.execute("SELECT kombo.request_sync(%s, 'full')", [FAKE])
+    server.wait_fulls(2)
+    assert server.fulls() == [1, 6]
+    server.end()
+
+
+def test_a_first_full_fetch_that_broke_off_is_gone_on_with_in_a_stream_of_webhooks(served, busy):
+    """A webhook asked for it, so no request for a full fetch is left."""
+    served.cluster.configure({"kombo_sync.enabled": "off"})
+    until(served, lambda: not workers_of(served), what="the end of the worker")
+    server = busy(6)
+    server.broken = True
+    server.send_webhook()
+    served.cluster.configure({"kombo_sync.enabled": "on"})
+    until(served, lambda: served.value("SELECT bool_and(last_status = 'failed') FROM kombo.sync_state"),
+          what="a failure")
+    server.stream()
+    server.broken = False
+    server.wait_fulls(1)
+    assert server.fulls() == [6]
+    server.end()
+    assert server.fulls() == [6]

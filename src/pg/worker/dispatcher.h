@@ -126,7 +126,6 @@ private:
     void write_failure(IntegrationSync &sync, ActiveFetch &fetch, const syncer::RunResult &result);
     void cannot_fetch(IntegrationSync &sync, const Unfetchable &error);
     void postpone(IntegrationSync &sync, ActiveFetch &fetch, const Trouble &trouble);
-    void drop(IntegrationSync &sync, const ActiveFetch &fetch);
 
     Oid role_;
     Surroundings surroundings_;

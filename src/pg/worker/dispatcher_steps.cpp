@@ -246,17 +246,7 @@ void Dispatcher::step_failed(IntegrationSync &sync, ActiveFetch &fetch, std::exc
 
 void Dispatcher::ended(IntegrationSync &sync, ActiveFetch &fetch) {
     sync.doubtful = false;
-    drop(sync, fetch);
-}
-
-void Dispatcher::drop(IntegrationSync &sync, const ActiveFetch &fetch) {
-    const syncer::Task task = fetch.run->task();
-    auto &fetches = sync.fetches;
-    fetches.erase(
-        std::find_if(fetches.begin(), fetches.end(), [&](const auto &other) { return other.get() == &fetch; }));
-    if (task.kind != syncer::Kind::Delta) return;
-    for (const auto &other : fetches)
-        if (other->run->task().endpoint == task.endpoint) other->gave_way_at = other->run->result().pages;
+    sync.drop(fetch);
 }
 
 /// The batch is kept and written later; only this fetch waits.
@@ -308,7 +298,7 @@ void Dispatcher::came_to_nothing(IntegrationSync &sync, ActiveFetch &fetch, cons
         shared::block_key(sync.account().key, 1s); // the others of this server would wait in vain, too
     const std::string id = sync.id();
     const bool of_server = result.of_server;
-    drop(sync, fetch);
+    sync.drop(fetch);
     if (of_server) close(id);
 }
 

@@ -142,12 +142,21 @@ IntegrationSync::Start IntegrationSync::earliest(const Key &key, const Ask &ask,
     return now;
 }
 
+/// A full fetch of a list whose last fetch was a delta comes first: under a stream of webhooks there is always a
+/// further delta, and none would ever be the last.
+bool IntegrationSync::has_turn(const Key &key) const {
+    return key.second && had_delta_.count(key.first) > 0;
+}
+
 const Asks::value_type *IntegrationSync::most_urgent(const Asks &asks) const {
     if (doubtful && !idle()) return nullptr;
     const kombo::Timestamp now = kombo::current_timestamp();
+    const auto rank = [&](const Asks::value_type &entry) {
+        return std::make_pair(!has_turn(entry.first), entry.second.urgency);
+    };
     const Asks::value_type *best = nullptr;
     for (const auto &entry : asks) {
-        if (best && entry.second.urgency >= best->second.urgency) continue;
+        if (best && rank(entry) >= rank(*best)) continue;
         const Start start = earliest(entry.first, entry.second, asks, now);
         if (start && *start <= now) best = &entry;
     }
@@ -181,7 +190,7 @@ std::optional<syncer::Urgency> IntegrationSync::urgency(const Asks &asks) const 
         return syncer::Urgency::WebhookDelta;
     const auto *best = most_urgent(asks);
     if (!best) return std::nullopt;
-    return best->second.urgency;
+    return has_turn(best->first) ? syncer::Urgency::WebhookDelta : best->second.urgency;
 }
 
 void IntegrationSync::begin(const Asks &asks) {
@@ -213,6 +222,17 @@ void IntegrationSync::begin(const Asks &asks) {
     const bool long_one = run->task().kind == Kind::Full && run->task().endpoint->incremental;
     fetches.push_back(
         std::make_unique<ActiveFetch>(std::move(run), long_one ? syncer::Urgency::Full : best->second.urgency, id_));
+    if (fetches.back()->run->task().kind == Kind::Full && had_delta_.erase(path) > 0) fetches.back()->gave_way_at = 0;
+}
+
+void IntegrationSync::drop(const ActiveFetch &fetch) {
+    const syncer::Task task = fetch.run->task();
+    fetches.erase(
+        std::find_if(fetches.begin(), fetches.end(), [&](const auto &other) { return other.get() == &fetch; }));
+    if (task.kind != Kind::Delta) return;
+    had_delta_.insert(task.endpoint->path);
+    for (const auto &other : fetches)
+        if (other->run->task().endpoint == task.endpoint) other->gave_way_at = other->run->result().pages;
 }
 
 std::unique_ptr<syncer::Run> IntegrationSync::make_run(syncer::Task task) {
@@ -268,7 +288,9 @@ std::vector<int64_t> IntegrationSync::pointless(const Asks &asks) const {
         const auto state = states_.find(key.first);
         const bool off = state == states_.end() || state->second.subscription.refused ||
                          (!state->second.subscription.enabled && ask.trigger != "sql");
-        if (off) ids.insert(ids.end(), ask.ids.begin(), ask.ids.end());
+        // The schedule asks for a full fetch because none has ended, and one that was under way by then will do.
+        const bool done = key.second && ask.by_schedule && !off && state->second.last_full_at > ask.latest;
+        if (off || done) ids.insert(ids.end(), ask.ids.begin(), ask.ids.end());
     }
     return ids;
 }

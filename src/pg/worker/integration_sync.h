@@ -74,10 +74,13 @@ public:
     /// Unfetchable.
     void begin(const syncer::Asks &asks);
 
+    /// The fetch has ended, well or not.
+    void drop(const ActiveFetch &fetch);
+
     /// When something of what is asked for can be begun by the clock; nullopt: when something else ends, or never.
     std::optional<kombo::Timestamp> next_start(const syncer::Asks &asks) const;
 
-    /// Requests that nothing can come of: the endpoint is not in the catalogue, or switched off.
+    /// Requests that nothing can come of: the endpoint is not in the catalogue, switched off, or was fetched meanwhile.
     std::vector<int64_t> pointless(const syncer::Asks &asks) const;
 
     /// Whether a full fetch has to give way to a delta of its endpoint: one that runs, or could be begun now.
@@ -109,6 +112,7 @@ private:
     using Start = std::optional<kombo::Timestamp>;
     Start earliest(const Key &key, const syncer::Ask &ask, const syncer::Asks &asks, kombo::Timestamp now) const;
     bool runs(const std::string &endpoint, syncer::Kind kind) const;
+    bool has_turn(const Key &key) const;
     const syncer::Endpoint *served_by_another(const syncer::Endpoint &endpoint, const syncer::Asks &asks,
                                               kombo::Timestamp now) const;
     const syncer::Asks::value_type *most_urgent(const syncer::Asks &asks) const;
@@ -124,6 +128,7 @@ private:
     syncer::Connection connection_;
     syncer::States states_;
     std::unique_ptr<SqlStore> store_;
+    std::set<std::string> had_delta_; ///< endpoints that had a delta after a full fetch last began
 };
 
 } // namespace pg
