@@ -154,6 +154,7 @@ CREATE TABLE kombo.sync_state (
     full_cursor_at  timestamptz,
     full_progress   jsonb,
     page_size       integer,
+    refused         text,
     PRIMARY KEY (integration_id, endpoint)
 );
 COMMENT ON TABLE kombo.sync_state IS 'How far each endpoint of each integration has come';
@@ -186,6 +187,8 @@ COMMENT ON COLUMN kombo.sync_state.full_progress IS 'what it counted so far';
 COMMENT ON COLUMN kombo.sync_state.page_size IS
     'records a page that are asked for after answers that took too long or were too large; NULL: as the server''s '
     'option page_size says';
+COMMENT ON COLUMN kombo.sync_state.refused IS
+    'that the database refused most of what the last full fetch brought, in words; NULL: it did not';
 
 CREATE TABLE kombo.sync_seen (
     integration_id  text NOT NULL,
@@ -307,7 +310,8 @@ COMMENT ON COLUMN kombo.rejected_records.id IS 'number of the row';
 COMMENT ON COLUMN kombo.rejected_records.integration_id IS 'the integration';
 COMMENT ON COLUMN kombo.rejected_records.endpoint IS 'path of the endpoint that returned the record';
 COMMENT ON COLUMN kombo.rejected_records.record_id IS 'Kombo''s id of the record; NULL where it has none';
-COMMENT ON COLUMN kombo.rejected_records.record IS 'the record as sent, without excluded fields: personal data';
+COMMENT ON COLUMN kombo.rejected_records.record IS
+    'the record as sent, without excluded fields: personal data; NULL where it has more than 16 MB';
 COMMENT ON COLUMN kombo.rejected_records.sqlstate IS 'SQLSTATE of the error';
 COMMENT ON COLUMN kombo.rejected_records.error IS 'message of the error';
 COMMENT ON COLUMN kombo.rejected_records.rejected_at IS 'when it was refused';

@@ -50,6 +50,7 @@ CREATE VIEW kombo.sync_status AS
                                                                          'the integration')
                              WHEN 'unavailable' THEN coalesce(it.last_error, 'the tool or its settings lack this model')
                              WHEN 'held' THEN it.held
+                             WHEN 'rejecting' THEN it.refused
                              WHEN 'never synced' THEN 'no fetch has succeeded yet'
                              WHEN 'behind' THEN format('the last success is older than %s', it.expected) END,
                CASE WHEN it.state NOT IN ('restored', 'paused') THEN
@@ -95,6 +96,8 @@ CREATE VIEW kombo.sync_status AS
                 WHEN it.state = 'held'
                      THEN format('if so many rows are really gone: SELECT kombo.accept_sweep(%L, %L), then %s',
                                  it.integration_id, it.endpoint, it.call_full)
+                WHEN it.state = 'rejecting'
+                     THEN format('read the errors in kombo.rejected_records, remove their cause, then %s', it.call_full)
                 WHEN it.state = 'unavailable'
                      THEN concat_ws('; ', 'enable the model at Kombo, or set enabled to false in kombo.subscriptions',
                                     it.again)
@@ -119,6 +122,10 @@ CREATE VIEW kombo.sync_status AS
                     WHEN NOT s.server_exists THEN 'failed'
                     WHEN s.last_status IN ('failed', 'waiting', 'unavailable') THEN s.last_status
                     WHEN s.held IS NOT NULL THEN 'held'
+                    WHEN s.refused IS NOT NULL
+                         AND EXISTS (SELECT FROM kombo.rejected_records j
+                                     WHERE j.integration_id = s.integration_id AND j.endpoint = s.endpoint)
+                         THEN 'rejecting'
                     -- A delta may run while the first full fetch is under way.
                     WHEN s.fresh_at IS NULL OR s.watermark IS NULL AND s.last_full_at IS NULL THEN 'never synced'
                     WHEN s.fresh_at + s.allowed < now() THEN 'behind'
@@ -136,7 +143,7 @@ CREATE VIEW kombo.sync_status AS
                    i.system_identifier, i.database_oid, i.data_expired_at,
                    i.next_attempt_at AS integration_next_attempt_at,
                    e.path AS endpoint, st.watermark, st.last_status, st.last_success_at, st.last_full_at,
-                   st.last_error, st.held, coalesce(st.failures, 0) AS failures, st.next_attempt_at, st.full_started_at,
+                   st.last_error, st.held, st.refused, coalesce(st.failures, 0) AS failures, st.next_attempt_at, st.full_started_at,
                    p.kind, p.phase, p.pages, p.rows AS records, p.blocked_by,
                    coalesce(r.pending, 0) AS pending, r.since AS requested_since, r.again_at AS asked_again_at,
                    CASE WHEN r.pending > 0 AND h.lock_key IS NOT NULL THEN coalesce(h.pid, 0) END AS held_by,
@@ -183,8 +190,8 @@ COMMENT ON VIEW kombo.sync_status IS
 COMMENT ON COLUMN kombo.sync_status.integration_id IS 'the integration; NULL: the row is about the background worker';
 COMMENT ON COLUMN kombo.sync_status.endpoint IS 'path of the endpoint';
 COMMENT ON COLUMN kombo.sync_status.state IS
-    'fresh, behind (older than the endpoint''s interval and a tenth), never synced, failed, held, waiting, '
-    'unavailable, paused or restored; of the background worker: running, not working or no worker';
+    'fresh, behind (older than the endpoint''s interval and a tenth), never synced, failed, held, rejecting (the '
+    'database refused most of the records), waiting, unavailable, paused or restored; of the background worker: running, not working or no worker';
 COMMENT ON COLUMN kombo.sync_status.since IS 'since when it has been so, where that is known';
 COMMENT ON COLUMN kombo.sync_status.reason IS 'why it is so, and how far a fetch that is under way has come';
 COMMENT ON COLUMN kombo.sync_status.next IS 'what happens next, or what to do';

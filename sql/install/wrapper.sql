@@ -87,6 +87,16 @@ COMMENT ON FUNCTION kombo.integration_info(text, text) IS
     'What Kombo says about an integration (tool, category, state). Needs USAGE on the server; raises on every network '
     'or API error.';
 
+CREATE FUNCTION kombo.page_statements(endpoint text)
+    RETURNS TABLE (table_name text, step text, statement text)
+    AS 'MODULE_PATHNAME', 'page_statements' LANGUAGE c STABLE STRICT PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo.page_statements(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.page_statements(text) IS
+    'The SQL that writes a page of an endpoint whose records have all fields that the catalogue knows: per table, in the '
+    'order in which it runs, each step only where it is needed. Nothing is run. $1 is the integration''s id, the arrays '
+    'are the rows'' columns. Raises 42704 for a path that no endpoint has.';
+
 CREATE FUNCTION kombo.verify_webhook(body text, signature text) RETURNS boolean
     AS 'MODULE_PATHNAME', 'verify_webhook' LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp;

@@ -1,5 +1,7 @@
 #include "sync/batch.h"
 
+#include "kombo/error.h"
+
 #include <array>
 #include <cstdio>
 
@@ -7,7 +9,10 @@ namespace syncer {
 
 namespace {
 constexpr size_t most_told_apart = 100;
-constexpr std::array<const char *, 10> kind_names = {"unknown key",
+
+/// Of a key's name. It may be a sentence, or somebody's mail address; and it is written again with every page.
+constexpr size_t longest_key = 63;
+constexpr std::array<const char *, 12> kind_names = {"unknown key",
                                                      "value does not fit its column",
                                                      "U+0000 replaced by U+FFFD",
                                                      "unpaired surrogate replaced by U+FFFD",
@@ -15,13 +20,29 @@ constexpr std::array<const char *, 10> kind_names = {"unknown key",
                                                      "nested too deeply, kept as text",
                                                      "unknown model in a webhook",
                                                      "more pages of a list that takes no cursor",
-
                                                      "pages moved while a delta was read",
-                                                     "Kombo's clock is behind the watermark"};
+                                                     "Kombo's clock is behind the watermark",
+                                                     "column of another type than the catalogue's",
+                                                     "row kept, as a foreign key refers to it"};
+
+const char *hint(Oddities::Kind kind) {
+    switch (kind) {
+    case Oddities::Kind::ColumnType:
+        return "Values may be rounded, cut or refused when they are stored. ALTER TABLE ... ALTER COLUMN ... TYPE "
+               "gives "
+               "the column the catalogue's type.";
+    case Oddities::Kind::Referenced:
+        return "The row has remote_deleted_at instead. Delete what refers to it, or give the foreign key ON DELETE "
+               "CASCADE or SET NULL.";
+    default:
+        return nullptr;
+    }
+}
+
 } // namespace
 
 void Oddities::add(Kind kind, std::string_view table, std::string_view key, uint64_t count) {
-    auto name = std::make_tuple(kind, std::string(table), std::string(key));
+    auto name = std::make_tuple(kind, std::string(table), kombo::printable(key, longest_key));
     if (counts_.size() >= most_told_apart && counts_.find(name) == counts_.end()) {
         counts_[std::make_tuple(kind, std::string(table), std::string("(others)"))] += count;
         return;
@@ -46,7 +67,9 @@ std::string Oddities::json() const {
         if (out.size() > 1) out += ", ";
         out += "{\"kind\": " + json_quote(kind_names[static_cast<size_t>(std::get<0>(name))]) +
                ", \"table\": " + json_quote(std::get<1>(name)) + ", \"key\": " + json_quote(std::get<2>(name)) +
-               ", \"count\": " + std::to_string(count) + "}";
+               ", \"count\": " + std::to_string(count);
+        if (const char *what_to_do = hint(std::get<0>(name))) out += ", \"hint\": " + json_quote(what_to_do);
+        out += "}";
     }
     return out + "]";
 }

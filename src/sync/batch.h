@@ -26,9 +26,8 @@ struct Cell {
 
 /// What a row may do to the table.
 enum class Mode : uint8_t {
-    Replace,      ///< every column is the endpoint's word: insert, or update what differs
-    UpdateLinked, ///< the same for the columns that a linked record carries
-    InsertLinked  ///< a linked record whose model's own endpoint is subscribed: insert if missing, else leave alone
+    Replace,     ///< every column is the endpoint's word: insert, or update what differs
+    UpdateLinked ///< the same for the columns that a linked record carries
 };
 
 struct Row {
@@ -52,7 +51,8 @@ struct ListSet {
     std::vector<std::string_view> parents;
 };
 
-/// What was odd about the data of a run, with counts; at most 100 different ones are told apart.
+/// What was odd about the data of a run, with counts; at most 100 different ones are told apart, each by the first 63
+/// bytes of its key's name.
 class Oddities {
 public:
     enum class Kind : uint8_t {
@@ -65,13 +65,15 @@ public:
         UnknownModel,
         MorePages,
         PagesMoved,
-        ClockBehind
+        ClockBehind,
+        ColumnType,
+        Referenced
     };
     void add(Kind kind, std::string_view table, std::string_view key, uint64_t count = 1);
     void add(const kombo::Repairs &repairs, std::string_view table, std::string_view key);
     void merge(const Oddities &other);
     bool empty() const { return counts_.empty(); }
-    /// JSON array of {kind, table, key, count}.
+    /// JSON array of {kind, table, key, count}, and hint where there is something to do.
     std::string json() const;
     /// The kind that json() gives this name; nullopt if there is none.
     static std::optional<Kind> kind_of(const std::string &name);

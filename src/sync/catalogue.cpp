@@ -18,6 +18,12 @@ std::optional<size_t> Table::find(const std::string &column) const {
     return std::nullopt;
 }
 
+bool Endpoint::owns(size_t of_table) const {
+    return std::any_of(nested.begin(), nested.end(), [&](const Nested &records) {
+        return records.relation == Relation::Owned && records.table == of_table;
+    });
+}
+
 const Endpoint *Catalogue::find(const std::string &path) const {
     for (const Endpoint &endpoint : endpoints)
         if (endpoint.path == path) return &endpoint;

@@ -20,6 +20,8 @@ struct Field {
     /// field, which is written as NULL.
     std::string json_key;
     bool key = false;
+    std::string column_type{}; ///< of a column that has another type than this: both in words, "integer, not numeric"
+    std::string stored_as{};   ///< the SQL type through which a value goes to be what such a column would hold
 };
 
 struct Table {
@@ -78,6 +80,9 @@ struct Endpoint {
     OnMissing on_missing = OnMissing::Mark;
     std::vector<EndpointModel> models;
     std::vector<Nested> nested;
+
+    /// Whether rows of the table come as complete lists with the endpoint's records.
+    bool owns(size_t of_table) const;
 };
 
 struct Catalogue {

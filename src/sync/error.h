@@ -13,15 +13,27 @@ public:
     virtual std::string message() const = 0;
     virtual std::string detail() const = 0;
     virtual std::string hint() const = 0;
+    /// The function in which it was raised, with its line; empty: in none.
+    virtual std::string raised_in() const { return {}; }
+    /// The role that syncs run as; empty: not known.
+    virtual std::string sync_role() const { return {}; }
+    /// The foreign key or other constraint that it is about; empty: none.
+    virtual std::string constraint() const { return {}; }
+    /// The table has no partition for the row.
+    virtual bool is_missing_partition() const { return false; }
 
     /// True for the SQLSTATE classes that blame the data of one record: 22 data exception, 23 integrity constraint,
     /// 44 check option, 54 program limit, P0 raised by a trigger.
     bool is_records_fault() const {
+        if (is_missing_partition()) return false;
         const std::string state = sqlstate();
         for (const char *blamed : {"22", "23", "44", "54", "P0"})
             if (state.compare(0, 2, blamed) == 0) return true;
         return false;
     }
+
+    /// True if another table refers to a row that was to go.
+    bool is_reference() const { return sqlstate() == "23503"; }
 
     /// True if the statement or session is being ended from outside (57: cancel, timeouts, shutdown): such an error is
     /// never an endpoint's failure.

@@ -42,6 +42,27 @@ Failure failure(Status status, const char *sqlstate, std::string message, const 
     return failed;
 }
 
+/// A hint for what the database has none for.
+std::string hint_for(const DatabaseError &error) {
+    const std::string state = error.sqlstate();
+    // SECURITY_RESTRICTED_OPERATION, in which all of a sync's SQL runs.
+    if (state == "42501" && error.message().find("security-restricted operation") != std::string::npos)
+        return "Syncs run in a security-restricted context: deferred constraints, and triggers that make temporary "
+               "tables, cannot be on a data table.";
+    if (error.is_missing_partition())
+        return "Create a partition for the integration's rows, or a DEFAULT one: CREATE TABLE ... PARTITION OF "
+               "kombo....";
+    if (!error.raised_in().empty() && (state == "42P01" || state == "42883" || state == "42704" || state == "42501"))
+        return "Syncs run with search_path = pg_catalog, pg_temp" +
+               (error.sync_role().empty() ? "" : " as role \"" + error.sync_role() + "\"") +
+               ": qualify the names in the function, or give it a SET search_path clause, and grant that role what the "
+               "function needs.";
+    if (error.raised_in().empty() && state == "42703")
+        return "SELECT kombo.create_tables(category) makes a missing column again; SELECT kombo.exclude_field(table, "
+               "column) keeps its field out for good.";
+    return {};
+}
+
 } // namespace
 
 Failure explain(const kombo::ApiError &error) {
@@ -118,17 +139,14 @@ Failure explain(const std::exception_ptr &caught) {
         return failed;
     } catch (const DatabaseError &error) {
         if (error.is_intervention()) throw;
-        std::string hint = error.hint();
-        // SECURITY_RESTRICTED_OPERATION, in which all of a sync's SQL runs.
-        if (hint.empty() && error.sqlstate() == "42501" &&
-            error.message().find("security-restricted operation") != std::string::npos)
-            hint = "Syncs run in a security-restricted context: deferred constraints, and triggers that make temporary "
-                   "tables, cannot be on a data table.";
         Failure failed;
         failed.sqlstate = error.sqlstate();
         failed.message = error.message();
+        if (!error.raised_in().empty()) failed.message += " (in " + error.raised_in() + ")";
         failed.detail = error.detail();
-        failed.hint = hint;
+        // PostgreSQL's own hint on a function that it does not find is about types of arguments.
+        const bool misled = failed.sqlstate == "42883" && !error.raised_in().empty();
+        failed.hint = error.hint().empty() || misled ? hint_for(error) : error.hint();
         return failed;
     }
 }

@@ -7,23 +7,13 @@
 
 namespace syncer {
 
-namespace {
-
-/// Tombstones that are older are not kept; nullopt: all are.
-std::optional<kombo::Timestamp> purge_limit(const Subscription &subscription) {
-    if (!subscription.purge_after_micros) return std::nullopt;
-    return kombo::current_timestamp() - std::chrono::microseconds(*subscription.purge_after_micros);
-}
-
-} // namespace
-
 Fetch::Fetch(const Catalogue &catalogue, const States &states, const Task &task, Store &store, RunResult &result)
     : catalogue_(catalogue), task_(task), store_(store), result_(result),
       purge_before_(purge_limit(states.at(task.endpoint->path).subscription)),
-      unfolder_(catalogue, *task.endpoint,
-                compile_shape(catalogue, *task.endpoint,
-                              [&](size_t table) { return own_endpoint_subscribed(catalogue, states, table); }),
-                purge_before_) {
+      unfolder_(
+          catalogue, *task.endpoint,
+          compile_shape(catalogue, *task.endpoint, [&](size_t table) { return has_writer(catalogue, states, table); }),
+          purge_before_) {
     for (const Endpoint &endpoint : catalogue.endpoints) {
         const auto state = states.find(endpoint.path);
         if (state == states.end() || !state->second.subscription.enabled) continue;
@@ -114,7 +104,7 @@ void Fetch::remove_past_purge(const Batch &batch) {
     if (ids.empty()) return;
     TableCounts counts;
     store_.remove(*task_.endpoint, ids, OnMissing::Delete, counts);
-    counts.erase(task_.endpoint->table); // `deleted` of the run's own table is the sweep's alone
+    counts[task_.endpoint->table].deleted = 0; // of the run's own table it is the sweep's alone
     add(counts);
 }
 
@@ -125,6 +115,8 @@ void Fetch::add(const TableCounts &counts) {
         total.updated += rows.updated;
         total.unchanged += rows.unchanged;
         total.deleted += rows.deleted;
+        total.referenced += rows.referenced;
+        if (rows.referenced > 0) total.reference = rows.reference;
     }
 }
 
@@ -134,10 +126,6 @@ void Fetch::park(std::string_view record, std::optional<std::string_view> id, co
         throw TooManyParked("more than " + std::to_string(most_parked) +
                             " records were refused, the last one: " + error);
     store_.park(*task_.endpoint, id, unfolder_.redacted(record), sqlstate, error);
-}
-
-bool Fetch::purge() {
-    return purge_before_ && store_.purge(*task_.endpoint, *purge_before_, result_.counts);
 }
 
 } // namespace syncer

@@ -29,9 +29,6 @@ public:
     /// The hashes of the ids that the pages brought since this was last called.
     std::vector<uint64_t> take_seen();
 
-    /// Deletes tombstones that are older than the subscription keeps. Returns whether there may be more.
-    bool purge();
-
 private:
     void store(const PageStream::Arrived &arrived, std::unordered_set<std::string> *returned = nullptr);
     Batch unfold(const std::vector<std::string_view> &records);

@@ -43,8 +43,12 @@ void restore_progress(const std::string &json, const Catalogue &catalogue, RunRe
     for (size_t i = 0; i < catalogue.tables.size(); ++i) {
         const json_t *rows = json_object_get(tables, catalogue.tables[i].name.c_str());
         if (!rows) continue;
-        result.counts[i] = {number(rows, "inserted"), number(rows, "updated"), number(rows, "unchanged"),
-                            number(rows, "deleted")};
+        result.counts[i] = {number(rows, "inserted"),
+                            number(rows, "updated"),
+                            number(rows, "unchanged"),
+                            number(rows, "deleted"),
+                            0,
+                            {}};
     }
     size_t position = 0;
     json_t *warning = nullptr;

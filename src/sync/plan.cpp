@@ -74,10 +74,10 @@ private:
         std::vector<std::pair<std::string, const Endpoint *>> own;
         std::vector<std::string> without_own;
         for (const std::string &model : models) {
-            if (const Endpoint *endpoint = own_endpoint(model))
-                own.emplace_back(model, endpoint);
-            else
-                without_own.push_back(model);
+            const Endpoint *endpoint = own_endpoint(model);
+            if (endpoint) own.emplace_back(model, endpoint);
+            // What Kombo does not offer as a list is written from the records that carry it.
+            if (!endpoint || state(*endpoint).unavailable) without_own.push_back(model);
         }
         for (const std::string &model : without_own) ask_carriers(model);
         // What an endpoint that is asked for anyway implies needs no request of its own.
@@ -139,14 +139,14 @@ private:
         bool by_delta = false;
         for (const Endpoint &endpoint : catalogue_.endpoints) {
             const EndpointModel *entry = role(endpoint, model);
-            if (!entry || !subscribed(endpoint)) continue;
+            if (!entry || entry->role == Role::Own || !subscribed(endpoint)) continue;
             carriers.push_back(&endpoint);
             if (entry->delta) {
                 asked_.insert(&endpoint);
                 by_delta = true;
             }
         }
-        if (carriers.empty()) plan_.ignored.push_back(model);
+        if (carriers.empty() && !own_endpoint(model)) plan_.ignored.push_back(model);
         if (by_delta) return;
         for (const Endpoint *carrier : carriers) {
             asked_.insert(carrier);
@@ -222,11 +222,25 @@ Plan plan(const Catalogue &catalogue, const std::string &category, const States 
     return Planner(catalogue, category, states, wish, now, min_full_interval).make();
 }
 
-bool own_endpoint_subscribed(const Catalogue &catalogue, const States &states, size_t table) {
-    return std::any_of(catalogue.endpoints.begin(), catalogue.endpoints.end(), [&](const Endpoint &endpoint) {
-        const auto state = states.find(endpoint.path);
-        return endpoint.table == table && state != states.end() && state->second.subscription.enabled;
-    });
+std::optional<kombo::Timestamp> purge_limit(const Subscription &subscription) {
+    if (!subscription.purge_after_micros) return std::nullopt;
+    return kombo::current_timestamp() - std::chrono::microseconds(*subscription.purge_after_micros);
+}
+
+bool delivers(const States &states, const Endpoint &endpoint) {
+    const auto state = states.find(endpoint.path);
+    return state != states.end() && state->second.subscription.enabled && !state->second.unavailable;
+}
+
+bool own_list_delivers(const Catalogue &catalogue, const States &states, size_t table) {
+    return std::any_of(catalogue.endpoints.begin(), catalogue.endpoints.end(),
+                       [&](const Endpoint &endpoint) { return endpoint.table == table && delivers(states, endpoint); });
+}
+
+bool has_writer(const Catalogue &catalogue, const States &states, size_t table) {
+    if (own_list_delivers(catalogue, states, table)) return true;
+    return std::any_of(catalogue.endpoints.begin(), catalogue.endpoints.end(),
+                       [&](const Endpoint &endpoint) { return endpoint.owns(table) && delivers(states, endpoint); });
 }
 
 } // namespace syncer

@@ -18,7 +18,8 @@ struct EndpointState {
     std::optional<kombo::Timestamp> watermark;
     std::optional<kombo::Timestamp> last_full_at;
     bool accept_sweep = false;
-    int attempts = 0; ///< that came to nothing, in a row
+    bool unavailable = false; ///< at its last attempt Kombo did not offer the model
+    int attempts = 0;         ///< that came to nothing, in a row
     std::optional<kombo::Timestamp> next_attempt_at;
     std::optional<OpenFull> open_full; ///< of the worker
     std::optional<int> page_size;      ///< fewer records a page than usual, after answers that were too much
@@ -68,7 +69,17 @@ Task task_for(const Catalogue &catalogue, const States &states, const Endpoint &
 /// Whether a delta of `other` shows all that one of `endpoint` would, so that this needs no request of its own.
 bool vouched_for(const States &states, const Endpoint &endpoint, const Endpoint &other, kombo::Timestamp now);
 
-/// Whether the model's rows come with every field through an endpoint that is subscribed as its own.
-bool own_endpoint_subscribed(const Catalogue &catalogue, const States &states, size_t table);
+/// Tombstones that are older than this are not kept; nullopt: all are.
+std::optional<kombo::Timestamp> purge_limit(const Subscription &subscription);
+
+/// Whether the endpoint is subscribed and Kombo offers its model.
+bool delivers(const States &states, const Endpoint &endpoint);
+
+/// Whether a list whose records are rows of the table delivers.
+bool own_list_delivers(const Catalogue &catalogue, const States &states, size_t table);
+
+/// Whether the table's rows come complete: from a list of their own, or from one that owns them. Each table has one
+/// writer of its rows: where there is such a list, copies that are nested in other records store nothing.
+bool has_writer(const Catalogue &catalogue, const States &states, size_t table);
 
 } // namespace syncer

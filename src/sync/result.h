@@ -16,6 +16,8 @@ struct RowCounts {
     int64_t updated = 0;
     int64_t unchanged = 0;
     int64_t deleted = 0;
+    int64_t referenced = 0;  ///< that were to be deleted, and stay: another table refers to them
+    std::string reference{}; ///< the foreign key by which the last of them is referred to
 };
 /// By position of the table in the catalogue.
 using TableCounts = std::map<size_t, RowCounts>;

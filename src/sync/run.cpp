@@ -4,6 +4,7 @@
 #include "sync/watermark.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace syncer {
@@ -40,8 +41,23 @@ Run::Run(const Catalogue &catalogue, const States &states, Task task, std::strin
       result_(fresh(task_)), fetch_(catalogue, states, task_, store, draft_),
       sweep_(catalogue, states, task_, store, settings) {
     const auto &open = states.at(task_.endpoint->path).open_full;
-    if (durability != Durability::PageByPage || task_.kind != Kind::Full || !open || !resume(*open))
-        list_ = std::make_unique<PageStream>(connection_, task_.endpoint->path, integration_id_, filters());
+    if (durability == Durability::PageByPage && task_.kind == Kind::Full && open && resume(*open)) return;
+    list_ = std::make_unique<PageStream>(connection_, task_.endpoint->path, integration_id_, filters());
+    note_column_types();
+}
+
+/// Columns that somebody gave another type: what is stored there may not be what Kombo sent.
+void Run::note_column_types() {
+    std::set<size_t> tables = {task_.endpoint->table};
+    for (const Nested &nested : task_.endpoint->nested)
+        if (nested.relation == Relation::Owned || nested.relation == Relation::Join ||
+            (nested.relation == Relation::Linked && !has_writer(catalogue_, states_, nested.table)))
+            tables.insert(nested.table);
+    for (const size_t table : tables)
+        for (const Field &field : catalogue_.tables[table].fields)
+            if (!field.column_type.empty())
+                result_.oddities.add(Oddities::Kind::ColumnType, catalogue_.tables[table].name,
+                                     field.column + ": " + field.column_type);
 }
 
 /// Goes on with a full fetch, unless Kombo may no longer take its cursor, or not with the filters of today.
@@ -250,7 +266,6 @@ void Run::end_delta() {
         draft_.oddities.add(Oddities::Kind::PagesMoved, catalogue_.tables[task_.endpoint->table].name,
                             begun_again_ ? "the watermark stays" : "read once more");
     if (moved_ && !begun_again_) return; // committed() goes on
-    fetch_.purge();                      // what is left over goes with a later fetch
     finish();
 }
 
@@ -278,8 +293,9 @@ void Run::find_missing() {
 }
 
 void Run::remove_missing() {
-    const bool swept = draft_.status == Status::Held || sweep_.remove(gone_, *seen_, began_, draft_.counts);
-    if (!swept || fetch_.purge()) {
+    const bool held = draft_.status == Status::Held;
+    const bool done = held ? sweep_.purge(draft_.counts) : sweep_.remove(gone_, *seen_, began_, draft_.counts);
+    if (!done) {
         if (durability_ == Durability::PageByPage) store_.keep_progress(task_, progress_json(draft_, catalogue_));
         return;
     }
@@ -290,6 +306,10 @@ void Run::remove_missing() {
 void Run::finish() {
     add_statistics(draft_);
     draft_.finished_at = kombo::current_timestamp();
+    for (const auto &[table, rows] : draft_.counts)
+        if (rows.referenced > 0)
+            draft_.oddities.add(Oddities::Kind::Referenced, catalogue_.tables[table].name, rows.reference,
+                                static_cast<uint64_t>(rows.referenced));
     store_.succeeded(task_, states_, draft_, moved_ ? std::nullopt : std::optional(watermark_));
     store_.record_run(task_, draft_);
     next_ = Phase::Ended;

@@ -92,6 +92,7 @@ private:
     kombo::Query filters() const;
     void ask_for_less(const Failure &failure, RunResult &result) const;
     bool resume(const OpenFull &open);
+    void note_column_types();
     bool halve_chunk(const kombo::ApiError &error);
     void next_chunk();
     bool asks_further_back();

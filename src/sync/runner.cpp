@@ -91,8 +91,10 @@ void Runner::wait_until_ready(Run &run) {
         const auto now = Clock::now();
         run.notice(now);
         if (run.wants_to_send(now)) run.send();
-        if (run.ready()) return;
-        waiter_.wait(connection_.transfers, run.wake_at());
+        if (!run.ready())
+            waiter_.wait(connection_.transfers, run.wake_at());
+        else if (!run.wants_to_send(now)) // answered within the sending, it lets the page that follows be asked for
+            return;
     }
 }
 

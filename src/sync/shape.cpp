@@ -10,8 +10,8 @@ namespace {
 
 class Compiler {
 public:
-    Compiler(const Catalogue &catalogue, const Endpoint &endpoint, const std::function<bool(size_t)> &subscribed)
-        : catalogue_(catalogue), endpoint_(endpoint), subscribed_(subscribed) {}
+    Compiler(const Catalogue &catalogue, const Endpoint &endpoint, const std::function<bool(size_t)> &has_writer)
+        : catalogue_(catalogue), endpoint_(endpoint), has_writer_(has_writer) {}
 
     Shape root() {
         Shape shape;
@@ -96,12 +96,15 @@ private:
                 add_target(*shape, {nested.table, Mode::Replace, {}, parent_field(nested), i});
                 break;
             case Relation::Linked:
-                add_target(
-                    *shape,
-                    {nested.table, subscribed_(nested.table) ? Mode::InsertLinked : Mode::UpdateLinked, {}, {}, {}});
+                if (nested.table == endpoint_.table || endpoint_.owns(nested.table) || has_writer_(nested.table)) {
+                    leave_to_others(*shape, catalogue_.tables[nested.table]);
+                    shape->row_elsewhere = true;
+                } else {
+                    add_target(*shape, {nested.table, Mode::UpdateLinked, {}, {}, {}});
+                }
                 break;
             case Relation::Copy:
-                drop_known(*shape, catalogue_.tables[nested.table]);
+                leave_to_others(*shape, catalogue_.tables[nested.table]);
                 break;
             }
         }
@@ -120,24 +123,24 @@ private:
         return *field;
     }
 
-    static void drop_known(Shape &shape, const Table &table) {
-        shape.label = table.name;
+    static void leave_to_others(Shape &shape, const Table &table) {
+        if (shape.label.empty()) shape.label = table.name;
         for (const Field &field : table.fields)
             if (!field.json_key.empty())
-                shape.members[field.json_key.substr(0, field.json_key.find('.'))].dropped = true;
+                shape.members[field.json_key.substr(0, field.json_key.find('.'))].elsewhere = true;
         drop_excluded(shape, table);
     }
 
     const Catalogue &catalogue_;
     const Endpoint &endpoint_;
-    const std::function<bool(size_t)> &subscribed_;
+    const std::function<bool(size_t)> &has_writer_;
 };
 
 } // namespace
 
 Shape compile_shape(const Catalogue &catalogue, const Endpoint &endpoint,
-                    const std::function<bool(size_t)> &own_endpoint_subscribed) {
-    return Compiler(catalogue, endpoint, own_endpoint_subscribed).root();
+                    const std::function<bool(size_t)> &has_writer) {
+    return Compiler(catalogue, endpoint, has_writer).root();
 }
 
 } // namespace syncer

@@ -34,7 +34,8 @@ struct Shape {
         std::vector<Column> columns;
         std::vector<Column> id_columns; ///< fields that take the id of the nested object under this key
         std::unique_ptr<Shape> nested;
-        bool dropped = false;     ///< known and not stored here: excluded, or a copy of what has a row elsewhere
+        bool dropped = false;     ///< excluded
+        bool elsewhere = false;   ///< a field of a row that another list writes: not stored here
         bool id_excluded = false; ///< the nested object's id is wanted nowhere: nothing but a row of its own is kept
         std::string_view key;     ///< its own
         mutable const Member *next = nullptr; ///< what followed it in the object that was read before
@@ -48,14 +49,16 @@ struct Shape {
     mutable const Member *first = nullptr; ///< what the object that was read before began with
     /// A nested list of this object is replaced as a whole, or takes the id of this object.
     bool parent_of_lists = false;
+    /// Another list writes its row: an object without an id, which can have none there, stays with the parent.
+    bool row_elsewhere = false;
     /// Unknown keys and misfits go to the `extra` of this target's row; without one, to the parent's `extra`.
     std::optional<size_t> keeper;
 };
 
-/// Compiles the shape of an endpoint's records. `own_endpoint_subscribed(table)` tells whether the own endpoint of a
-/// linked record's table is subscribed (then linked records only insert what is missing). Throws InvalidRequest for
-/// catalogue rows that contradict each other.
+/// Compiles the shape of an endpoint's records. `has_writer(table)` tells whether another list writes the rows of a
+/// linked record's table: then the record gives its id to its parent's column, and what is unknown of it to its
+/// parent's `extra`. Throws InvalidRequest for catalogue rows that contradict each other.
 Shape compile_shape(const Catalogue &catalogue, const Endpoint &endpoint,
-                    const std::function<bool(size_t)> &own_endpoint_subscribed);
+                    const std::function<bool(size_t)> &has_writer);
 
 } // namespace syncer

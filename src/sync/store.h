@@ -3,6 +3,7 @@
 #include "kombo/time.h"
 #include "sync/batch.h"
 #include "sync/catalogue.h"
+#include "sync/links.h"
 #include "sync/plan.h"
 #include "sync/result.h"
 #include "sync/seen_ids.h"
@@ -40,7 +41,8 @@ public:
                                                     kombo::Timestamp since, std::vector<std::string> &missing,
                                                     int64_t &live) = 0;
 
-    /// Marks or deletes rows that Kombo no longer has, with their owned children and joins.
+    /// Marks or deletes rows that Kombo no longer has, with their owned children and joins. A row that another table
+    /// refers to is not deleted but marked, and counted as `referenced`.
     virtual void remove(const Endpoint &endpoint, const std::vector<std::string> &ids, OnMissing how,
                         TableCounts &counts) = 0;
 
@@ -54,9 +56,15 @@ public:
     virtual std::optional<std::string> remove_orphans(const Endpoint &endpoint, const Nested &nested,
                                                       const std::string &after, SeenIds &seen, TableCounts &counts) = 0;
 
-    /// Deletes tombstones that are older than `before`, with what belongs to them: so many that it is soon done.
-    /// Returns whether there may be more.
-    virtual bool purge(const Endpoint &endpoint, kombo::Timestamp before, TableCounts &counts) = 0;
+    /// Goes through the next live rows of a table that comes linked, by id, behind `after`, and removes those that none
+    /// of the links names. Returns the last id; nullopt: there are no more.
+    virtual std::optional<std::string> remove_unlinked(size_t table, const std::vector<Link> &links, OnMissing how,
+                                                       const std::string &after, TableCounts &counts) = 0;
+
+    /// Goes through the next rows of the endpoint's own table, by id, behind `after`, and deletes tombstones that are
+    /// older than `before`, with what belongs to them. Returns the last id; nullopt: there are no more.
+    virtual std::optional<std::string> purge(const Endpoint &endpoint, kombo::Timestamp before,
+                                             const std::string &after, TableCounts &counts) = 0;
 
     /// Keeps a record that cannot be stored. `record` is jsonb text.
     virtual void park(const Endpoint &endpoint, std::optional<std::string_view> id, const std::string &record,

@@ -37,13 +37,20 @@ std::optional<std::string> Sweep::held() const {
 bool Sweep::remove(const std::vector<std::string> &gone, SeenIds &seen, kombo::Timestamp fetch_began,
                    TableCounts &counts) {
     draft_ = place_;
-    if (on_missing() == OnMissing::Keep) return true;
-    if (draft_.removed == gone.size()) return next_orphans(seen, counts);
-    const auto first = gone.begin() + static_cast<std::ptrdiff_t>(draft_.removed);
-    draft_.removed += std::min(removed_at_once, gone.size() - draft_.removed);
-    const std::vector<std::string> ids(first, gone.begin() + static_cast<std::ptrdiff_t>(draft_.removed));
-    store_.remove(*task_.endpoint, store_.untouched(*task_.endpoint, ids, fetch_began), on_missing(), counts);
-    return draft_.removed == gone.size() && next_orphans(seen, counts);
+    if (on_missing() == OnMissing::Keep) return next_purged(counts);
+    if (draft_.removed < gone.size()) {
+        const auto first = gone.begin() + static_cast<std::ptrdiff_t>(draft_.removed);
+        draft_.removed += std::min(removed_at_once, gone.size() - draft_.removed);
+        const std::vector<std::string> ids(first, gone.begin() + static_cast<std::ptrdiff_t>(draft_.removed));
+        store_.remove(*task_.endpoint, store_.untouched(*task_.endpoint, ids, fetch_began), on_missing(), counts);
+        if (draft_.removed < gone.size()) return false;
+    }
+    return next_orphans(seen, counts) && next_unlinked(counts) && next_purged(counts);
+}
+
+bool Sweep::purge(TableCounts &counts) {
+    draft_ = place_;
+    return next_purged(counts);
 }
 
 /// A walk that comes to its end has passed few rows: the next one begins in the same step.
@@ -57,11 +64,44 @@ bool Sweep::next_orphans(SeenIds &seen, TableCounts &counts) {
     return true;
 }
 
+/// Of tables that no list writes: what no stored record names goes, once all lists that could name it have been read.
+/// What a record links lies deeper than the record, so that it is looked at later.
+bool Sweep::next_unlinked(TableCounts &counts) {
+    for (const auto &nested = task_.endpoint->nested; draft_.linked < nested.size(); ++draft_.linked) {
+        const Nested &linked = nested[draft_.linked];
+        if (linked.relation != Relation::Linked || linked.table == task_.endpoint->table ||
+            has_writer(catalogue_, states_, linked.table) || on_missing(linked.table) == OnMissing::Keep ||
+            !carriers_complete(catalogue_, states_, linked.table, *task_.endpoint))
+            continue;
+        const std::vector<Link> links = links_to(catalogue_, states_, linked.table);
+        if (links.empty()) continue;
+        const auto last = store_.remove_unlinked(linked.table, links, on_missing(linked.table), draft_.after, counts);
+        draft_.after = last.value_or("");
+        if (last) return false;
+    }
+    return true;
+}
+
+/// As the model's own list has it, which need not be subscribed; else as the list that carries it has.
+OnMissing Sweep::on_missing(size_t table) const {
+    for (const Endpoint &endpoint : catalogue_.endpoints)
+        if (endpoint.table == table && !endpoint.deprecated) return states_.at(endpoint.path).subscription.on_missing;
+    return on_missing();
+}
+
+bool Sweep::next_purged(TableCounts &counts) {
+    const auto limit = purge_limit(states_.at(task_.endpoint->path).subscription);
+    if (!limit) return true;
+    const auto last = store_.purge(*task_.endpoint, *limit, draft_.after, counts);
+    draft_.after = last.value_or("");
+    return !last;
+}
+
 /// Joins, and owned children that no endpoint of their own looks after.
 bool Sweep::has_orphans(const Nested &nested) const {
     if (!nested.of_record()) return false;
     return nested.relation == Relation::Join ||
-           (nested.relation == Relation::Owned && !own_endpoint_subscribed(catalogue_, states_, nested.table));
+           (nested.relation == Relation::Owned && !own_list_delivers(catalogue_, states_, nested.table));
 }
 
 void Sweep::committed() {

@@ -31,8 +31,11 @@ public:
     std::vector<std::string> take_suspects() { return std::move(suspects_); }
 
     /// Removes the next of the rows `gone`, but for what was written since the fetch began; then what has lost its
-    /// parent. True at the end.
+    /// parent, what no record links any more, and tombstones that the subscription does not keep. True at the end.
     bool remove(const std::vector<std::string> &gone, SeenIds &seen, kombo::Timestamp fetch_began, TableCounts &counts);
+
+    /// Removes the next of such tombstones alone. True at the end.
+    bool purge(TableCounts &counts);
 
     /// The latest step is committed.
     void committed();
@@ -44,10 +47,14 @@ private:
         int64_t live = 0;   ///< rows that search() has passed
         size_t removed = 0; ///< of the rows that are gone
         size_t nested = 0;  ///< the nested records whose orphans are removed
+        size_t linked = 0;  ///< those of which what is not linked any more is removed
     };
 
     bool next_orphans(SeenIds &seen, TableCounts &counts);
+    bool next_unlinked(TableCounts &counts);
+    bool next_purged(TableCounts &counts);
     bool has_orphans(const Nested &nested) const;
+    OnMissing on_missing(size_t table) const;
     OnMissing on_missing() const { return states_.at(task_.endpoint->path).subscription.on_missing; }
 
     const Catalogue &catalogue_;

@@ -218,6 +218,7 @@ void Unfolder::take_scalar(const Shape &shape, const Shape::Member *member, std:
             for (const Shape::Column &column : member->id_columns) rows.present[column.target].set(column.field);
             return;
         }
+        if (member && member->elsewhere) return;
         batch_->oddities.add(Oddities::Kind::UnknownKey, shape.label, key);
         keep_leftover(rows.leftovers, key, raw, shape);
         return;
@@ -278,7 +279,7 @@ void Unfolder::take_nested(const Shape::Member &member, std::string_view key, od
 Unfolder::Outcome Unfolder::take_element(const Shape &shape, od::object object, std::string_view parent_id,
                                          std::string &unstored) {
     Outcome outcome = unfold_object(shape, object, parent_id);
-    if (!outcome.stored && !shape.targets.empty()) {
+    if (shape.targets.empty() ? shape.row_elsewhere && outcome.id.empty() : !outcome.stored) {
         batch_->oddities.add(Oddities::Kind::Misfit, shape.label, "id");
         rewind(object);
         unstored += redact(&shape, checked(object.raw_json()));

@@ -8,7 +8,10 @@
 
 namespace syncer {
 
-/// Kombo drops tombstones after 14 days: a delta that starts from an older watermark would miss deletions.
+/// How long Kombo goes on returning a record that was deleted.
+constexpr std::chrono::hours tombstones_are_served{14 * 24};
+
+/// A delta that starts from an older watermark would miss deletions.
 constexpr std::chrono::hours longest_delta{13 * 24};
 
 /// When a fetch began, as the watermark of the next one: the earlier of Kombo's clock (the `Date` header of its first

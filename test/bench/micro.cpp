@@ -114,9 +114,7 @@ syncer::States states() {
 /// From the body to decoded rows of every table: parse, unfold, decode.
 void unfold(benchmark::State &state) {
     const syncer::States known = states();
-    const auto subscribed = [&](size_t table) {
-        return syncer::own_endpoint_subscribed(given.catalogue, known, table);
-    };
+    const auto subscribed = [&](size_t table) { return syncer::has_writer(given.catalogue, known, table); };
     syncer::Unfolder unfolder(given.catalogue, *given.endpoint,
                               syncer::compile_shape(given.catalogue, *given.endpoint, subscribed), {});
     kombo::Arena arena;

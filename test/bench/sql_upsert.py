@@ -7,7 +7,7 @@
 Each returns the seconds it took, and commits. They fill the tables that a sync of /hris/employees fills, from the same
 catalogue. They do less: what is gone from a nested list stays, an unknown key or a value that does not fit is lost or
 ends it all, U+0000 too, every row is written again whether it differs or not (unless skip_equal), and nothing is counted.
-Linked records insert what is missing, as in a sync where their own endpoints are subscribed."""
+Linked records are left to their own lists, as in a sync that subscribes them."""
 
 import collections
 import contextlib
@@ -22,8 +22,8 @@ RECORD_FIELDS = [("id", "text"), ("changed_at", "timestamptz"), ("remote_deleted
 
 Column = collections.namedtuple("Column", "name type json_key key")
 
-# path and relation are of kombo.nested_records, None for the endpoint's own records; is_list: the path holds an array.
-Target = collections.namedtuple("Target", "table columns path relation parent_column is_list")
+# path is that of kombo.nested_records, where a list lies; None for the endpoint's own records.
+Target = collections.namedtuple("Target", "table columns path parent_column")
 
 
 def stage_pages(connection, pages):
@@ -84,14 +84,12 @@ def targets(connection):
         cursor.execute("SELECT table_name FROM kombo.endpoints WHERE path = %s", [ENDPOINT])
         own = cursor.fetchone()[0]
         cursor.execute("""
-            SELECT table_name, json_path, relation, parent_column,
-                   bool_or(relation IN ('owned', 'join')) OVER (PARTITION BY json_path)
-            FROM kombo.nested_records WHERE endpoint = %s AND relation <> 'copy'
+            SELECT table_name, json_path, parent_column FROM kombo.nested_records
+            WHERE endpoint = %s AND relation IN ('owned', 'join')
             ORDER BY json_path, relation""", [ENDPOINT])
         nested = cursor.fetchall()
-        return [Target(own, columns(cursor, own), None, None, None, True)] + [
-            Target(table, columns(cursor, table), path, relation, parent_column, is_list)
-            for table, path, relation, parent_column, is_list in nested]
+        return [Target(own, columns(cursor, own), None, None)] + [
+            Target(table, columns(cursor, table), path, parent_column) for table, path, parent_column in nested]
 
 
 def columns(cursor, table):
@@ -139,15 +137,14 @@ def source(target):
     record = "r (" + ", ".join(f"{quoted(key)} {kind}" for key, kind in fields.items()) + ")"
     if target.path is None:
         return f"page, jsonb_to_recordset(page.results) AS {record}"
-    function = "jsonb_to_recordset" if target.is_list else "jsonb_to_record"
     path = quoted(target.path)
-    return f"page, jsonb_to_recordset(page.results) AS p (id text, {path} jsonb), {function}(p.{path}) AS {record}"
+    return f"page, jsonb_to_recordset(page.results) AS p (id text, {path} jsonb), jsonb_to_recordset(p.{path}) AS {record}"
 
 
 def on_conflict(target, skip_equal=False):
     keys = ", ".join(quoted(column.name) for column in target.columns if column.key)
     values = [quoted(column.name) for column in target.columns if not column.key]
-    if target.relation == "linked" or not values:
+    if not values:
         return f"ON CONFLICT (integration_id, {keys}) DO NOTHING"
     differs = ""
     if skip_equal:
@@ -171,7 +168,7 @@ def records_at(target, record):
     if target.path is None:
         return [record]
     nested = record.get(target.path)
-    return [] if nested is None else nested if target.is_list else [nested]
+    return nested or []
 
 
 def value_of(target, column, nested, parent):

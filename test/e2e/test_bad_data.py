@@ -272,6 +272,29 @@ def test_a_field_of_100_mb_is_refused_by_default_and_stored_where_that_is_raised
     assert hris.value("SELECT length(name) FROM kombo.hris_teams WHERE id = %s", [group]) == size
 
 
+def test_a_record_too_large_to_be_kept_aside_is_parked_by_its_id_alone(hris, sandbox):
+    hris.subscribe_only(sandbox.integration, GROUPS)
+    hris.execute("ALTER TABLE kombo.hris_teams ADD CHECK (length(name) < 1000)")
+    large = serve(sandbox, GROUPS, "hris_teams", name='"' + "x" * (17 * 1024 * 1024) + '"')
+    assert_ok(sync_full(hris))
+    parked, = hris.execute("SELECT record_id, record, sqlstate FROM kombo.rejected_records")
+    assert parked == {"record_id": large, "record": None, "sqlstate": "23514"}
+    assert len(rows(hris, "hris_teams")) == len(sandbox.dump("hris_teams")) - 1
+
+
+def test_a_container_that_jsonb_cannot_hold_is_refused(hris, sandbox):
+    """24 million zeros: 8 bytes each, which fits, and as many entries of 4 bytes, which does not."""
+    hris.subscribe_only(sandbox.integration, EMPLOYEES)
+    hris.execute("ALTER SERVER kombo_eu OPTIONS (ADD max_response_size '256MB')")
+    many = "[" + ",".join(["0"] * 24_000_000) + "]"
+    large = serve(sandbox, EMPLOYEES, "hris_employees", remote_data=f'["first", {many}]')
+    assert_ok(sync_full(hris))
+    parked, = hris.execute("SELECT record_id, record, sqlstate, error FROM kombo.rejected_records")
+    assert (parked["record_id"], parked["record"], parked["sqlstate"]) == (large, None, "54000")
+    assert "268435455" in parked["error"]
+    assert len(rows(hris, "hris_employees")) == len(sandbox.dump("hris_employees")) - 1
+
+
 # --- excluded fields ---------------------------------------------------------------------------------------------
 
 def places_of(db, text):
@@ -306,7 +329,7 @@ def test_an_excluded_value_is_nowhere(hris, sandbox):
     for _ in range(2):
         assert_ok(sync_full(hris))
         assert places_of(hris, SECRET) == []
-    assert "Reviewee" in rows(hris, "hris_employees")
+    assert "Reviewee" in {row["reviewee_id"] for row in rows(hris, "hris_performance_reviews").values()}
     assert hris.value("SELECT count(DISTINCT record) FROM kombo.rejected_records") == 2
 
 

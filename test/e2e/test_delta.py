@@ -233,8 +233,8 @@ def test_purge_after_deletes_old_tombstones_and_does_not_take_them_again(hris, s
     assert one(hris, "hris_employees", old)["remote_deleted_at"] is not None
     hris.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, purge_after) VALUES (%s, %s, '7 days')",
                  [sandbox.integration, EMPLOYEES])
-    for _ in range(2):
-        result, = assert_ok(sync(hris, sandbox.integration, EMPLOYEES))
+    for how in (sync_full, sync):
+        result, = assert_ok(how(hris, sandbox.integration, EMPLOYEES))
         assert (result["inserted"], result["deleted"]) == (0, 0)
         assert one(hris, "hris_employees", old) is None
         assert one(hris, "hris_employees", recent)["remote_deleted_at"] is not None
@@ -242,17 +242,19 @@ def test_purge_after_deletes_old_tombstones_and_does_not_take_them_again(hris, s
         assert hris.value(f"SELECT count(*) FROM kombo.{table} WHERE employee_id = %s", [old]) == 0
 
 
-def test_a_purged_tombstone_does_not_return_as_a_linked_record(hris, sandbox):
-    """Kombo goes on showing a deleted location in the employees who worked there."""
-    location = next(record["work_location"]["id"] for record in sandbox.dump("hris_employees")
-                    if record["work_location"])
-    sandbox.record("delete", "hris_locations", location, at=ago(days=8))
-    hris.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, purge_after) "
-                 "VALUES (%s, '/hris/locations', '7 days')", [sandbox.integration])
+@pytest.mark.parametrize("path, table, linked", [("/hris/locations", "hris_locations", "work_location"),
+                                                 ("/hris/legal-entities", "hris_legal_entities", "legal_entity")])
+def test_a_purged_tombstone_does_not_return_as_a_linked_record(hris, sandbox, path, table, linked):
+    """Kombo goes on showing it in its employees: a location with remote_deleted_at, a legal entity without."""
+    gone = next(record[linked]["id"] for record in sandbox.dump("hris_employees") if record[linked])
+    sandbox.record("delete", table, gone, at=ago(days=8))
+    hris.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, purge_after) VALUES (%s, %s, '7 days')",
+                 [sandbox.integration, path])
     assert_ok(sync_full(hris, sandbox.integration))
-    assert one(hris, "hris_locations", location) is None
-    assert_ok(sync_full(hris, sandbox.integration, EMPLOYEES))
-    assert one(hris, "hris_locations", location) is None
+    assert one(hris, table, gone) is None
+    for sync in (sync_full, sync_delta):
+        assert_ok(sync(hris, sandbox.integration, EMPLOYEES))
+        assert one(hris, table, gone) is None
 
 
 @pytest.mark.parametrize("age, kind", [("12 days 23 hours", "delta"), ("13 days 1 minute", "full"),

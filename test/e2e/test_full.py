@@ -98,7 +98,7 @@ def test_the_counts_of_a_run_are_exact(hris, sandbox):
     assert tables["hris_employees"] == {"inserted": 60, "updated": 0, "unchanged": 0, "deleted": 0}
     assert tables["hris_employments"]["inserted"] == len(rows(hris, "hris_employments"))
     assert tables["hris_join_employees_teams"]["inserted"] == len(rows(hris, "hris_join_employees_teams"))
-    assert tables["hris_teams"]["inserted"] == len(rows(hris, "hris_teams"))
+    assert "hris_teams" not in tables, "their own list writes them"
 
     for person in people[:3]:
         sandbox.record("change", "hris_employees", person, {"job_title": "Something else"})

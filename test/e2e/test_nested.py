@@ -165,19 +165,84 @@ def test_the_joins_of_a_list_are_no_business_of_another(hris, sandbox):
     assert rows(hris, "hris_join_staffing_entities_groups") == before != []
 
 
-def test_a_linked_record_is_inserted_and_not_updated_where_its_own_list_is_subscribed(hris, sandbox):
+def test_a_linked_record_stores_nothing_where_its_own_list_is_subscribed(hris, sandbox):
+    """Not even before that list was ever fetched: it will come."""
+    assert_ok(sync_full(hris, sandbox.integration, EMPLOYEES))
+    for table in ("hris_teams", "hris_legal_entities", "hris_locations"):
+        assert not rows(hris, table), table
     assert_ok(sync_full(hris, sandbox.integration))
+    same_as_sandbox(hris, sandbox)
     person = sandbox.dump("hris_employees")[0]["id"]
     location = sandbox.record("create", "hris_locations", set={"name": "New site"})["id"]
     sandbox.record("change", "hris_employees", person, {"work_location_id": location})
     delta(hris, sandbox)
-    assert one(hris, "hris_locations", location)["name"] == "New site"
+    assert one(hris, "hris_locations", location) is None
     assert one(hris, "hris_employees", person)["work_location_id"] == location
-    sandbox.record("change", "hris_locations", location, {"name": "Renamed"})
-    assert delta(hris, sandbox)["received"] >= 1
-    assert one(hris, "hris_locations", location)["name"] == "New site"
     delta(hris, sandbox, "hris_locations")
+    assert one(hris, "hris_locations", location)["name"] == "New site"
+    assert set(last_run(hris, EMPLOYEES)["rows_by_table"]) == {
+        "hris_employees", "hris_employments", "hris_time_off_balances", "hris_join_employees_teams"}
+
+
+def test_a_person_whom_kombo_keeps_out_of_its_list_gets_no_row_from_a_review(hris, sandbox):
+    """Employee filters: the reviewer comes with id and remote_id, and all else null."""
+    hris.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, on_missing) VALUES (%s, %s, 'delete')",
+                 [sandbox.integration, EMPLOYEES])
+    review = sandbox.dump("hris_performance_reviews")[0]["id"]
+    hidden = '{"id": "Hidden", "remote_id": "77", "first_name": null, "remote_deleted_at": null}'
+    sandbox.raw("/hris/performance-reviews", review, f'{{"id": "{review}", "reviewer": {hidden}}}')
+    for _ in range(2):
+        assert_ok(sync_full(hris, sandbox.integration))
+        assert rows(hris, "hris_employees").keys() == {record["id"] for record in sandbox.dump("hris_employees")}
+        stored = one(hris, "hris_performance_reviews", review)
+        assert (stored["reviewer_id"], stored["extra"]) == ("Hidden", None)
+
+
+def test_a_manager_whom_kombo_keeps_out_of_its_list_is_an_id(hris, sandbox):
+    """As a reviewer is. What the manager's own list would have written is not kept elsewhere."""
+    person = sandbox.dump("hris_employees")[0]["id"]
+    hidden = '{"id": "Hidden", "remote_id": "77", "first_name": "Pat", "work_email": "pat@example.com", "shoe_size": 44}'
+    sandbox.raw(EMPLOYEES, person, f'{{"id": "{person}", "manager_id": "Hidden", "manager": {hidden}}}')
+    for _ in range(2):
+        assert_ok(sync_full(hris, sandbox.integration))
+        stored = one(hris, "hris_employees", person)
+        assert (stored["manager_id"], stored["extra"]) == ("Hidden", {"manager": {"id": "Hidden", "shoe_size": 44}})
+        assert one(hris, "hris_employees", "Hidden") is None
+
+
+def test_a_linked_record_of_an_unknown_shape_is_kept_with_its_parent(hris, sandbox):
+    person = sandbox.dump("hris_employees")[0]["id"]
+    place = '{"id": "L1", "name": "HQ", "floor": 3}'
+    sandbox.raw(EMPLOYEES, person, f'{{"id": "{person}", "work_location": {place}, "legal_entity": {{"name": "X"}}}}')
+    assert_ok(sync_full(hris, sandbox.integration))
+    assert one(hris, "hris_employees", person)["extra"] == {"work_location": {"id": "L1", "floor": 3},
+                                                            "legal_entity": {"name": "X"}}
+
+
+def test_records_that_come_linked_are_stored_while_kombo_does_not_offer_their_list(hris, sandbox):
+    sandbox.faults({"path": "/hris/locations", "times": -1, "status": 403, "code": "INTEGRATION.MODEL_NOT_AVAILABLE"})
+    sync_full(hris, sandbox.integration)
+    assert hris.value("SELECT last_status FROM kombo.sync_state WHERE endpoint = '/hris/locations'") == "unavailable"
+    # What was fetched before this was known is asked for again, once.
+    asked = hris.execute("SELECT endpoint, kind FROM kombo.sync_requests ORDER BY endpoint")
+    assert [(row["endpoint"], row["kind"]) for row in asked] == [(EMPLOYEES, "full"), (STAFFING, "full")]
+    sync_full(hris, sandbox.integration)
+    assert hris.value("SELECT count(*) FROM kombo.sync_requests") == 0
+    wanted = {record["work_location"]["id"] for record in sandbox.dump("hris_employees") if record["work_location"]}
+    assert wanted and wanted <= rows(hris, "hris_locations").keys()
+    # Its changes come by those who carry it, too.
+    location = sorted(wanted)[0]
+    sandbox.record("change", "hris_locations", location, {"name": "Renamed"})
+    ran = sync_delta(hris, sandbox.integration, "hris_locations")
+    assert {row["endpoint"] for row in ran} >= {EMPLOYEES, "/hris/locations"}
     assert one(hris, "hris_locations", location)["name"] == "Renamed"
+    # Once Kombo has the list, it is the one writer again.
+    sandbox.faults()
+    assert_ok(sync_full(hris, sandbox.integration))
+    same_as_sandbox(hris, sandbox)
+    assert "hris_locations" in last_run(hris, "/hris/locations")["rows_by_table"]
+    assert_ok(sync_full(hris, sandbox.integration, EMPLOYEES))
+    assert "hris_locations" not in last_run(hris, EMPLOYEES)["rows_by_table"]
 
 
 def test_a_linked_record_is_updated_where_its_own_list_is_not_subscribed(employees_only, sandbox):
@@ -263,3 +328,95 @@ def test_children_whose_parent_is_not_there_go_where_nothing_else_tells_of_them(
                [sandbox.integration])
     assert_ok(sync_full(db, sandbox.integration))
     assert one(db, "hris_employments", "orphan")["remote_deleted_at"] is not None
+
+
+# --- records that come linked alone ------------------------------------------------------------------------------
+
+def link_skills(sandbox, entity, *skills):
+    sandbox.record("set_links", "hris_staffing_entities", entity, list="skills",
+                   ids=[{"id": skill, "expected_proficiency": None} for skill in skills])
+
+
+def staffing_with_one_skill(db, sandbox):
+    """The skill that one staffing entity alone has; the entity; another skill. The list of skills is not fetched."""
+    db.execute("SET kombo_sync.min_full_interval = 0")
+    db.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, enabled) VALUES (%s, '/hris/skills', false)",
+               [sandbox.integration])
+    for record in sandbox.dump("hris_staffing_entities"):
+        link_skills(sandbox, record["id"])
+    entity = sandbox.dump("hris_staffing_entities")[0]["id"]
+    skill, other = [record["id"] for record in sandbox.dump("hris_skills")[:2]]
+    link_skills(sandbox, entity, skill, other)
+    assert_ok(sync_full(db, sandbox.integration, STAFFING))
+    return skill, entity, other
+
+
+def deleted(db, table, key):
+    row = one(db, table, key)
+    return "gone" if row is None else row["remote_deleted_at"] is not None
+
+
+def test_a_linked_record_that_no_record_names_any_more_goes_with_the_next_full(hris, sandbox):
+    skill, entity, other = staffing_with_one_skill(hris, sandbox)
+    scale = one(hris, "hris_skills", skill)["proficiency_scale_id"]
+    link_skills(sandbox, entity, other)
+    assert_ok(sync_delta(hris, sandbox.integration, STAFFING))
+    assert not deleted(hris, "hris_skills", skill), "a delta says nothing of those who did not change"
+    assert_ok(sync_full(hris, sandbox.integration, STAFFING))
+    assert deleted(hris, "hris_skills", skill) and not deleted(hris, "hris_skills", other)
+    if scale != one(hris, "hris_skills", other)["proficiency_scale_id"]:
+        assert deleted(hris, "hris_skill_proficiency_scales", scale)
+    assert last_run(hris, STAFFING)["rows_by_table"]["hris_skills"]["deleted"] == 1
+    before = rows(hris, "hris_skills")
+    assert_ok(sync_full(hris, sandbox.integration, STAFFING))
+    assert rows(hris, "hris_skills") == before, "which is once for all"
+    # It is named again.
+    link_skills(sandbox, entity, skill)
+    assert_ok(sync_delta(hris, sandbox.integration, STAFFING))
+    assert not deleted(hris, "hris_skills", skill)
+    assert scale is None or not deleted(hris, "hris_skill_proficiency_scales", scale)
+    assert_ok(sync_full(hris, sandbox.integration, STAFFING))
+    assert not deleted(hris, "hris_skills", skill) and deleted(hris, "hris_skills", other)
+
+
+def test_a_linked_record_goes_as_its_own_list_would_have_it(hris, sandbox):
+    skill, entity, other = staffing_with_one_skill(hris, sandbox)
+    hris.execute("UPDATE kombo.subscriptions SET on_missing = 'keep' WHERE endpoint = '/hris/skills'")
+    link_skills(sandbox, entity)
+    assert_ok(sync_full(hris, sandbox.integration, STAFFING))
+    assert not deleted(hris, "hris_skills", skill)
+    hris.execute("UPDATE kombo.subscriptions SET on_missing = 'delete' WHERE endpoint = '/hris/skills'")
+    assert_ok(sync_full(hris, sandbox.integration, STAFFING))
+    assert not rows(hris, "hris_skills")
+
+
+def test_a_linked_record_of_a_record_that_is_gone_goes_too(hris, sandbox):
+    skill, entity, other = staffing_with_one_skill(hris, sandbox)
+    sandbox.record("purge", "hris_staffing_entities", entity)
+    assert_ok(sync_full(hris, sandbox.integration, STAFFING))
+    assert deleted(hris, "hris_skills", skill) and deleted(hris, "hris_skills", other)
+
+
+def test_a_linked_record_stays_until_all_lists_that_carry_it_were_read(employees_only, sandbox):
+    db = employees_only
+    place = next(record["work_location"]["id"] for record in sandbox.dump("hris_employees")
+                 if record["work_location"])
+    db.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, enabled) VALUES (%s, %s, true) "
+               "ON CONFLICT (integration_id, endpoint) DO UPDATE SET enabled = true", [sandbox.integration, STAFFING])
+    for person in sandbox.dump("hris_employees"):
+        if person["work_location"] and person["work_location"]["id"] == place:
+            sandbox.record("change", "hris_employees", person["id"], {"work_location_id": None})
+    for record in sandbox.dump("hris_staffing_entities"):
+        sandbox.record("set_links", "hris_staffing_entities", record["id"], list="locations", ids=[])
+    assert_ok(sync_full(db, sandbox.integration, EMPLOYEES))
+    assert not deleted(db, "hris_locations", place)
+    assert_ok(sync_full(db, sandbox.integration, STAFFING))
+    assert deleted(db, "hris_locations", place)
+
+
+def test_without_the_column_that_names_them_linked_records_stay(employees_only, sandbox):
+    db = employees_only
+    before = rows(db, "hris_locations").keys()
+    db.execute("SELECT kombo.exclude_field('hris_employees', 'work_location_id')")
+    assert_ok(sync_full(db, sandbox.integration, EMPLOYEES))
+    assert before and not any(row["remote_deleted_at"] for row in rows(db, "hris_locations").values())

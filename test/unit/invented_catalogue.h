@@ -87,15 +87,15 @@ inline kombo::Page page_of(const std::vector<std::string> &records) {
     return kombo::Page::parse(R"({"status":"success","data":{"results":[)" + list + R"(],"next":null}})");
 }
 
-/// A batch in words, a line a row: "people id=p1 name=Ann extra={"x": 1}". The mode follows the table's name: "+"
-/// inserts what is missing, "~" updates what is carried (NULLs included, as "city=-"). Lists: "jobs of p1: j1 j2", with
+/// A batch in words, a line a row: "people id=p1 name=Ann extra={"x": 1}". Behind the table's name "~"
+/// says that a linked record writes what it carries (NULLs included, as "city=-"). Lists: "jobs of p1: j1 j2", with
 /// the keys of their table's rows.
 inline std::string told(const Catalogue &catalogue, const Endpoint &endpoint, const Batch &batch) {
     std::string text;
     for (const RowSet &set : batch.sets) {
         const Table &table = catalogue.tables[set.table];
         for (const Row &row : set.rows) {
-            text += table.name + (set.mode == Mode::InsertLinked ? "+" : set.mode == Mode::UpdateLinked ? "~" : "");
+            text += table.name + (set.mode == Mode::UpdateLinked ? "~" : "");
             for (size_t f = 0; f < table.fields.size(); ++f) {
                 const Cell &cell = row.cells[f];
                 const Type type = table.fields[f].type;

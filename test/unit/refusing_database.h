@@ -21,16 +21,21 @@ namespace syncer {
 class Refusal : public DatabaseError {
 public:
     explicit Refusal(std::string sqlstate, std::string message = "refused", std::string detail = "",
-                     std::string hint = "")
-        : sqlstate_(std::move(sqlstate)), message_(std::move(message)), detail_(std::move(detail)),
-          hint_(std::move(hint)) {}
+                     std::string hint = "", std::string raised_in = "")
+        : raised_in_(std::move(raised_in)), sqlstate_(std::move(sqlstate)), message_(std::move(message)),
+          detail_(std::move(detail)), hint_(std::move(hint)) {}
     std::string sqlstate() const override { return sqlstate_; }
     std::string message() const override { return message_; }
     std::string detail() const override { return detail_; }
     std::string hint() const override { return hint_; }
+    std::string raised_in() const override { return raised_in_; }
+    std::string sync_role() const override { return "owner"; }
+    bool is_missing_partition() const override { return missing_partition; }
     const char *what() const noexcept override { return message_.c_str(); }
+    bool missing_partition = false;
 
 private:
+    std::string raised_in_;
     std::string sqlstate_;
     std::string message_;
     std::string detail_;
@@ -77,7 +82,8 @@ public:
     std::map<int, std::vector<uint64_t>> seen_pages; ///< its hashes
     std::optional<OnMissing> how;
     Ids orphan_sweeps; ///< "path place" of each step
-    size_t purges = 0;
+    Ids link_sweeps;   ///< "table place column,…  how" of each step
+    Ids purges;        ///< where its steps began
     size_t files_opened = 0;
     std::optional<kombo::Timestamp> purged_before;
     std::vector<std::optional<kombo::Timestamp>> succeeded_with; ///< the watermarks
@@ -163,9 +169,24 @@ public:
         return std::nullopt;
     }
 
-    bool purge(const Endpoint &, kombo::Timestamp before, TableCounts &) override {
+    std::optional<std::string> remove_unlinked(size_t table, const std::vector<Link> &links, OnMissing asked_how,
+                                               const std::string &after, TableCounts &counts) override {
+        std::string sweep = std::to_string(table) + " " + after;
+        for (const Link &link : links) sweep += (&link == &links[0] ? "" : ",") + link.column;
+        link_sweeps.push_back(sweep + (asked_how == OnMissing::Delete ? " delete" : " mark"));
+        ++counts[table].deleted;
+        const size_t step = after.empty() ? 0 : std::stoul(after);
+        if (step + 1 < steps) return std::to_string(step + 1);
+        return std::nullopt;
+    }
+
+    std::optional<std::string> purge(const Endpoint &, kombo::Timestamp before, const std::string &after,
+                                     TableCounts &) override {
         purged_before = before;
-        return ++purges < steps;
+        purges.push_back(after);
+        const size_t step = after.empty() ? 0 : std::stoul(after);
+        if (step + 1 < steps) return std::to_string(step + 1);
+        return std::nullopt;
     }
 
     void park(const Endpoint &, std::optional<std::string_view> id, const std::string &record, const std::string &state,

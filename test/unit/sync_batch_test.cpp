@@ -22,7 +22,7 @@ TEST(Oddities, are_told_with_their_counts) {
     oddities.add(Oddities::Kind::Misfit, "people", "born", 2);
     EXPECT_FALSE(oddities.empty());
     EXPECT_EQ(oddities.json(),
-              R"([{"kind": "unknown key", "table": "people", "key": "a\"b\\c\u000a", "count": 1}, )"
+              R"([{"kind": "unknown key", "table": "people", "key": "a\"b\\c ", "count": 1}, )"
               R"({"kind": "value does not fit its column", "table": "people", "key": "born", "count": 3}])");
 }
 
@@ -46,6 +46,29 @@ TEST(Oddities, beyond_a_hundred_are_summed_up_by_table) {
     const std::string json = oddities.json();
     EXPECT_NE(json.find("\"key\": \"(others)\", \"count\": 900}"), std::string::npos) << json;
     EXPECT_NE(json.find(R"("key": "key7", "count": 6)"), std::string::npos) << json;
+}
+
+TEST(Oddities, keep_only_so_much_of_a_key_as_tells_it_apart) {
+    Oddities oddities;
+    const std::string key(100000, 'k');
+    oddities.add(Oddities::Kind::UnknownKey, "people", key + "1");
+    oddities.add(Oddities::Kind::UnknownKey, "people", key + "2");
+    oddities.add(Oddities::Kind::UnknownKey, "people", "\xC2\x9B\x1B[31m");
+    EXPECT_EQ(oddities.json(), R"([{"kind": "unknown key", "table": "people", "key": "[31m", "count": 1}, )"
+                               R"({"kind": "unknown key", "table": "people", "key": ")" +
+                                   std::string(63, 'k') + R"(", "count": 2}])");
+}
+
+TEST(Oddities, say_what_to_do_where_there_is_something) {
+    for (const Oddities::Kind kind : {Oddities::Kind::ColumnType, Oddities::Kind::Referenced}) {
+        Oddities oddities;
+        oddities.add(kind, "people", "pay: integer, not numeric");
+        json_t *parsed = json_loads(oddities.json().c_str(), 0, nullptr);
+        const json_t *entry = json_array_get(parsed, 0);
+        EXPECT_TRUE(json_is_string(json_object_get(entry, "hint"))) << oddities.json();
+        EXPECT_EQ(Oddities::kind_of(json_string_value(json_object_get(entry, "kind"))), kind);
+        json_decref(parsed);
+    }
 }
 
 TEST(Oddities, of_pages_are_added_up) {

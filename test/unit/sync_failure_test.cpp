@@ -143,6 +143,37 @@ TEST(Explain, the_restricted_context_is_explained_where_the_database_does_not) {
     EXPECT_EQ(explained(Refusal("42501", "permission denied for table t")).hint, "");
 }
 
+TEST(Explain, an_error_in_a_function_of_the_users_names_it_and_how_syncs_run) {
+    const std::string where = "PL/pgSQL function public.audit() line 1 at SQL statement";
+    for (const char *state : {"42P01", "42883", "42704", "42501"}) {
+        const Failure failure = explained(Refusal(state, "no such thing", "", "", where));
+        EXPECT_EQ(failure.message, "no such thing (in " + where + ")");
+        EXPECT_NE(failure.hint.find("search_path"), std::string::npos) << failure.hint;
+        EXPECT_NE(failure.hint.find("\"owner\""), std::string::npos) << failure.hint;
+        EXPECT_EQ(explained(Refusal(state, "no such thing")).hint, "") << state;
+    }
+    EXPECT_EQ(explained(Refusal("42501", "no such thing", "", "Ask Bob.", where)).hint, "Ask Bob.");
+    const std::string types = "You might need to add explicit type casts.";
+    EXPECT_NE(explained(Refusal("42883", "no such thing", "", types, where)).hint.find("search_path"),
+              std::string::npos);
+    EXPECT_EQ(explained(Refusal("40P01", "deadlock", "", "", where)).hint, "");
+}
+
+TEST(Explain, a_column_that_is_gone_can_be_made_again_or_excluded) {
+    const std::string hint = explained(Refusal("42703", "column people.pay does not exist")).hint;
+    EXPECT_NE(hint.find("create_tables"), std::string::npos) << hint;
+    EXPECT_NE(hint.find("exclude_field"), std::string::npos) << hint;
+    EXPECT_EQ(explained(Refusal("42703", "column x does not exist", "", "", "SQL function \"f\"")).hint, "");
+}
+
+TEST(Explain, a_row_without_a_partition_is_the_tables_fault) {
+    Refusal refusal("23514", "no partition of relation \"people\" found for row");
+    EXPECT_TRUE(refusal.is_records_fault());
+    refusal.missing_partition = true;
+    EXPECT_FALSE(refusal.is_records_fault());
+    EXPECT_NE(explained(refusal).hint.find("PARTITION OF"), std::string::npos);
+}
+
 TEST(Explain, what_the_sync_itself_finds) {
     const Failure json = explained(kombo::MalformedJson("TAPE_ERROR"));
     EXPECT_EQ(json.sqlstate, "08P01");

@@ -191,19 +191,6 @@ TEST(FetchTake, what_is_no_json_inside_is_told) {
     EXPECT_TRUE(run.store.stored.empty());
 }
 
-TEST(FetchPurge, deletes_tombstones_that_are_older_than_the_subscription_keeps) {
-    Fetching keeps;
-    keeps.fetch().purge();
-    EXPECT_FALSE(keeps.store.purged_before);
-
-    Fetching run;
-    run.state().subscription.purge_after_micros = std::chrono::microseconds(24h).count();
-    run.fetch().purge();
-    ASSERT_TRUE(run.store.purged_before);
-    EXPECT_LE(*run.store.purged_before, kombo::current_timestamp() - 24h);
-    EXPECT_GT(*run.store.purged_before, kombo::current_timestamp() - 24h - 1min);
-}
-
 TEST(FetchPurge, a_tombstone_that_old_is_not_stored_and_removes_the_row_that_is_here) {
     for (const Kind kind : {Kind::Delta, Kind::Full}) {
         Fetching run(kind);

@@ -288,16 +288,42 @@ TEST(Plan, an_endpoint_that_the_operator_switched_off_is_refused_when_it_is_name
     EXPECT_FALSE(refusal({"groups"}, given)) << "its model goes by the carriers";
 }
 
-TEST(OwnEndpointSubscribed, counts_deprecated_twins_and_nothing_that_is_off) {
+TEST(Plan, a_model_whose_list_kombo_does_not_offer_is_asked_for_in_its_carriers_too) {
+    const auto unavailable = [](States &s) { s["/places"].unavailable = true; };
+    check({
+        {"with its list, in case Kombo does by now", delta({{"places"}}), "/employees:delta /places:delta",
+         unavailable},
+        {"one that nothing else carries is asked for alone", delta({{"skills"}}), "/skills:full",
+         [](States &s) { s["/skills"].unavailable = true; }},
+    });
+}
+
+TEST(HasWriter, counts_lists_of_a_tables_own_and_those_that_own_it) {
+    Catalogue all = catalogue();
+    all.endpoints[1].nested = {{"employments", Relation::Owned, 1, "employee_id"}, {"place", Relation::Linked, 4, ""}};
+    States given = states();
+    unsubscribe(given, {"/employments", "/places"});
+    EXPECT_FALSE(own_list_delivers(all, given, 1));
+    EXPECT_TRUE(has_writer(all, given, 1)) << "owned by the employees";
+    EXPECT_FALSE(has_writer(all, given, 4)) << "linked by the employees";
+    given["/employees"].unavailable = true;
+    EXPECT_FALSE(has_writer(all, given, 1)) << "Kombo does not offer the list that owns it";
+    given["/employments"].subscription.enabled = true;
+    EXPECT_TRUE(has_writer(all, given, 1));
+}
+
+TEST(OwnListDelivers, counts_deprecated_twins_and_nothing_that_is_off_or_unavailable) {
     const Catalogue all = catalogue();
     States given = states();
-    EXPECT_TRUE(own_endpoint_subscribed(all, given, 3));
+    EXPECT_TRUE(own_list_delivers(all, given, 3));
     unsubscribe(given, {"/groups"});
-    EXPECT_FALSE(own_endpoint_subscribed(all, given, 3));
+    EXPECT_FALSE(own_list_delivers(all, given, 3));
     given["/old-groups"].subscription.enabled = true;
-    EXPECT_TRUE(own_endpoint_subscribed(all, given, 3));
-    EXPECT_FALSE(own_endpoint_subscribed(all, given, 7)) << "another category's";
-    EXPECT_FALSE(own_endpoint_subscribed(all, given, 99)) << "no endpoint's";
+    EXPECT_TRUE(own_list_delivers(all, given, 3));
+    given["/old-groups"].unavailable = true;
+    EXPECT_FALSE(own_list_delivers(all, given, 3));
+    EXPECT_FALSE(own_list_delivers(all, given, 7)) << "another category's";
+    EXPECT_FALSE(own_list_delivers(all, given, 99)) << "no endpoint's";
 }
 
 } // namespace

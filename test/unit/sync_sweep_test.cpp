@@ -318,6 +318,56 @@ TEST_P(Sweeping, keep_judges_and_removes_nothing) {
     EXPECT_TRUE(run.store.removed.empty());
 }
 
+TEST_P(Sweeping, removes_what_came_linked_once_nothing_names_it) {
+    People run;
+    run.store.steps = 2;
+    sweep(run, GetParam());
+    const std::string teams = std::to_string(Invented::Teams);
+    const std::string skills = std::to_string(Invented::Skills);
+    const std::string scales = std::to_string(Invented::Scales);
+    EXPECT_EQ(run.store.link_sweeps,
+              Ids({teams + " team_id mark", teams + " 1team_id mark", skills + " skill_id mark",
+                   skills + " 1skill_id mark", scales + " scale_id mark", scales + " 1scale_id mark"}))
+        << "what is linked by a record after the record itself; of places no link is known";
+
+    People by_its_own;
+    by_its_own.state().subscription.on_missing = OnMissing::Delete;
+    sweep(by_its_own, GetParam());
+    EXPECT_EQ(by_its_own.store.link_sweeps.front(), teams + " team_id delete") << "there is no list to say otherwise";
+
+    People with_lists;
+    Endpoint list = with_lists.invented.people();
+    list.path = "/teams";
+    list.table = Invented::Teams;
+    list.nested.clear();
+    with_lists.invented.catalogue.endpoints.push_back(list);
+    with_lists.states["/teams"];
+    sweep(with_lists, GetParam());
+    EXPECT_EQ(with_lists.store.link_sweeps.front(), skills + " skill_id mark") << "teams have a list that sweeps them";
+    with_lists.states["/teams"].subscription.enabled = false;
+    with_lists.states["/teams"].subscription.on_missing = OnMissing::Keep;
+    with_lists.store.link_sweeps.clear();
+    sweep(with_lists, GetParam());
+    EXPECT_EQ(with_lists.store.link_sweeps.front(), skills + " skill_id mark") << "and these it would keep";
+}
+
+TEST_P(Sweeping, deletes_tombstones_that_are_older_than_the_subscription_keeps) {
+    People keeps;
+    sweep(keeps, GetParam());
+    EXPECT_FALSE(keeps.store.purged_before);
+    for (const bool held : {false, true}) {
+        People run;
+        run.store.steps = 2;
+        run.store.live = 12;
+        if (held) run.store.gone = missing_ids(12);
+        run.state().subscription.purge_after_micros = std::chrono::microseconds(std::chrono::hours(24)).count();
+        EXPECT_EQ(sweep(run, GetParam()).result.status, held ? Status::Held : Status::Ok);
+        ASSERT_TRUE(run.store.purged_before);
+        EXPECT_LE(*run.store.purged_before, kombo::current_timestamp() - std::chrono::hours(24));
+        EXPECT_EQ(run.store.purges, Ids({"", "1"})) << "each step goes on where the one before ended";
+    }
+}
+
 TEST_P(Sweeping, removes_as_the_subscription_says) {
     for (const OnMissing how : {OnMissing::Mark, OnMissing::Delete}) {
         People run;

@@ -1,5 +1,6 @@
 #include "pg/account/load_catalogue.h"
 
+#include "pg/account/altered_columns.h"
 #include "pg/base/spi.h"
 
 #include <algorithm>
@@ -49,7 +50,7 @@ public:
 private:
     void load_tables() {
         const Result rows = execute(R"(
-            SELECT DISTINCT n.table_name, t.owner::oid::bigint
+            SELECT DISTINCT n.table_name, t.owner::oid::bigint, t.relation::oid::bigint
             FROM (SELECT e.table_name FROM kombo.endpoints e WHERE e.category = $1
                   UNION
                   SELECT r.table_name FROM kombo.nested_records r JOIN kombo.endpoints e ON e.path = r.endpoint
@@ -65,10 +66,54 @@ private:
                 raise(ERRCODE_INSUFFICIENT_PRIVILEGE,
                       "table kombo.\"" + table.name + "\" does not belong to the sync role", "",
                       "ALTER TABLE ... OWNER TO the role that owns the other data tables.");
+            watch_columns(static_cast<Oid>(rows.integer(i, 3)));
             tables_[table.name] = catalogue_.tables.size();
             catalogue_.tables.push_back(std::move(table));
         }
         load_fields();
+    }
+
+    /// Columns of the data tables that have not the type that the catalogue says, though values may fit it.
+    void compare_types() {
+        const Result rows = execute(R"(
+            SELECT d.table_name, a.attname, format_type(a.atttypid, a.atttypmod), a.atttypid::bigint
+            FROM kombo.data_tables d JOIN pg_attribute a ON a.attrelid = d.relation
+            WHERE a.attnum > 0 AND NOT a.attisdropped)");
+        for (uint64_t i = 0; i < rows.size(); ++i) {
+            const auto table = tables_.find(rows.text(i, 1));
+            if (table == tables_.end()) continue;
+            syncer::Table &found = catalogue_.tables[table->second];
+            const auto position = found.find(rows.text(i, 2));
+            if (!position) continue;
+            syncer::Field &field = found.fields[*position];
+            const std::string stored = rows.text(i, 3);
+            if (stored == name_of(field.type)) continue;
+            field.column_type = stored + ", not " + name_of(field.type);
+            const auto type = static_cast<Oid>(rows.integer(i, 4));
+            // Cast to these, what is too long would be cut, and not refused as it is when it is stored.
+            if (type != VARCHAROID) field.stored_as = type == BPCHAROID ? "bpchar" : stored;
+        }
+    }
+
+    /// As format_type() has it.
+    static const char *name_of(syncer::Type type) {
+        switch (type) {
+        case syncer::Type::Boolean:
+            return "boolean";
+        case syncer::Type::Numeric:
+            return "numeric";
+        case syncer::Type::Date:
+            return "date";
+        case syncer::Type::Time:
+            return "time without time zone";
+        case syncer::Type::Timestamptz:
+            return "timestamp with time zone";
+        case syncer::Type::Jsonb:
+            return "jsonb";
+        case syncer::Type::Text:
+            break;
+        }
+        return "text";
     }
 
     void load_fields() {
@@ -95,6 +140,7 @@ private:
         }
         for (size_t t = 0; t < catalogue_.tables.size(); ++t) complete(catalogue_.tables[t], fields[t]);
         exclude_record_fields();
+        compare_types();
     }
 
     static void complete(syncer::Table &table, const std::vector<syncer::Field> &own) {
@@ -208,7 +254,10 @@ std::string catalogue_fingerprint() {
             (SELECT sum(hashtextextended(f::text, 0)) FROM kombo.fields f),
             (SELECT sum(hashtextextended(n::text, 0)) FROM kombo.nested_records n),
             (SELECT sum(hashtextextended(x::text, 0)) FROM kombo.excluded_fields x),
-            (SELECT sum(hashtextextended(d::text, 0)) FROM kombo.data_tables d)))")
+            (SELECT sum(hashtextextended(d::text, 0)) FROM kombo.data_tables d),
+            (SELECT sum(hashtextextended(concat_ws(' ', a.attrelid, a.attname, a.atttypid, a.atttypmod), 0))
+             FROM kombo.data_tables d JOIN pg_attribute a ON a.attrelid = d.relation
+             WHERE a.attnum > 0 AND NOT a.attisdropped)))")
         .text(0, 1);
 }
 
@@ -236,7 +285,7 @@ syncer::States load_states(const syncer::Catalogue &catalogue, const std::string
     const Result rows = execute(R"(
         SELECT endpoint, watermark, last_full_at, accept_sweep, attempts::bigint, next_attempt_at,
             full_started_at, full_watermark, full_query, full_cursor, full_cursor_at, full_progress::text,
-            page_size::bigint
+            page_size::bigint, last_status = 'unavailable'
         FROM kombo.sync_state WHERE integration_id = $1)",
                                 Params().text(integration_id), Planning::ByKey);
     for (uint64_t i = 0; i < rows.size(); ++i) {
@@ -248,6 +297,7 @@ syncer::States load_states(const syncer::Catalogue &catalogue, const std::string
         state->second.attempts = static_cast<int>(rows.integer(i, 5));
         state->second.next_attempt_at = rows.instant(i, 6);
         if (!rows.null(i, 13)) state->second.page_size = static_cast<int>(rows.integer(i, 13));
+        state->second.unavailable = rows.boolean(i, 14);
         if (const auto started_at = rows.instant(i, 7))
             state->second.open_full = {*started_at,      rows.instant(i, 8).value_or(*started_at),  rows.text(i, 9),
                                        rows.text(i, 10), rows.instant(i, 11).value_or(*started_at), rows.text(i, 12)};

@@ -1,6 +1,7 @@
 #include "pg/base/guard.h"
 
 #include "kombo/error.h"
+#include "pg/base/role.h"
 #include "sync/failure.h"
 
 namespace pg {
@@ -24,6 +25,23 @@ ErrorData *make_error(int sqlstate, const std::string &message, const std::strin
 }
 
 } // namespace
+
+/// Lines of CONTEXT that name a function begin with its language. Others may hold data: a statement with its values,
+/// the JSON that is no JSON.
+std::string Error::raised_in() const {
+    const std::string context = text(data_->context);
+    for (size_t begin = 0; begin < context.size();) {
+        const size_t end = std::min(context.find('\n', begin), context.size());
+        const std::string line = context.substr(begin, end - begin);
+        if (line.compare(0, 3, "PL/") == 0 || line.compare(0, 12, "SQL function") == 0) return line;
+        begin = end + 1;
+    }
+    return {};
+}
+
+std::string Error::sync_role() const {
+    return sync_role_name();
+}
 
 ErrorData *detail::take_error(MemoryContext caller) {
     // The exception may outlive every context of the transaction: its own lives until it is destroyed.

@@ -17,6 +17,12 @@ public:
     std::string message() const override { return text(data_->message); }
     std::string detail() const override { return text(data_->detail); }
     std::string hint() const override { return text(data_->hint); }
+    std::string raised_in() const override;
+    std::string sync_role() const override;
+    std::string constraint() const override { return text(data_->constraint_name); }
+    bool is_missing_partition() const override {
+        return data_->sqlerrcode == ERRCODE_CHECK_VIOLATION && data_->table_name && !data_->constraint_name;
+    }
     const char *what() const noexcept override { return data_->message ? data_->message : "database error"; }
     ErrorData *data() const { return data_.get(); }
 

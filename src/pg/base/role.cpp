@@ -5,10 +5,14 @@
 
 namespace pg {
 
+static std::string acted_as;
+
 SyncRole::SyncRole(Oid role) {
     GetUserIdAndSecContext(&user_, &security_context_);
     settings_level_ = NewGUCNestLevel();
     SetUserIdAndSecContext(role, security_context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+    const char *name = guard([&] { return GetUserNameFromId(role, true); });
+    if (name && role != BOOTSTRAP_SUPERUSERID) acted_as = name;
     guard([] {
         const char *pinned[][2] = {{"search_path", "pg_catalog, pg_temp"},
                                    {"row_security", "off"},
@@ -23,6 +27,10 @@ SyncRole::SyncRole(Oid role) {
 SyncRole::~SyncRole() {
     AtEOXact_GUC(false, settings_level_);
     SetUserIdAndSecContext(user_, security_context_);
+}
+
+const std::string &sync_role_name() {
+    return acted_as;
 }
 
 Oid find_sync_role() {

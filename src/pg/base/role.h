@@ -19,6 +19,9 @@ private:
     int settings_level_ = 0;
 };
 
+/// The name of the role that SyncRole last acted as; empty: it never did.
+const std::string &sync_role_name();
+
 /// The owner of the data tables; InvalidOid while there are none. Raises if they have several owners.
 Oid find_sync_role();
 

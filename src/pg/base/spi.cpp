@@ -23,26 +23,45 @@ int Running::count = 0;
 /// Whether SPI is to take the active snapshot and not the transaction's.
 bool by_active_snapshot = false;
 
-/// The session's statements, by their text. Those that are planned by key get a generic plan at once.
-SPIPlanPtr prepared(const std::string &sql, const std::vector<Oid> &types, Planning planning) {
+/// A statement that is planned by key gets a generic plan at once.
+SPIPlanPtr prepare(const std::string &sql, const std::vector<Oid> &types, Planning planning) {
+    const int options = planning == Planning::Usual ? 0 : CURSOR_OPT_GENERIC_PLAN;
+    return guard([&]() -> SPIPlanPtr {
+        SPIPlanPtr made =
+            SPI_prepare_cursor(sql.c_str(), static_cast<int>(types.size()), const_cast<Oid *>(types.data()), options);
+        if (made == nullptr) elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
+        return made;
+    });
+}
+
+/// The session's statements, by their text.
+SPIPlanPtr kept(const std::string &sql, const std::vector<Oid> &types, Planning planning) {
     static std::unordered_map<std::string, SPIPlanPtr> statements;
-    // Linked records make one per combination of keys that they carry.
     if (statements.size() >= most_statements && Running::count == 0) {
-        for (const auto &[text, kept] : statements) SPI_freeplan(kept);
+        for (const auto &[text, plan] : statements) SPI_freeplan(plan);
         statements.clear();
     }
     SPIPlanPtr &plan = statements[sql];
     if (plan) return plan;
-    const int options = planning == Planning::ByKey ? CURSOR_OPT_GENERIC_PLAN : 0;
-    plan = guard([&]() -> SPIPlanPtr {
-        SPIPlanPtr made =
-            SPI_prepare_cursor(sql.c_str(), static_cast<int>(types.size()), const_cast<Oid *>(types.data()), options);
-        if (made == nullptr) elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
-        SPI_keepplan(made);
-        return made;
-    });
-    return plan;
+    SPIPlanPtr made = prepare(sql, types, planning);
+    guard([&] { SPI_keepplan(made); });
+    return plan = made;
 }
+
+/// Frees a plan that is not kept. After an error something may still hold it: it goes with the SPI connection.
+class Passing {
+public:
+    explicit Passing(SPIPlanPtr plan) : plan_(plan), exceptions_(std::uncaught_exceptions()) {}
+    ~Passing() {
+        if (plan_ && std::uncaught_exceptions() == exceptions_) SPI_freeplan(plan_);
+    }
+    Passing(const Passing &) = delete;
+    Passing &operator=(const Passing &) = delete;
+
+private:
+    SPIPlanPtr plan_;
+    int exceptions_;
+};
 
 } // namespace
 
@@ -82,8 +101,9 @@ Params &Params::maybe_text(const std::optional<std::string> &value) {
     return value ? text(std::string_view(*value)) : add(TEXTOID, 0, true);
 }
 
-Params &Params::jsonb(std::string_view json) {
-    const std::string terminated(json);
+Params &Params::jsonb(std::optional<std::string_view> json) {
+    if (!json) return add(JSONBOID, 0, true);
+    const std::string terminated(*json);
     return add(JSONBOID, guard([&] { return DirectFunctionCall1(jsonb_in, CStringGetDatum(terminated.c_str())); }));
 }
 
@@ -180,8 +200,10 @@ std::optional<kombo::Timestamp> Result::instant(uint64_t row, int column) const 
 }
 
 Result execute(const std::string &sql, const Params &params, Planning planning) {
-    SPIPlanPtr plan = prepared(sql, params.types(), planning);
-    if (planning == Planning::ByKey) plan_by_key(plan);
+    const bool once = planning == Planning::ByKeyOnce;
+    SPIPlanPtr plan = once ? prepare(sql, params.types(), planning) : kept(sql, params.types(), planning);
+    const Passing passing(once ? plan : nullptr);
+    if (planning != Planning::Usual) plan_by_key(plan, !once);
     const Running running;
     guard([&] {
         const int code = SPI_execute_plan(plan, const_cast<Datum *>(params.values().data()), params.nulls().data(),

@@ -22,7 +22,7 @@ class Params {
 public:
     Params &text(std::string_view value);
     Params &maybe_text(const std::optional<std::string> &value);
-    Params &jsonb(std::string_view json);
+    Params &jsonb(std::optional<std::string_view> json);
     Params &integer(int64_t value); ///< bigint
     Params &boolean(bool value);
     Params &instant(std::optional<kombo::Timestamp> value); ///< timestamptz
@@ -46,7 +46,8 @@ private:
 /// How the planner is to go about a statement.
 enum class Planning {
     Usual,
-    ByKey ///< rows are found by key, whatever the statistics say: see key_planning.h
+    ByKey,    ///< rows are found by key, whatever the statistics say: see key_planning.h
+    ByKeyOnce ///< the same for a statement that may not come again: its plan, of some 200 kB, is not kept
 };
 
 /// The result of a query, valid until the object or the SPI connection goes.
@@ -83,7 +84,7 @@ public:
     LatestSnapshot &operator=(const LatestSnapshot &) = delete;
 };
 
-/// Runs a statement; it is prepared once per session and kept. Throws Error.
+/// Runs a statement; it is prepared once per session and kept, unless `planning` says otherwise. Throws Error.
 Result execute(const std::string &sql, const Params &params = {}, Planning planning = Planning::Usual);
 
 /// Runs a query and hands over its first column, of type bytea, a few thousand rows at a time. It is planned anew for

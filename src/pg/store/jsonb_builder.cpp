@@ -88,7 +88,7 @@ uint32 JsonbBuilder::object() {
     }
     members_.resize(first);
     at_ = after;
-    return static_cast<uint32>(out_.size() - begin) | JENTRY_ISCONTAINER;
+    return end_container(begin);
 }
 
 /// Of a key that comes twice the last one counts.
@@ -124,7 +124,7 @@ uint32 JsonbBuilder::array() {
         skip_space();
     }
     at_ = after;
-    return static_cast<uint32>(out_.size() - begin) | JENTRY_ISCONTAINER;
+    return end_container(begin);
 }
 
 uint32 JsonbBuilder::string() {
@@ -224,6 +224,13 @@ size_t JsonbBuilder::begin_container(uint32 header, size_t entries) {
     const size_t first = out_.size();
     out_.append(entries * sizeof(JEntry), '\0');
     return first;
+}
+
+/// Headers, entries and padding count for the length of a container, though not for the sum of its elements.
+uint32 JsonbBuilder::end_container(size_t begin) const {
+    const size_t length = out_.size() - begin;
+    if (length > JENTRY_OFFLENMASK) too_large();
+    return static_cast<uint32>(length) | JENTRY_ISCONTAINER;
 }
 
 /// An entry has the length of its value; one in JB_OFFSET_STRIDE has instead where it ends, so that one far behind is

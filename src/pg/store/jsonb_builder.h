@@ -41,6 +41,7 @@ private:
     void skip_string();
     void skip_value();
     size_t begin_container(uint32 header, size_t entries);
+    uint32 end_container(size_t begin) const;
     void set_entry(size_t first, size_t index, uint32 entry, uint32 &total);
     void pad();
     static void too_large();

@@ -51,7 +51,7 @@ void SqlStore::insert_run(const syncer::Task &task, const syncer::RunResult &res
          {static_cast<int64_t>(result.pages), result.received, rows.inserted, rows.updated, rows.unchanged,
           rows.deleted, static_cast<int64_t>(result.bytes), static_cast<int64_t>(result.retries)})
         params.integer(count);
-    params.jsonb(syncer::rows_by_table(result.counts, catalogue_)).jsonb(result.oddities.json());
+    params.jsonb(syncer::rows_by_table(result.counts, catalogue())).jsonb(result.oddities.json());
     params.maybe_text(result.error.empty() ? std::nullopt : std::optional(result.error))
         .boolean(result.oddities.empty());
     if (brought_nothing(result) && repeat_run(*task.endpoint, params)) return;

@@ -25,6 +25,7 @@ struct Source {
     std::string type;
     std::string name;
     bool key;
+    std::string stored_as; ///< of a column that has another type
 };
 
 std::vector<Source> sources_of(const syncer::Table &table, const syncer::RowSet &set) {
@@ -32,11 +33,11 @@ std::vector<Source> sources_of(const syncer::Table &table, const syncer::RowSet 
     for (size_t i = 0; i < table.fields.size(); ++i) {
         const syncer::Field &field = table.fields[i];
         if (set.columns.test(i))
-            sources.push_back(
-                {quoted(field.column), type_name(field.type), "c" + number(sources.size() + 1), field.key});
+            sources.push_back({quoted(field.column), type_name(field.type), "c" + number(sources.size() + 1), field.key,
+                               field.stored_as});
     }
     if (set.mode == syncer::Mode::Replace)
-        sources.push_back({"extra", "jsonb", "c" + number(sources.size() + 1), false});
+        sources.push_back({"extra", "jsonb", "c" + number(sources.size() + 1), false, {}});
     return sources;
 }
 
@@ -51,7 +52,8 @@ std::string removal(const syncer::Table &table) {
 class Write {
 public:
     Write(const syncer::Table &table, const syncer::RowSet &set)
-        : table_(table), sources_(sources_of(table, set)), inserts_only_(set.mode == syncer::Mode::InsertLinked) {
+        : table_(table), sources_(sources_of(table, set)), alias_(table.name.size() > 2 ? quoted(table.name) : "t"),
+          revives_(revives(table, set)) {
         std::partition_copy(sources_.begin(), sources_.end(), std::back_inserter(keys_), std::back_inserter(values_),
                             [](const Source &source) { return source.key; });
     }
@@ -59,12 +61,12 @@ public:
     /// LATERAL with OFFSET 0 is never flattened: each row looks its stored row up by key.
     std::string compare(const std::string *parent_column) const {
         const std::string by_key =
-            list(keys_, " AND ", [](const Source &s) { return "t." + s.column + " = n." + s.name; });
+            list(keys_, " AND ", [&](const Source &s) { return alias_ + "." + s.column + " = n." + s.name; });
         std::string from = rows(parent_column ? 6 : 5, "unnest($4::bigint[]) AS o, ");
         std::string found = "WHEN d.found THEN " + verdict_on("d");
         std::string keys, unless_found;
         if (parent_column) {
-            from += " FULL JOIN " + stored_of_parents("t." + quoted(*parent_column)) + " b ON " +
+            from += " FULL JOIN " + stored_of_parents(alias_ + "." + quoted(*parent_column)) + " b ON " +
                     list(keys_, " AND ", [](const Source &s) { return "b." + s.name + " = n." + s.name; });
             found = "WHEN n.o IS NULL THEN CASE WHEN " + no_longer_listed("b") +
                     " THEN 1 ELSE 2 END WHEN b.found THEN " + verdict_on("b") + " " + found;
@@ -72,15 +74,19 @@ public:
             unless_found = "b.found IS NULL AND "; // then it may have another parent
         }
         return "SELECT * FROM (SELECT n.o, CASE " + found + " ELSE 0 END::bigint AS verdict" + keys + " FROM " + from +
-               " LEFT JOIN LATERAL (SELECT " + stored() + " FROM " + qualified(table_) + " t WHERE " + unless_found +
-               "t.integration_id = $1 AND " + by_key + " OFFSET 0) d ON true) v WHERE v.verdict < 2";
+               " LEFT JOIN LATERAL (SELECT " + stored() + " FROM " + qualified(table_) + " " + alias_ + " WHERE " +
+               unless_found + alias_ + ".integration_id = $1 AND " + by_key +
+               " OFFSET 0) d ON true) v WHERE v.verdict < 2";
     }
 
     std::string upsert() const {
-        if (inserts_only_ || values_.empty()) return insert();
-        return insert("DO UPDATE SET " +
-                      list(values_, ", ", [](const Source &s) { return s.column + " = excluded." + s.column; }) +
-                      ", synced_at = excluded.synced_at");
+        if (values_.empty() && !revives_) return insert();
+        std::string changes =
+            list(values_, "", [](const Source &s) { return s.column + " = excluded." + s.column + ", "; });
+        if (revives_)
+            changes +=
+                "remote_deleted_at = CASE WHEN " + marked_here("t") + " THEN NULL ELSE t.remote_deleted_at END, ";
+        return insert("DO UPDATE SET " + changes + "synced_at = excluded.synced_at");
     }
 
     std::string insert_new() const { return insert() + " RETURNING true"; }
@@ -100,12 +106,14 @@ private:
 
     /// What there is to compare with.
     std::string stored() const {
-        std::string columns = "true AS found, t.synced_at";
-        if (changed_at()) columns += ", t.changed_at";
+        std::string columns = "true AS found, " + alias_ + ".synced_at";
+        if (changed_at()) columns += ", " + alias_ + ".changed_at";
+        if (revives_) columns += ", " + marked_here(alias_) + " AS marked_here";
         // The casts make a record of it, which keeps PostgreSQL from comparing column by column, and tolerate a column
         // that the user gave another type.
         if (!values_.empty())
-            columns += ", ROW(" + list(values_, ", ", [](const Source &s) { return "t." + s.column + "::" + s.type; }) +
+            columns += ", ROW(" +
+                       list(values_, ", ", [&](const Source &s) { return alias_ + "." + s.column + "::" + s.type; }) +
                        ")::record AS image";
         return columns;
     }
@@ -113,9 +121,9 @@ private:
     /// One look-up by parent finds both the rows to compare with and those that the list no longer holds.
     std::string stored_of_parents(const std::string &parent) const {
         return "(SELECT d.* FROM (SELECT DISTINCT unnest($5::text[]) AS id) p CROSS JOIN LATERAL (SELECT " + stored() +
-               ", " + list(keys_, ", ", [](const Source &s) { return "t." + s.column + " AS " + s.name; }) +
-               (table_.join ? "" : ", t.remote_deleted_at") + " FROM " + qualified(table_) +
-               " t WHERE t.integration_id = $1 AND " + parent + " = p.id OFFSET 0) d)";
+               ", " + list(keys_, ", ", [&](const Source &s) { return alias_ + "." + s.column + " AS " + s.name; }) +
+               (table_.join ? "" : ", " + alias_ + ".remote_deleted_at") + " FROM " + qualified(table_) + " " + alias_ +
+               " WHERE " + alias_ + ".integration_id = $1 AND " + parent + " = p.id OFFSET 0) d)";
     }
 
     std::string no_longer_listed(const std::string &found) const {
@@ -126,13 +134,15 @@ private:
     /// Compared as images, so that a number's digits count and NULLs are equal. What was inserted a moment ago has the
     /// very time.
     std::string verdict_on(const std::string &found) const {
-        if (inserts_only_ || values_.empty()) return "2";
+        if (values_.empty() && !revives_) return "2";
         std::string verdict = "CASE WHEN " + found + ".synced_at = $3 THEN 2 ";
         if (const Source *changed = changed_at())
             verdict +=
-                "WHEN " + written_since(found) + " AND n." + changed->name + " < " + found + ".changed_at THEN 2 ";
-        return verdict + "WHEN " + found + ".image *<> ROW(" +
-               list(values_, ", ", [](const Source &s) { return "n." + s.name; }) + ")::record THEN 1 ELSE 2 END";
+                "WHEN " + written_since(found) + " AND " + as_stored(*changed) + " < " + found + ".changed_at THEN 2 ";
+        if (revives_) verdict += "WHEN " + found + ".marked_here THEN 1 ";
+        if (!values_.empty())
+            verdict += "WHEN " + found + ".image *<> ROW(" + list(values_, ", ", as_stored) + ")::record THEN 1 ";
+        return verdict + "ELSE 2 END";
     }
 
     std::string insert(const std::string &on_conflict = "DO NOTHING") const {
@@ -141,6 +151,24 @@ private:
                list(sources_, ", ", [](const Source &s) { return s.name; }) + ", $2 FROM " + rows(3) +
                " ON CONFLICT (integration_id, " + list(keys_, ", ", [](const Source &s) { return s.column; }) + ") " +
                on_conflict;
+    }
+
+    /// A value as it comes out of its column once it is stored there.
+    static std::string as_stored(const Source &source) {
+        const std::string sent = "n." + source.name;
+        return source.stored_as.empty() ? sent : sent + "::" + source.stored_as + "::" + source.type;
+    }
+
+    /// A record that came linked, and that nothing named any more, is there again when it is named again, also by one
+    /// that does not say so.
+    static bool revives(const syncer::Table &table, const syncer::RowSet &set) {
+        const auto field = table.find("remote_deleted_at");
+        return set.mode == syncer::Mode::UpdateLinked && field && !set.columns.test(*field);
+    }
+
+    /// Whether the mark is ours, not Kombo's: it has the time at which it was written.
+    static std::string marked_here(const std::string &row) {
+        return row + ".remote_deleted_at = " + row + ".synced_at";
     }
 
     const Source *changed_at() const {
@@ -153,7 +181,8 @@ private:
     std::vector<Source> sources_;
     std::vector<Source> keys_;
     std::vector<Source> values_;
-    bool inserts_only_;
+    std::string alias_; ///< of the table: an error about a column names it
+    bool revives_;
 };
 
 } // namespace
@@ -196,6 +225,29 @@ std::string remove_orphans(const syncer::Table &table, const std::string &parent
         qualified(parents) + " p WHERE p.integration_id = $1 AND p.id = s.id OFFSET 0) d ON true " +
         "WHERE d.found IS NULL) o WHERE t." + quoted(parent_column) + " = o.id AND ";
     return removal(table) + orphans + (table.join ? "t.integration_id = $1" : live());
+}
+
+std::string unlinked(const syncer::Catalogue &catalogue, const std::vector<syncer::Link> &links) {
+    const auto served = [](const std::string &row) {
+        // What was found missing here, and not by Kombo's word, has the time at which that was written.
+        return "(" + row + ".remote_deleted_at IS NULL OR " + row + ".remote_deleted_at > $3 AND " + row +
+               ".remote_deleted_at IS DISTINCT FROM " + row + ".synced_at)";
+    };
+    const auto named = [&](const syncer::Link &link) {
+        const syncer::Table &holder = catalogue.tables[link.table];
+        std::string from = "SELECT true AS found FROM " + qualified(holder) + " l";
+        std::string condition = " WHERE l.integration_id = $1 AND l." + quoted(link.column) + " = s.id";
+        if (link.parents) {
+            from += " JOIN " + qualified(catalogue.tables[*link.parents]) +
+                    " p ON p.integration_id = $1 AND p.id = l." + quoted(link.parent_column);
+            condition += " AND " + served("p");
+        } else if (!holder.join) {
+            condition += " AND " + served("l");
+        }
+        return from + condition;
+    };
+    return "SELECT s.id FROM (SELECT unnest($2::text[]) AS id) s LEFT JOIN LATERAL (SELECT u.found FROM (" +
+           list(links, " UNION ALL ", named) + ") u LIMIT 1) d ON true WHERE d.found IS NULL";
 }
 
 std::string quoted(const std::string &identifier) {

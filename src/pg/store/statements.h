@@ -2,6 +2,7 @@
 
 #include "sync/batch.h"
 #include "sync/catalogue.h"
+#include "sync/links.h"
 
 #include <string>
 #include <vector>
@@ -33,6 +34,10 @@ std::string remove(const syncer::Table &table);
 /// Removes the rows of a nested table whose parent does not exist: a join row goes, an owned one is marked deleted. $1
 /// integration id, $2 now, $3 the ids of the parents in question.
 std::string remove_orphans(const syncer::Table &table, const std::string &parent_column, const syncer::Table &parents);
+
+/// Those of the ids in $2 that none of the links names, as far as it lies in a record that Kombo serves: one that is
+/// there, or that Kombo itself says was deleted after $3. $1 integration id.
+std::string unlinked(const syncer::Catalogue &catalogue, const std::vector<syncer::Link> &links);
 
 /// The identifier, quoted where it needs to be.
 std::string quoted(const std::string &identifier);

@@ -5,7 +5,6 @@
 #include "pg/base/log_throttle.h"
 #include "pg/base/memory.h"
 #include "pg/store/columns.h"
-#include "pg/store/statements.h"
 #include "pg/store/temporary_file.h"
 #include "sync/result.h"
 
@@ -17,28 +16,26 @@ namespace pg {
 
 namespace {
 
-using statements::qualified;
-using statements::quoted;
-
 /// What the index of rejected_records surely holds (an entry has at most 2704 bytes); a longer id is in the record.
 constexpr size_t longest_parked_id = 1000;
 
-/// Rows of a set that take a millisecond or more.
-constexpr size_t large_set = 50;
+/// Text that surely makes a jsonb, whose elements take up to eight times the space ("0," is an entry and a number) and
+/// 256 MB at most. A larger record is parked by its id and error alone.
+constexpr size_t longest_parked_record = 16UL * 1024 * 1024;
 
-/// Rows that a step of a sweep passes: by key, so some 10 to 50 ms.
-constexpr uint64_t rows_at_once = 10000;
-
-/// Where the next step of a walk goes on, by the first column; nullopt: these were the last rows.
-std::optional<std::string> next_place(const Result &passed) {
-    if (passed.size() < rows_at_once) return std::nullopt;
-    return passed.text(passed.size() - 1, 1);
+/// That more of a full fetch was refused than was stored, or of a delta that brought many records; in words.
+std::optional<std::string> mostly_refused(const syncer::RunResult &result) {
+    constexpr int64_t many = 10;
+    if (result.parked * 2 <= result.received || (result.kind == syncer::Kind::Delta && result.parked < many))
+        return std::nullopt;
+    return "the database refused " + std::to_string(result.parked) + " of " + std::to_string(result.received) +
+           " records";
 }
 
 } // namespace
 
 SqlStore::SqlStore(const syncer::Catalogue &catalogue, std::string integration_id)
-    : catalogue_(catalogue), integration_id_(std::move(integration_id)) {
+    : RowStore(catalogue, std::move(integration_id)) {
     const Result rows = execute("SELECT DISTINCT endpoint FROM kombo.rejected_records WHERE integration_id = $1", key(),
                                 Planning::ByKey);
     for (uint64_t i = 0; i < rows.size(); ++i) has_parked_[rows.text(i, 1)] = true;
@@ -46,226 +43,6 @@ SqlStore::SqlStore(const syncer::Catalogue &catalogue, std::string integration_i
 
 void SqlStore::warn_of_run(const std::optional<Trouble> &trouble) {
     if (trouble) log_warning(trouble->message, trouble->sqlstate, trouble->detail, trouble->hint);
-}
-
-void SqlStore::write(const syncer::Endpoint &endpoint, const syncer::Batch &batch, kombo::Timestamp requested_at,
-                     syncer::TableCounts &counts) {
-    std::vector<const syncer::ListSet *> lists;
-    for (const syncer::ListSet &list : batch.lists) lists.push_back(&list);
-    for (const syncer::RowSet &set : batch.sets) {
-        const auto its_list = std::find_if(lists.begin(), lists.end(), [&](const syncer::ListSet *list) {
-            return set.mode == syncer::Mode::Replace && endpoint.nested[list->nested].table == set.table;
-        });
-        const syncer::ListSet *list = its_list == lists.end() ? nullptr : *its_list;
-        if (list) lists.erase(its_list);
-        if (list || !set.rows.empty()) write_set(endpoint, set, list, requested_at, counts);
-    }
-    for (const syncer::ListSet *list : lists) { // all of them empty, or a second list of the same table
-        syncer::RowSet none;
-        none.table = endpoint.nested[list->nested].table;
-        for (size_t field = 0; field < table(none.table).fields.size(); ++field) none.columns.set(field);
-        write_set(endpoint, none, list, requested_at, counts);
-    }
-}
-
-void SqlStore::write_set(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
-                         kombo::Timestamp requested_at, syncer::TableCounts &counts) {
-    const MemoryScope scope;
-    if (set.rows.size() >= large_set) meanwhile();
-    const kombo::Timestamp now = kombo::current_timestamp();
-    const auto rows = static_cast<int64_t>(set.rows.size());
-    const int64_t inserted = insert_if_all_new(set, now);
-    if (inserted == rows && rows > 0 && !(list && had_rows_before(endpoint, *list, now))) {
-        counts[set.table].inserted += rows;
-        return;
-    }
-    const Difference found = compare(endpoint, set, list, requested_at, now);
-    const auto upserted = static_cast<int64_t>(found.rows.rows.size());
-    if (upserted > 0) {
-        Params params = key();
-        params.instant(now);
-        add_columns(params, table(set.table), found.rows, jsonb_);
-        execute(statements::upsert(table(set.table), found.rows), params, Planning::ByKey);
-    }
-    if (!found.gone.front().empty()) {
-        Params params = key();
-        params.instant(now);
-        for (const auto &column : found.gone) params.texts(column);
-        execute(statements::remove(table(set.table)), params, Planning::ByKey);
-    }
-    syncer::RowCounts &count = counts[set.table];
-    count.inserted += inserted + found.inserted;
-    count.updated += upserted - found.inserted;
-    count.unchanged += rows - inserted - upserted;
-    count.deleted += static_cast<int64_t>(found.gone.front().size());
-    all_new_[set.table] = rows > 0 && inserted + found.inserted == rows;
-}
-
-/// Where one batch brought nothing but new rows, as in a first full fetch, the next one will, too: to insert is then
-/// all there is to do, and takes half the time. Returns how many were new indeed; the others are compared.
-int64_t SqlStore::insert_if_all_new(const syncer::RowSet &set, kombo::Timestamp now) {
-    if (set.mode != syncer::Mode::Replace || set.rows.empty() || !all_new_[set.table]) return 0;
-    Params params = key();
-    params.instant(now);
-    add_columns(params, table(set.table), set, jsonb_);
-    return static_cast<int64_t>(execute(statements::insert_new(table(set.table), set), params, Planning::ByKey).size());
-}
-
-/// Whether a parent of the list has rows but those that were written at `now`.
-bool SqlStore::had_rows_before(const syncer::Endpoint &endpoint, const syncer::ListSet &list, kombo::Timestamp now) {
-    const syncer::Nested &nested = endpoint.nested[list.nested];
-    Params params = key();
-    params.instant(now).texts(list.parents);
-    return execute(statements::listed_before(table(nested.table), nested.parent_column), params, Planning::ByKey)
-        .boolean(0, 1);
-}
-
-SqlStore::Difference SqlStore::compare(const syncer::Endpoint &endpoint, const syncer::RowSet &set,
-                                       const syncer::ListSet *list, kombo::Timestamp requested_at,
-                                       kombo::Timestamp now) {
-    Params params = key();
-    std::vector<int64_t> numbers(set.rows.size());
-    std::iota(numbers.begin(), numbers.end(), 0);
-    params.instant(requested_at).instant(now).integers(numbers);
-    if (list) params.texts(list->parents);
-    add_columns(params, table(set.table), set, jsonb_);
-    const std::string *parent_column = list ? &endpoint.nested[list->nested].parent_column : nullptr;
-    const Result rows = execute(statements::compare(table(set.table), set, parent_column), params, Planning::ByKey);
-    Difference found;
-    found.rows.table = set.table;
-    found.rows.mode = set.mode;
-    found.rows.columns = set.columns;
-    found.gone.resize(table(set.table).key_count());
-    for (uint64_t i = 0; i < rows.size(); ++i) {
-        if (rows.null(i, 1)) {
-            for (size_t k = 0; k < found.gone.size(); ++k)
-                found.gone[k].push_back(rows.text(i, static_cast<int>(k) + 3));
-        } else {
-            found.rows.rows.push_back(set.rows[static_cast<size_t>(rows.integer(i, 1))]);
-            if (rows.integer(i, 2) == 0) ++found.inserted;
-        }
-    }
-    return found;
-}
-
-uint64_t SqlStore::hash(std::string_view id) {
-    return DatumGetUInt64(
-        hash_any_extended(reinterpret_cast<const unsigned char *>(id.data()), static_cast<int>(id.size()), 0));
-}
-
-std::vector<std::string> SqlStore::not_seen(std::vector<std::string> ids, syncer::SeenIds &seen) {
-    std::vector<uint64_t> hashes;
-    hashes.reserve(ids.size());
-    for (const std::string &id : ids) hashes.push_back(hash(id));
-    const std::vector<bool> found = seen.find(hashes);
-    size_t i = 0;
-    ids.erase(std::remove_if(ids.begin(), ids.end(), [&](const std::string &) { return found[i++]; }), ids.end());
-    return ids;
-}
-
-std::optional<std::string> SqlStore::find_missing(const syncer::Endpoint &endpoint, const std::string &after,
-                                                  syncer::SeenIds &seen, kombo::Timestamp since,
-                                                  std::vector<std::string> &missing, int64_t &live) {
-    const MemoryScope scope;
-    Params params = key();
-    params.instant(since).instant(kombo::current_timestamp()).text(after);
-    const Result rows = execute("SELECT t.id, coalesce(" + statements::written_since("t") + ", false) FROM " +
-                                    qualified(table(endpoint.table)) + " t WHERE " + statements::live() +
-                                    " AND t.id > $4 ORDER BY t.id LIMIT " + std::to_string(rows_at_once),
-                                params, Planning::ByKey);
-    live += static_cast<int64_t>(rows.size());
-    std::vector<std::string> ids;
-    for (uint64_t i = 0; i < rows.size(); ++i)
-        if (!rows.boolean(i, 2)) ids.push_back(rows.text(i, 1));
-    // Looked up here and not joined there: no plan of a join that statistics can spoil.
-    for (std::string &id : not_seen(std::move(ids), seen)) missing.push_back(std::move(id));
-    return next_place(rows);
-}
-
-void SqlStore::remove(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids, syncer::OnMissing how,
-                      syncer::TableCounts &counts) {
-    if (ids.empty()) return;
-    const MemoryScope scope;
-    const auto run = [&](size_t target, const std::string &column, bool mark) {
-        Params params = key();
-        params.texts(ids);
-        std::string sql;
-        if (mark) {
-            params.instant(kombo::current_timestamp());
-            sql = "UPDATE " + qualified(table(target)) + " t SET remote_deleted_at = $3, synced_at = $3 WHERE " +
-                  statements::live();
-        } else {
-            sql = "DELETE FROM " + qualified(table(target)) + " t WHERE t.integration_id = $1";
-        }
-        const Result gone = execute(sql + " AND t." + quoted(column) + " = ANY ($2)", params, Planning::ByKey);
-        counts[target].deleted += static_cast<int64_t>(gone.size());
-    };
-    for (const syncer::Nested &nested : endpoint.nested) {
-        if (!nested.of_record()) continue;
-        if (nested.relation == syncer::Relation::Join) run(nested.table, nested.parent_column, false);
-        if (nested.relation == syncer::Relation::Owned)
-            run(nested.table, nested.parent_column, how == syncer::OnMissing::Mark);
-    }
-    run(endpoint.table, "id", how == syncer::OnMissing::Mark);
-}
-
-std::vector<std::string> SqlStore::untouched(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids,
-                                             kombo::Timestamp since) {
-    const MemoryScope scope;
-    Params params = key();
-    params.instant(since).instant(kombo::current_timestamp()).texts(ids);
-    const Result rows =
-        execute("SELECT t.id FROM " + qualified(table(endpoint.table)) + " t WHERE " + statements::live() +
-                    " AND t.id = ANY ($4) AND NOT coalesce(" + statements::written_since("t") + ", false)",
-                params, Planning::ByKey);
-    std::vector<std::string> left;
-    for (uint64_t i = 0; i < rows.size(); ++i) left.push_back(rows.text(i, 1));
-    return left;
-}
-
-std::optional<std::string> SqlStore::remove_orphans(const syncer::Endpoint &endpoint, const syncer::Nested &nested,
-                                                    const std::string &after, syncer::SeenIds &seen,
-                                                    syncer::TableCounts &counts) {
-    const MemoryScope scope;
-    const std::string parent = "t." + quoted(nested.parent_column);
-    Params walk = key();
-    walk.text(after);
-    const Result passed =
-        execute("SELECT " + parent + " FROM " + qualified(table(nested.table)) + " t WHERE t.integration_id = $1 AND " +
-                    parent + " > $2 ORDER BY " + parent + " LIMIT " + std::to_string(rows_at_once),
-                walk, Planning::ByKey);
-    std::vector<std::string> parents;
-    for (uint64_t i = 0; i < passed.size(); ++i)
-        passed.with_bytes(i, 1, [&](std::string_view id) {
-            if (parents.empty() || parents.back() != id) parents.emplace_back(id);
-        });
-    const std::vector<std::string> suspects = not_seen(std::move(parents), seen);
-    if (!suspects.empty()) {
-        Params params = key();
-        params.instant(kombo::current_timestamp()).texts(suspects);
-        const Result gone =
-            execute(statements::remove_orphans(table(nested.table), nested.parent_column, table(endpoint.table)),
-                    params, Planning::ByKey);
-        counts[nested.table].deleted += static_cast<int64_t>(gone.size());
-    }
-    return next_place(passed);
-}
-
-bool SqlStore::purge(const syncer::Endpoint &endpoint, kombo::Timestamp before, syncer::TableCounts &counts) {
-    const MemoryScope scope;
-    Params params = key();
-    params.instant(before);
-    const Result rows =
-        execute("SELECT t.id FROM " + qualified(table(endpoint.table)) +
-                    " t WHERE t.integration_id = $1 AND t.remote_deleted_at < $2 LIMIT " + std::to_string(rows_at_once),
-                params);
-    std::vector<std::string> ids;
-    for (uint64_t i = 0; i < rows.size(); ++i) ids.push_back(rows.text(i, 1));
-    syncer::TableCounts purged;
-    remove(endpoint, ids, syncer::OnMissing::Delete, purged);
-    for (const auto &[index, count] : purged) // `deleted` of the run's own table is the sweep's alone
-        if (index != endpoint.table) counts[index].deleted += count.deleted;
-    return rows.size() == rows_at_once;
 }
 
 void SqlStore::park(const syncer::Endpoint &endpoint, std::optional<std::string_view> id, const std::string &record,
@@ -276,7 +53,7 @@ void SqlStore::park(const syncer::Endpoint &endpoint, std::optional<std::string_
     Params params = key();
     params.text(endpoint.path)
         .maybe_text(id ? std::optional<std::string>(*id) : std::nullopt)
-        .jsonb(record)
+        .jsonb(record.size() > longest_parked_record ? std::nullopt : std::optional<std::string_view>(record))
         .text(sqlstate)
         .text(error)
         .instant(kombo::current_timestamp());
@@ -329,11 +106,12 @@ void SqlStore::succeeded(const syncer::Task &task, const syncer::States &states,
         .boolean(full)
         .maybe_text(result.error.empty() ? std::nullopt : std::optional(result.error))
         .boolean(full && before.accept_sweep) // given while this run was under way, it is the next one's
-        .boolean(result.status == syncer::Status::Held);
+        .boolean(result.status == syncer::Status::Held)
+        .maybe_text(mostly_refused(result));
     execute(R"(
         INSERT INTO kombo.sync_state AS s
-            (integration_id, endpoint, watermark, last_status, last_success_at, last_full_at, last_error, held)
-        VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN $5 END, $7, CASE WHEN $9 THEN $7 END)
+            (integration_id, endpoint, watermark, last_status, last_success_at, last_full_at, last_error, held, refused)
+        VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN $5 END, $7, CASE WHEN $9 THEN $7 END, $10)
         ON CONFLICT (integration_id, endpoint) DO UPDATE SET
             watermark = coalesce(excluded.watermark, s.watermark), last_status = excluded.last_status,
             last_success_at = excluded.last_success_at,
@@ -341,14 +119,16 @@ void SqlStore::succeeded(const syncer::Task &task, const syncer::States &states,
             failures = 0, attempts = 0, next_attempt_at = NULL, last_error = excluded.last_error,
             -- A full fetch that is under way goes on with the pages that it was begun with.
             page_size = CASE WHEN $6 OR s.full_started_at IS NULL THEN NULL ELSE s.page_size END,
-            held = CASE WHEN $6 THEN excluded.held ELSE s.held END, accept_sweep = s.accept_sweep AND NOT $8)",
+            held = CASE WHEN $6 THEN excluded.held ELSE s.held END,
+            refused = CASE WHEN $6 THEN excluded.refused ELSE coalesce(excluded.refused, s.refused) END,
+            accept_sweep = s.accept_sweep AND NOT $8)",
             params);
     if (full && before.open_full) forget_full(*task.endpoint);
-    all_new_.clear();
+    begin_anew();
     if (watermark) advance_implied(task, states, result, *watermark);
     const bool in_vain = !syncer::changed_rows(result.counts) && result.parked == 0;
     if (task.of_webhook && in_vain && (!full || !task.endpoint->incremental))
-        ask_again(integration_id_, task.requests, before.delta_from(result.started_at).value_or(result.started_at));
+        ask_again(integration_id(), task.requests, before.delta_from(result.started_at).value_or(result.started_at));
     delete_requests(task.requests);
 }
 
@@ -427,7 +207,23 @@ void SqlStore::forget_full(const syncer::Endpoint &endpoint) {
             of(endpoint));
 }
 
+/// From now on the lists that carry the model write its rows: what they brought before is asked for again.
+void SqlStore::request_carriers(const syncer::Endpoint &unavailable) {
+    execute(R"(
+        INSERT INTO kombo.sync_requests (integration_id, endpoint, kind, trigger)
+        SELECT DISTINCT $1, n.endpoint, 'full', 'schedule'
+        FROM kombo.endpoints own
+        JOIN kombo.nested_records n ON n.table_name = own.table_name AND n.relation = 'linked'
+        JOIN kombo.endpoints e ON e.path = n.endpoint AND e.path <> own.path AND e.category = own.category
+        LEFT JOIN kombo.subscriptions o ON o.integration_id = $1 AND o.endpoint = e.path
+        WHERE own.path = $2 AND coalesce(o.enabled, e.enabled)
+          AND NOT EXISTS (SELECT FROM kombo.sync_state s
+                          WHERE s.integration_id = $1 AND s.endpoint = $2 AND s.last_status = 'unavailable'))",
+            of(unavailable));
+}
+
 void SqlStore::failed(const syncer::Task &task, const syncer::RunResult &result) {
+    if (result.status == syncer::Status::Unavailable) request_carriers(*task.endpoint);
     Params params = of(*task.endpoint);
     params.text(std::string_view(syncer::name(result.status))).text(result.error);
     // Only a failure counts as one: that Kombo is not ready, or lacks a model, is nobody's fault.

@@ -1,40 +1,20 @@
 #pragma once
 
 #include "pg/base/contain.h"
-#include "pg/base/spi.h"
-#include "pg/store/jsonb_builder.h"
+#include "pg/store/row_store.h"
 #include "sync/open_full.h"
-#include "sync/store.h"
 
 namespace pg {
 
-/// The writes of one integration's sync, as SQL on the data and state tables. Needs an open SPI connection.
-class SqlStore : public syncer::Store {
+/// The writes of one integration's sync, as SQL. What RowStore leaves is state: how far each endpoint has come,
+/// requests, runs, and records that were refused.
+class SqlStore : public RowStore {
 public:
-    /// What the worker has to do while a large batch is written: called between two of its statements. It must not
-    /// touch the database.
-    std::function<void()> meanwhile = [] {};
-
     /// Is told of every run that was recorded, or why it could not be.
     std::function<void(const std::optional<Trouble> &)> run_recorded = warn_of_run;
 
     SqlStore(const syncer::Catalogue &catalogue, std::string integration_id);
 
-    void in_subtransaction(const std::function<void()> &body) override { subtransaction(body); }
-    void write(const syncer::Endpoint &endpoint, const syncer::Batch &batch, kombo::Timestamp requested_at,
-               syncer::TableCounts &counts) override;
-    uint64_t hash(std::string_view id) override;
-    std::optional<std::string> find_missing(const syncer::Endpoint &endpoint, const std::string &after,
-                                            syncer::SeenIds &seen, kombo::Timestamp since,
-                                            std::vector<std::string> &missing, int64_t &live) override;
-    void remove(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids, syncer::OnMissing how,
-                syncer::TableCounts &counts) override;
-    std::vector<std::string> untouched(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids,
-                                       kombo::Timestamp since) override;
-    std::optional<std::string> remove_orphans(const syncer::Endpoint &endpoint, const syncer::Nested &nested,
-                                              const std::string &after, syncer::SeenIds &seen,
-                                              syncer::TableCounts &counts) override;
-    bool purge(const syncer::Endpoint &endpoint, kombo::Timestamp before, syncer::TableCounts &counts) override;
     void park(const syncer::Endpoint &endpoint, std::optional<std::string_view> id, const std::string &record,
               const std::string &sqlstate, const std::string &error) override;
     void unpark(const syncer::Endpoint &endpoint, const std::vector<std::string_view> &ids) override;
@@ -55,12 +35,6 @@ public:
 private:
     static void warn_of_run(const std::optional<Trouble> &trouble);
     void insert_run(const syncer::Task &task, const syncer::RunResult &result);
-    Params key() const {
-        Params params;
-        params.text(integration_id_);
-        return params;
-    }
-    const syncer::Table &table(size_t index) const { return catalogue_.tables[index]; }
     Params of(const syncer::Endpoint &endpoint) const {
         Params params = key();
         params.text(endpoint.path);
@@ -69,26 +43,9 @@ private:
     bool repeat_run(const syncer::Endpoint &endpoint, const Params &params);
     void advance_implied(const syncer::Task &task, const syncer::States &states, const syncer::RunResult &result,
                          kombo::Timestamp watermark);
-    /// Which rows of a set are not stored as they are.
-    struct Difference {
-        syncer::RowSet rows;                        ///< that are new or differ
-        int64_t inserted = 0;                       ///< the new ones among them
-        std::vector<std::vector<std::string>> gone; ///< per key column: what the lists no longer hold
-    };
+    void request_carriers(const syncer::Endpoint &unavailable);
 
-    std::vector<std::string> not_seen(std::vector<std::string> ids, syncer::SeenIds &seen);
-    int64_t insert_if_all_new(const syncer::RowSet &set, kombo::Timestamp now);
-    bool had_rows_before(const syncer::Endpoint &endpoint, const syncer::ListSet &list, kombo::Timestamp now);
-    Difference compare(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
-                       kombo::Timestamp requested_at, kombo::Timestamp now);
-    void write_set(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
-                   kombo::Timestamp requested_at, syncer::TableCounts &counts);
-
-    const syncer::Catalogue &catalogue_;
-    std::string integration_id_;
     std::map<std::string, bool> has_parked_;
-    std::map<size_t, bool> all_new_; ///< per table: the run's last batch brought nothing but new rows
-    JsonbBuilder jsonb_;
 };
 
 /// Deletes run records that are older than kombo_sync.retention, but for the last one of each endpoint; 1,000 at most,

@@ -1,3 +1,4 @@
+#include "pg/account/altered_columns.h"
 #include "pg/account/connection.h"
 #include "pg/account/options.h"
 #include "pg/account/version_check.h"
@@ -280,6 +281,7 @@ void Worker::look() {
                             "the worker writes nothing meanwhile; to let it go on: ALTER SYSTEM, or ALTER DATABASE, "
                             "RESET default_transaction_read_only; SELECT pg_reload_conf()");
     }
+    if (!restart_) in_transaction([&] { restart_ = columns_altered(); });
     // What keeps it from working may end without a word to it: a grant, the commit of an upgrade whose news come late.
     if (restart_ || !dispatcher_) start();
     restart_ = false; // not before: what throws is tried again

@@ -1,0 +1,21 @@
+-- The complete SQL by which a page of employees is written, with what hangs on them.
+\pset format unaligned
+\pset fieldsep '\n'
+\pset recordsep '\n\n'
+\pset footer off
+SELECT * FROM kombo.page_statements('/hris/employees');
+\pset format aligned
+
+-- Each of them is SQL that PostgreSQL takes.
+DO $$
+DECLARE
+    of record;
+BEGIN
+    FOR of IN SELECT e.path, s.* FROM kombo.endpoints e CROSS JOIN LATERAL kombo.page_statements(e.path) s LOOP
+        EXECUTE 'PREPARE one (text, timestamptz) AS ' || of.statement;
+        DEALLOCATE one;
+    END LOOP;
+END
+$$;
+
+SELECT * FROM kombo.page_statements('/hris/nothing');

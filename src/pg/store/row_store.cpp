@@ -1,0 +1,345 @@
+#include "pg/store/row_store.h"
+
+#include "pg/base/memory.h"
+#include "pg/store/columns.h"
+#include "pg/store/statements.h"
+#include "sync/watermark.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+namespace pg {
+
+namespace {
+
+using statements::qualified;
+using statements::quoted;
+
+/// Rows of a set that take a millisecond or more; to plan the statements of a linked set takes as long.
+constexpr size_t large_set = 50;
+
+/// Rows that a step of a sweep passes: by key, so some 10 to 50 ms.
+constexpr uint64_t rows_at_once = 10000;
+
+/// Linked records make a statement for every combination of keys that they carry.
+Planning planning_of(const syncer::RowSet &set) {
+    return set.mode == syncer::Mode::UpdateLinked ? Planning::ByKeyOnce : Planning::ByKey;
+}
+
+/// Where the next step of a walk goes on, by the first column; nullopt: these were the last rows.
+std::optional<std::string> next_place(const Result &passed) {
+    if (passed.size() < rows_at_once) return std::nullopt;
+    return passed.text(passed.size() - 1, 1);
+}
+
+} // namespace
+
+void RowStore::write(const syncer::Endpoint &endpoint, const syncer::Batch &batch, kombo::Timestamp requested_at,
+                     syncer::TableCounts &counts) {
+    std::vector<const syncer::ListSet *> lists;
+    for (const syncer::ListSet &list : batch.lists) lists.push_back(&list);
+    for (const syncer::RowSet &set : batch.sets) {
+        const auto its_list = std::find_if(lists.begin(), lists.end(), [&](const syncer::ListSet *list) {
+            return set.mode == syncer::Mode::Replace && endpoint.nested[list->nested].table == set.table;
+        });
+        const syncer::ListSet *list = its_list == lists.end() ? nullptr : *its_list;
+        if (list) lists.erase(its_list);
+        if (list || !set.rows.empty()) write_set(endpoint, set, list, requested_at, counts);
+    }
+    for (const syncer::ListSet *list : lists) { // all of them empty, or a second list of the same table
+        syncer::RowSet none;
+        none.table = endpoint.nested[list->nested].table;
+        for (size_t field = 0; field < table(none.table).fields.size(); ++field) none.columns.set(field);
+        write_set(endpoint, none, list, requested_at, counts);
+    }
+}
+
+void RowStore::write_set(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
+                         kombo::Timestamp requested_at, syncer::TableCounts &counts) {
+    const MemoryScope scope;
+    if (set.rows.size() >= large_set || set.mode == syncer::Mode::UpdateLinked) meanwhile();
+    const kombo::Timestamp now = kombo::current_timestamp();
+    const auto rows = static_cast<int64_t>(set.rows.size());
+    const int64_t inserted = insert_if_all_new(set, now);
+    if (inserted == rows && rows > 0 && !(list && had_rows_before(endpoint, *list, now))) {
+        counts[set.table].inserted += rows;
+        return;
+    }
+    const Difference found = compare(endpoint, set, list, requested_at, now);
+    const auto upserted = static_cast<int64_t>(found.rows.rows.size());
+    if (upserted > 0) {
+        Params params = key();
+        params.instant(now);
+        add_columns(params, table(set.table), found.rows, jsonb_);
+        execute(statements::upsert(table(set.table), found.rows), params, planning_of(set));
+    }
+    if (!found.gone.front().empty()) {
+        remove_from_lists(set.table, found.gone, now, counts[set.table]);
+    }
+    syncer::RowCounts &count = counts[set.table];
+    count.inserted += inserted + found.inserted;
+    count.updated += upserted - found.inserted;
+    count.unchanged += rows - inserted - upserted;
+    all_new_[set.table] = rows > 0 && inserted + found.inserted == rows;
+}
+
+void RowStore::remove_from_lists(size_t target, const std::vector<std::vector<std::string>> &keys, kombo::Timestamp now,
+                                 syncer::RowCounts &count) {
+    const Removal remove = [&](size_t begin, size_t end) {
+        Params params = key();
+        params.instant(now);
+        for (const auto &column : keys)
+            params.texts(std::vector<std::string_view>(column.begin() + static_cast<std::ptrdiff_t>(begin),
+                                                       column.begin() + static_cast<std::ptrdiff_t>(end)));
+        execute(statements::remove(table(target)), params, Planning::ByKey);
+        return static_cast<int64_t>(end - begin);
+    };
+    remove_unreferenced(
+        0, keys.front().size(), remove, [](size_t, size_t) { return int64_t(0); }, count);
+}
+
+/// Where one batch brought nothing but new rows, as in a first full fetch, the next one will, too: to insert is then
+/// all there is to do, and takes half the time. Returns how many were new indeed; the others are compared.
+int64_t RowStore::insert_if_all_new(const syncer::RowSet &set, kombo::Timestamp now) {
+    if (set.mode != syncer::Mode::Replace || set.rows.empty() || !all_new_[set.table]) return 0;
+    Params params = key();
+    params.instant(now);
+    add_columns(params, table(set.table), set, jsonb_);
+    return static_cast<int64_t>(execute(statements::insert_new(table(set.table), set), params, Planning::ByKey).size());
+}
+
+/// Whether a parent of the list has rows but those that were written at `now`.
+bool RowStore::had_rows_before(const syncer::Endpoint &endpoint, const syncer::ListSet &list, kombo::Timestamp now) {
+    const syncer::Nested &nested = endpoint.nested[list.nested];
+    Params params = key();
+    params.instant(now).texts(list.parents);
+    return execute(statements::listed_before(table(nested.table), nested.parent_column), params, Planning::ByKey)
+        .boolean(0, 1);
+}
+
+RowStore::Difference RowStore::compare(const syncer::Endpoint &endpoint, const syncer::RowSet &set,
+                                       const syncer::ListSet *list, kombo::Timestamp requested_at,
+                                       kombo::Timestamp now) {
+    Params params = key();
+    std::vector<int64_t> numbers(set.rows.size());
+    std::iota(numbers.begin(), numbers.end(), 0);
+    params.instant(requested_at).instant(now).integers(numbers);
+    if (list) params.texts(list->parents);
+    add_columns(params, table(set.table), set, jsonb_);
+    const std::string *parent_column = list ? &endpoint.nested[list->nested].parent_column : nullptr;
+    const Result rows = execute(statements::compare(table(set.table), set, parent_column), params, planning_of(set));
+    Difference found;
+    found.rows.table = set.table;
+    found.rows.mode = set.mode;
+    found.rows.columns = set.columns;
+    found.gone.resize(table(set.table).key_count());
+    for (uint64_t i = 0; i < rows.size(); ++i) {
+        if (rows.null(i, 1)) {
+            for (size_t k = 0; k < found.gone.size(); ++k)
+                found.gone[k].push_back(rows.text(i, static_cast<int>(k) + 3));
+        } else {
+            found.rows.rows.push_back(set.rows[static_cast<size_t>(rows.integer(i, 1))]);
+            if (rows.integer(i, 2) == 0) ++found.inserted;
+        }
+    }
+    return found;
+}
+
+uint64_t RowStore::hash(std::string_view id) {
+    return DatumGetUInt64(
+        hash_any_extended(reinterpret_cast<const unsigned char *>(id.data()), static_cast<int>(id.size()), 0));
+}
+
+std::vector<std::string> RowStore::not_seen(std::vector<std::string> ids, syncer::SeenIds &seen) {
+    std::vector<uint64_t> hashes;
+    hashes.reserve(ids.size());
+    for (const std::string &id : ids) hashes.push_back(hash(id));
+    const std::vector<bool> found = seen.find(hashes);
+    size_t i = 0;
+    ids.erase(std::remove_if(ids.begin(), ids.end(), [&](const std::string &) { return found[i++]; }), ids.end());
+    return ids;
+}
+
+std::optional<std::string> RowStore::find_missing(const syncer::Endpoint &endpoint, const std::string &after,
+                                                  syncer::SeenIds &seen, kombo::Timestamp since,
+                                                  std::vector<std::string> &missing, int64_t &live) {
+    const MemoryScope scope;
+    Params params = key();
+    params.instant(since).instant(kombo::current_timestamp()).text(after);
+    const Result rows = execute("SELECT t.id, coalesce(" + statements::written_since("t") + ", false) FROM " +
+                                    qualified(table(endpoint.table)) + " t WHERE " + statements::live() +
+                                    " AND t.id > $4 ORDER BY t.id LIMIT " + std::to_string(rows_at_once),
+                                params, Planning::ByKey);
+    live += static_cast<int64_t>(rows.size());
+    std::vector<std::string> ids;
+    for (uint64_t i = 0; i < rows.size(); ++i)
+        if (!rows.boolean(i, 2)) ids.push_back(rows.text(i, 1));
+    // Looked up here and not joined there: no plan of a join that statistics can spoil.
+    for (std::string &id : not_seen(std::move(ids), seen)) missing.push_back(std::move(id));
+    return next_place(rows);
+}
+
+void RowStore::remove(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids, syncer::OnMissing how,
+                      syncer::TableCounts &counts) {
+    if (ids.empty()) return;
+    const MemoryScope scope;
+    for (const syncer::Nested &nested : endpoint.nested) {
+        if (!nested.of_record()) continue;
+        if (nested.relation == syncer::Relation::Join)
+            remove_rows(nested.table, nested.parent_column, ids, syncer::OnMissing::Delete, counts);
+        if (nested.relation == syncer::Relation::Owned)
+            remove_rows(nested.table, nested.parent_column, ids, how, counts);
+    }
+    remove_rows(endpoint.table, "id", ids, how, counts);
+}
+
+/// Marks or deletes the rows whose column has one of the ids. What another table refers to is marked in any case; a
+/// join row, which cannot be, stays.
+void RowStore::remove_rows(size_t target, const std::string &column, const std::vector<std::string> &ids,
+                           syncer::OnMissing how, syncer::TableCounts &counts) {
+    const std::string found = " AND t." + quoted(column) + " = ANY ($2)";
+    const auto some = [&](size_t begin, size_t end) {
+        Params params = key();
+        params.texts(std::vector<std::string_view>(ids.begin() + static_cast<std::ptrdiff_t>(begin),
+                                                   ids.begin() + static_cast<std::ptrdiff_t>(end)));
+        return params;
+    };
+    const Removal mark = [&](size_t begin, size_t end) -> int64_t {
+        if (table(target).join) return 0;
+        Params params = some(begin, end);
+        params.instant(kombo::current_timestamp());
+        return static_cast<int64_t>(execute("UPDATE " + qualified(table(target)) +
+                                                " t SET remote_deleted_at = $3, synced_at = $3 WHERE " +
+                                                statements::live() + found,
+                                            params, Planning::ByKey)
+                                        .size());
+    };
+    const Removal erase = [&](size_t begin, size_t end) {
+        return static_cast<int64_t>(
+            execute("DELETE FROM " + qualified(table(target)) + " t WHERE t.integration_id = $1" + found,
+                    some(begin, end), Planning::ByKey)
+                .size());
+    };
+    if (how == syncer::OnMissing::Delete)
+        remove_unreferenced(0, ids.size(), erase, mark, counts[target]);
+    else
+        counts[target].deleted += mark(0, ids.size());
+}
+
+/// Where a foreign key of somebody's refuses a removal, it is halved down to the elements that are referred to.
+void RowStore::remove_unreferenced(size_t begin, size_t end, const Removal &remove, const Removal &keep,
+                                   syncer::RowCounts &count) {
+    if (begin == end) return;
+    std::string reference;
+    try {
+        int64_t removed = 0;
+        subtransaction([&] { removed = remove(begin, end); });
+        count.deleted += removed;
+        return;
+    } catch (const Error &error) {
+        if (!error.is_reference()) throw;
+        reference = error.constraint();
+    }
+    if (end - begin == 1) {
+        count.deleted += keep(begin, end);
+        ++count.referenced;
+        count.reference = reference;
+        return;
+    }
+    const size_t middle = begin + (end - begin) / 2;
+    remove_unreferenced(begin, middle, remove, keep, count);
+    remove_unreferenced(middle, end, remove, keep, count);
+}
+
+std::vector<std::string> RowStore::untouched(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids,
+                                             kombo::Timestamp since) {
+    const MemoryScope scope;
+    Params params = key();
+    params.instant(since).instant(kombo::current_timestamp()).texts(ids);
+    const Result rows =
+        execute("SELECT t.id FROM " + qualified(table(endpoint.table)) + " t WHERE " + statements::live() +
+                    " AND t.id = ANY ($4) AND NOT coalesce(" + statements::written_since("t") + ", false)",
+                params, Planning::ByKey);
+    std::vector<std::string> left;
+    for (uint64_t i = 0; i < rows.size(); ++i) left.push_back(rows.text(i, 1));
+    return left;
+}
+
+std::optional<std::string> RowStore::remove_orphans(const syncer::Endpoint &endpoint, const syncer::Nested &nested,
+                                                    const std::string &after, syncer::SeenIds &seen,
+                                                    syncer::TableCounts &counts) {
+    const MemoryScope scope;
+    const std::string parent = "t." + quoted(nested.parent_column);
+    Params walk = key();
+    walk.text(after);
+    const Result passed =
+        execute("SELECT " + parent + " FROM " + qualified(table(nested.table)) + " t WHERE t.integration_id = $1 AND " +
+                    parent + " > $2 ORDER BY " + parent + " LIMIT " + std::to_string(rows_at_once),
+                walk, Planning::ByKey);
+    std::vector<std::string> parents;
+    for (uint64_t i = 0; i < passed.size(); ++i)
+        passed.with_bytes(i, 1, [&](std::string_view id) {
+            if (parents.empty() || parents.back() != id) parents.emplace_back(id);
+        });
+    const std::vector<std::string> suspects = not_seen(std::move(parents), seen);
+    const Removal remove = [&](size_t begin, size_t end) {
+        Params params = key();
+        params.instant(kombo::current_timestamp())
+            .texts(std::vector<std::string_view>(suspects.begin() + static_cast<std::ptrdiff_t>(begin),
+                                                 suspects.begin() + static_cast<std::ptrdiff_t>(end)));
+        return static_cast<int64_t>(
+            execute(statements::remove_orphans(table(nested.table), nested.parent_column, table(endpoint.table)),
+                    params, Planning::ByKey)
+                .size());
+    };
+    remove_unreferenced(
+        0, suspects.size(), remove, [](size_t, size_t) { return int64_t(0); }, counts[nested.table]);
+    return next_place(passed);
+}
+
+std::optional<std::string> RowStore::remove_unlinked(size_t target, const std::vector<syncer::Link> &links,
+                                                     syncer::OnMissing how, const std::string &after,
+                                                     syncer::TableCounts &counts) {
+    const MemoryScope scope;
+    Params walk = key();
+    walk.text(after);
+    const Result passed = execute("SELECT t.id FROM " + qualified(table(target)) + " t WHERE " + statements::live() +
+                                      " AND t.id > $2 ORDER BY t.id LIMIT " + std::to_string(rows_at_once),
+                                  walk, Planning::ByKey);
+    std::vector<std::string> ids;
+    for (uint64_t i = 0; i < passed.size(); ++i) ids.push_back(passed.text(i, 1));
+    if (ids.empty()) return std::nullopt;
+    Params params = key();
+    params.texts(ids).instant(kombo::current_timestamp() - syncer::tombstones_are_served);
+    const Result unlinked = execute(statements::unlinked(catalogue_, links), params, Planning::ByKey);
+    ids.clear();
+    for (uint64_t i = 0; i < unlinked.size(); ++i) ids.push_back(unlinked.text(i, 1));
+    if (!ids.empty()) remove_rows(target, "id", ids, how, counts);
+    return next_place(passed);
+}
+
+std::optional<std::string> RowStore::purge(const syncer::Endpoint &endpoint, kombo::Timestamp before,
+                                           const std::string &after, syncer::TableCounts &counts) {
+    const MemoryScope scope;
+    Params params = key();
+    params.instant(before).text(after);
+    const Result rows =
+        execute("SELECT t.id, coalesce(t.remote_deleted_at < $2, false) FROM " + qualified(table(endpoint.table)) +
+                    " t WHERE t.integration_id = $1 AND t.id > $3 ORDER BY t.id LIMIT " + std::to_string(rows_at_once),
+                params, Planning::ByKey);
+    std::vector<std::string> ids;
+    for (uint64_t i = 0; i < rows.size(); ++i)
+        if (rows.boolean(i, 2)) ids.push_back(rows.text(i, 1));
+    syncer::TableCounts purged;
+    remove(endpoint, ids, syncer::OnMissing::Delete, purged);
+    for (auto &[index, count] : purged) {
+        if (index == endpoint.table) count.deleted = 0; // `deleted` of the run's own table is the sweep's alone
+        counts[index].deleted += count.deleted;
+        counts[index].referenced += count.referenced;
+        if (count.referenced > 0) counts[index].reference = count.reference;
+    }
+    return next_place(rows);
+}
+
+} // namespace pg

@@ -1,0 +1,83 @@
+#pragma once
+
+#include "pg/base/spi.h"
+#include "pg/base/transaction.h"
+#include "pg/store/jsonb_builder.h"
+#include "sync/store.h"
+
+namespace pg {
+
+/// The half of an integration's store that writes rows of data tables. Needs an open SPI connection.
+class RowStore : public syncer::Store {
+public:
+    /// What the worker has to do while a large batch is written: called between two of its statements. It must not
+    /// touch the database.
+    std::function<void()> meanwhile = [] {};
+
+    void in_subtransaction(const std::function<void()> &body) override { subtransaction(body); }
+    void write(const syncer::Endpoint &endpoint, const syncer::Batch &batch, kombo::Timestamp requested_at,
+               syncer::TableCounts &counts) override;
+    uint64_t hash(std::string_view id) override;
+    std::optional<std::string> find_missing(const syncer::Endpoint &endpoint, const std::string &after,
+                                            syncer::SeenIds &seen, kombo::Timestamp since,
+                                            std::vector<std::string> &missing, int64_t &live) override;
+    void remove(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids, syncer::OnMissing how,
+                syncer::TableCounts &counts) override;
+    std::vector<std::string> untouched(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids,
+                                       kombo::Timestamp since) override;
+    std::optional<std::string> remove_orphans(const syncer::Endpoint &endpoint, const syncer::Nested &nested,
+                                              const std::string &after, syncer::SeenIds &seen,
+                                              syncer::TableCounts &counts) override;
+    std::optional<std::string> remove_unlinked(size_t target, const std::vector<syncer::Link> &links,
+                                               syncer::OnMissing how, const std::string &after,
+                                               syncer::TableCounts &counts) override;
+    std::optional<std::string> purge(const syncer::Endpoint &endpoint, kombo::Timestamp before,
+                                     const std::string &after, syncer::TableCounts &counts) override;
+
+protected:
+    RowStore(const syncer::Catalogue &catalogue, std::string integration_id)
+        : catalogue_(catalogue), integration_id_(std::move(integration_id)) {}
+
+    const syncer::Catalogue &catalogue() const { return catalogue_; }
+    const std::string &integration_id() const { return integration_id_; }
+    Params key() const {
+        Params params;
+        params.text(integration_id_);
+        return params;
+    }
+    const syncer::Table &table(size_t index) const { return catalogue_.tables[index]; }
+
+    /// A run has ended: of the next one it is not known what it brings.
+    void begin_anew() { all_new_.clear(); }
+
+private:
+    /// Which rows of a set are not stored as they are.
+    struct Difference {
+        syncer::RowSet rows;                        ///< that are new or differ
+        int64_t inserted = 0;                       ///< the new ones among them
+        std::vector<std::vector<std::string>> gone; ///< per key column: what the lists no longer hold
+    };
+
+    void remove_rows(size_t target, const std::string &column, const std::vector<std::string> &ids,
+                     syncer::OnMissing how, syncer::TableCounts &counts);
+    /// Takes the elements from `begin` to `end` of what is to be removed, and tells how many rows that were.
+    using Removal = std::function<int64_t(size_t begin, size_t end)>;
+    void remove_unreferenced(size_t begin, size_t end, const Removal &remove, const Removal &keep,
+                             syncer::RowCounts &count);
+    std::vector<std::string> not_seen(std::vector<std::string> ids, syncer::SeenIds &seen);
+    int64_t insert_if_all_new(const syncer::RowSet &set, kombo::Timestamp now);
+    bool had_rows_before(const syncer::Endpoint &endpoint, const syncer::ListSet &list, kombo::Timestamp now);
+    Difference compare(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
+                       kombo::Timestamp requested_at, kombo::Timestamp now);
+    void remove_from_lists(size_t target, const std::vector<std::vector<std::string>> &keys, kombo::Timestamp now,
+                           syncer::RowCounts &count);
+    void write_set(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
+                   kombo::Timestamp requested_at, syncer::TableCounts &counts);
+
+    const syncer::Catalogue &catalogue_;
+    std::string integration_id_;
+    std::map<size_t, bool> all_new_; ///< per table: the run's last batch brought nothing but new rows
+    JsonbBuilder jsonb_;
+};
+
+} // namespace pg
