@@ -218,3 +218,22 @@ class FrontEnd:
         self.db.drop()
         for role in (WRITER, "hr_webhooks_anonymous", "hr_webhooks_authenticator"):
             self.db.cluster.run(f"DROP ROLE IF EXISTS {role}")
+
+
+def of_module(*names):
+    """A fixture for a module's tests: each of these front ends, one after the other."""
+    @pytest.fixture(scope="module", params=names)
+    def one_of_them(request, own_cluster, sender, tmp_path_factory):
+        made = FrontEnd(request.param, own_cluster, sender, tmp_path_factory.mktemp(request.param))
+        yield made
+        made.close()
+
+    return one_of_them
+
+
+@pytest.fixture
+def front_end(each):
+    """The module's fixture `each = of_module(…)` with an empty inbox."""
+    each.db.execute("TRUNCATE kombo.webhook_inbox")
+    yield each
+    each.sender.no_webhooks()

@@ -7,24 +7,19 @@ import urllib.parse
 
 import pytest
 
-from front_ends import WRITER, FrontEnd, own_cluster, sender  # noqa: F401  (fixtures)
+from front_ends import WRITER, front_end, of_module, own_cluster, sender  # noqa: F401  (fixtures)
 from syncing import wait_until
 
 BODY = b'{"x":' + b"1" * 20000 + b"}"
 
 
-@pytest.fixture(scope="module", params=["node", "python"])
-def of_module(request, own_cluster, sender, tmp_path_factory):  # noqa: F811
-    made = FrontEnd(request.param, own_cluster, sender, tmp_path_factory.mktemp(request.param))
-    yield made
-    made.close()
+each = of_module("node", "python")
 
 
-@pytest.fixture
-def front_end(of_module):
-    of_module.db.execute("TRUNCATE kombo.webhook_inbox")
-    yield of_module
-    assert "Traceback" not in of_module.running.output()
+@pytest.fixture(autouse=True)
+def without_traceback(front_end):  # noqa: F811
+    yield
+    assert "Traceback" not in front_end.running.output()
 
 
 @pytest.fixture

@@ -9,25 +9,14 @@ import time
 import psycopg
 import pytest
 
-from front_ends import WRITER, FrontEnd, own_cluster, sender  # noqa: F401  (fixtures)
+from front_ends import WRITER, front_end, of_module, own_cluster, sender  # noqa: F401  (fixtures)
 from sandbox import INTEGRATION
 from syncing import wait_until
 
 LIMIT = 1048576
 
 
-@pytest.fixture(scope="module", params=["node", "python", "postgrest"])
-def of_module(request, own_cluster, sender, tmp_path_factory):  # noqa: F811
-    made = FrontEnd(request.param, own_cluster, sender, tmp_path_factory.mktemp(request.param))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def front_end(of_module):
-    of_module.db.execute("TRUNCATE kombo.webhook_inbox")
-    yield of_module
-    of_module.sender.no_webhooks()
+each = of_module("node", "python", "postgrest")
 
 
 def json_of(bytes_in_all, end="\n"):
