@@ -63,7 +63,23 @@ std::string hint_for(const DatabaseError &error) {
     return {};
 }
 
+Failure of_ours(const std::string &sqlstate, const std::string &message, const std::string &detail = {},
+                const std::string &hint = {}) {
+    Failure failed;
+    failed.sqlstate = sqlstate;
+    failed.message = message;
+    failed.detail = detail;
+    failed.hint = hint;
+    return failed;
+}
+
 } // namespace
+
+bool Failure::passing() const {
+    for (const char *state : {"40001", "40P01", "55P03", "57014"}) // serialization, deadlock, lock timeout, cancel
+        if (sqlstate == state) return true;
+    return false;
+}
 
 Failure explain(const kombo::ApiError &error) {
     const std::string said = error.message.empty() ? std::string(error.what()) : error.message;
@@ -148,6 +164,12 @@ Failure explain(const std::exception_ptr &caught) {
         const bool misled = failed.sqlstate == "42883" && !error.raised_in().empty();
         failed.hint = error.hint().empty() || misled ? hint_for(error) : error.hint();
         return failed;
+    } catch (const InvalidRequest &error) {
+        return of_ours(error.sqlstate, error.what(), error.detail, error.hint);
+    } catch (const std::bad_alloc &) {
+        return of_ours("53200", "out of memory");
+    } catch (const std::exception &error) {
+        return of_ours("XX000", error.what());
     }
 }
 

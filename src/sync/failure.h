@@ -28,13 +28,15 @@ struct Failure {
     bool too_much = false;
     /// How long Kombo asks to wait.
     std::optional<std::chrono::milliseconds> retry_after = std::nullopt;
+
+    /// It passes when others end their transactions, or when the statement is run again: a lock, a deadlock, a cancel.
+    bool passing() const;
 };
 
 /// What an error of the API or the network means to the user.
 Failure explain(const kombo::ApiError &error);
 
-/// The same for what may end an endpoint's run. Throws again what is not an endpoint's failure: cancel, timeouts,
-/// shutdown, and mistakes in the catalogue.
+/// The same for every exception. Throws again what ends more than one piece of work: cancel, timeouts, shutdown.
 Failure explain(const std::exception_ptr &caught);
 
 } // namespace syncer

@@ -1,5 +1,6 @@
 #include "sync/run.h"
 
+#include "sync/error.h"
 #include "sync/failure.h"
 #include "sync/watermark.h"
 
@@ -30,12 +31,21 @@ RunResult fresh(const Task &task) {
     return result;
 }
 
+Task with_tables(Task task) {
+    const Endpoint &endpoint = *task.endpoint;
+    if (!endpoint.missing_table.empty())
+        throw InvalidRequest("table kombo.\"" + endpoint.missing_table + "\" does not exist", "",
+                             "SELECT kombo.create_tables('" + endpoint.category + "') makes what is missing.", "42P01");
+    return task;
+}
+
 } // namespace
 
 Run::Run(const Catalogue &catalogue, const States &states, Task task, std::string integration_id,
          Connection &connection, Store &store, Settings settings, Durability durability)
-    : catalogue_(catalogue), states_(states), task_(std::move(task)), integration_id_(std::move(integration_id)),
-      connection_(connection), store_(store), settings_(settings), durability_(durability),
+    : catalogue_(catalogue), states_(states), task_(with_tables(std::move(task))),
+      integration_id_(std::move(integration_id)), connection_(connection), store_(store), settings_(settings),
+      durability_(durability),
       page_size_(
           std::min(connection.page_size, states.at(task_.endpoint->path).page_size.value_or(connection.page_size))),
       result_(fresh(task_)), fetch_(catalogue, states, task_, store, draft_),

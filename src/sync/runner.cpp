@@ -1,28 +1,39 @@
 #include "sync/runner.h"
 
+#include "sync/error.h"
+#include "sync/failure.h"
+
 namespace syncer {
 
 namespace {
 
-/// The error of the next endpoints when one has shown that they would fail alike.
-RunResult like(const RunResult &first, const Task &task) {
+/// What an endpoint comes to without a request.
+RunResult without_request(const Task &task) {
     RunResult result;
-    result.status = first.status;
     result.kind = task.kind;
     result.started_at = result.finished_at = kombo::current_timestamp();
+    return result;
+}
+
+RunResult without_request(const Task &task, const Failure &failure) {
+    RunResult result = without_request(task);
+    result.status = failure.status;
+    result.sqlstate = failure.sqlstate;
+    result.error = failure.message;
+    result.detail = failure.detail;
+    result.hint = failure.hint;
+    return result;
+}
+
+/// One endpoint has shown that the next ones would fail alike.
+RunResult like(const RunResult &first, const Task &task) {
+    RunResult result = without_request(task);
+    result.status = first.status;
+    result.follows_another = true;
     result.sqlstate = first.sqlstate;
     result.error = first.error;
     result.detail = first.detail;
     result.hint = first.hint;
-    return result;
-}
-
-RunResult without_table(const Task &task) {
-    RunResult result;
-    result.status = Status::Failed;
-    result.sqlstate = "42P01";
-    result.error = "table kombo.\"" + task.endpoint->missing_table + "\" does not exist";
-    result.hint = "SELECT kombo.create_tables('" + task.endpoint->category + "') makes what is missing.";
     return result;
 }
 
@@ -37,21 +48,16 @@ void Runner::run(const std::vector<Task> &tasks) {
     std::unique_ptr<Run> run;
     for (size_t i = 0; i < tasks.size(); ++i) {
         const Task &task = tasks[i];
-        if (stopped_by_ || !task.endpoint->missing_table.empty()) {
-            RunResult result = like(stopped_by_ ? *stopped_by_ : without_table(task), task);
-            result.follows_another = stopped_by_.has_value();
-            report(task, result);
-            run.reset();
-            continue;
-        }
-        if (!run) run = open(task);
         std::unique_ptr<Run> following;
         const auto prefetch = [&] {
-            if (following || i + 1 == tasks.size() || !tasks[i + 1].endpoint->missing_table.empty()) return;
-            following = open(tasks[i + 1]);
-            following->send();
+            if (following || i + 1 == tasks.size()) return;
+            try {
+                following = open(tasks[i + 1]);
+                following->send();
+            } catch (const InvalidRequest &) { // it is told when its turn comes
+            }
         };
-        RunResult result = drive(*run, prefetch);
+        RunResult result = stopped_by_ ? like(*stopped_by_, task) : drive(task, std::move(run), prefetch);
         report(task, result);
         run = std::move(following);
     }
@@ -62,7 +68,14 @@ std::unique_ptr<Run> Runner::open(const Task &task) {
                                  Durability::AtOnce);
 }
 
-RunResult Runner::drive(Run &run, const std::function<void()> &prefetch) {
+/// `opened`: null where it was not opened before.
+RunResult Runner::drive(const Task &task, std::unique_ptr<Run> opened, const std::function<void()> &prefetch) {
+    try {
+        if (!opened) opened = open(task);
+    } catch (const InvalidRequest &) {
+        return without_request(task, explain(std::current_exception()));
+    }
+    Run &run = *opened;
     const auto attempt = [&] {
         // Otherwise what the earlier one implies might not be left out of the next delta.
         run.began_after(latest_watermark_);
@@ -101,10 +114,23 @@ void Runner::wait_until_ready(Run &run) {
 void Runner::report(const Task &task, RunResult &result) {
     if (result.status != Status::Ok && result.status != Status::Held) {
         result.finished_at = kombo::current_timestamp();
-        store_.failed(task, result);
-        store_.record_run(task, result);
+        note(task, result);
     }
     observer_.ended(task, result);
+}
+
+/// What cannot be noted is told all the same, and undoes nothing of the others.
+void Runner::note(const Task &task, RunResult &result) {
+    try {
+        store_.in_subtransaction([&] {
+            store_.failed(task, result);
+            store_.record_run(task, result);
+        });
+    } catch (const std::exception &) {
+        const Failure failure = explain(std::current_exception()); // throws again what must go through
+        if (failure.message != result.error) result.error += "; this could not be noted: " + failure.message;
+        if (result.hint.empty()) result.hint = failure.hint;
+    }
 }
 
 } // namespace syncer

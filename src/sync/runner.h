@@ -38,9 +38,10 @@ public:
 
 private:
     std::unique_ptr<Run> open(const Task &task);
-    RunResult drive(Run &run, const std::function<void()> &prefetch);
+    RunResult drive(const Task &task, std::unique_ptr<Run> opened, const std::function<void()> &prefetch);
     void wait_until_ready(Run &run);
     void report(const Task &task, RunResult &result);
+    void note(const Task &task, RunResult &result);
 
     const Catalogue &catalogue_;
     States states_;

@@ -1,13 +1,26 @@
 """Prints docs/reliability.md's table from the cells of test_containment.py: python3 print_containment.py"""
 
-import test_containment
+import re
+
+import containment_cells
+
+
+def said(cell, who):
+    """A pattern as words: "column … does not exist"."""
+    pattern = {"worker": cell.worker, "function": cell.function}[who]
+    if pattern == "":
+        return "nothing: nothing is wrong"
+    if pattern is None:
+        return "what is wrong, for that endpoint"
+    words = re.sub(r"\.\*", " … ", pattern).replace("|", "` or `")
+    words = f"`… {re.sub(' +', ' ', words).strip()} …`"
+    return f"{words}; all wait" if who in cell.waits else words
 
 
 def table():
-    lines = ["| what is wrong | what `sync_status` says |", "|---|---|"]
-    for name, (_, _, says) in test_containment.CELLS.items():
-        said = f"`… {says} …`" if says else "nothing: nothing is wrong, or the endpoint that it is about says it"
-        lines.append(f"| {name} | {said} |")
+    lines = ["| what is wrong | the worker: `sync_status` says | a call: its rows and messages say |", "|---|---|---|"]
+    lines += [f"| {cell.what} | {said(cell, 'worker')} | {said(cell, 'function')} |"
+              for cell in containment_cells.CELLS.values()]
     return "\n".join(lines) + "\n"
 
 

@@ -1,135 +1,138 @@
-"""What fails, fails for itself: whatever is wrong with one of our tables, with a chore or with one integration, the others
-go on, sync_status says what it is, and the worker ends at once when it is told to."""
+"""What fails, fails for itself: whatever is wrong with one of our tables, with a chore or with one integration, the
+others go on, what is wrong is said, a call ends in bounded time, and the worker ends at once when it is told to."""
 
+import contextlib
 import pathlib
 import re
 
 import psycopg
 import pytest
 
-from sandbox import INTEGRATION as GOOD
-from syncing import one, sync_delta
-from worker import data_changed, inbox, insert_webhooks, until, wait_synced, worker_pid, workers_of
+from cluster import TEMPLATE, Database
+from conftest import needed
+from containment_cells import BAD, CELLS, GOOD, NO_TRIGGER, OF_BAD, Refused
+from sandbox import Sandbox
+from syncing import notices_of, one, outcome, sync_delta
+from worker import (WORKER_SETTINGS, data_changed, inbox, insert_webhooks, new_served, serve, until, wait_synced,
+                    workers_of)
 
-BAD = "personio:bad"
-ENDPOINTS = ["/hris/employees", "/hris/groups"]
-
-RAISE = """CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
-           $$ BEGIN RAISE EXCEPTION 'not here, said a trigger'; END $$"""
-
-
-def trigger(table, when, condition=""):
-    return [RAISE, f"CREATE TRIGGER refuse BEFORE {when} ON kombo.{table} FOR EACH ROW {condition} "
-                   "EXECUTE FUNCTION public.refuse()"]
+LISTS = ["/hris/employees", "/hris/groups", "/hris/locations"]
 
 
-OF_BAD = f"WHEN (NEW.integration_id = '{BAD}')"
-NO_TRIGGER = ["DROP FUNCTION public.refuse() CASCADE"]
-
-
-def check(table, condition):
-    return [f"ALTER TABLE kombo.{table} ADD CONSTRAINT refuse CHECK ({condition}) NOT VALID"]
-
-
-def no_check(table):
-    return [f"ALTER TABLE kombo.{table} DROP CONSTRAINT refuse"]
-
-
-# What is done to the database, how it is undone, what sync_status says meanwhile (a pattern; None: nothing, as it is no
-# trouble), and whether BAD alone suffers (otherwise nothing does).
-CELLS = {
-    "webhook_inbox: a trigger raises": (
-        trigger("webhook_inbox", "UPDATE"), NO_TRIGGER, "webhooks cannot be marked as judged: not here, said a trigger"),
-    "webhook_inbox: a CHECK refuses": (
-        check("webhook_inbox", f"status <> 'done' OR integration_id <> '{BAD}'"), no_check("webhook_inbox"),
-        "webhooks cannot be marked as judged: new row for relation \"webhook_inbox\" violates"),
-    "webhook_inbox: a foreign key refuses": (
-        ["CREATE TABLE public.notes (i bigint REFERENCES kombo.webhook_inbox)",
-         "INSERT INTO public.notes SELECT min(id) FROM kombo.webhook_inbox",
-         "UPDATE kombo.webhook_inbox SET processed_at = now() - interval '31 days'"],
-        ["DROP TABLE public.notes"], None),
-    "webhook_inbox: its sequence is behind": (
-        ["SELECT setval('kombo.webhook_inbox_id_seq', 1000)"], [], None),
-    "sync_requests: a trigger raises": (
-        trigger("sync_requests", "INSERT"), NO_TRIGGER, "webhooks cannot be marked as judged: not here, said a trigger"),
-    "sync_requests: a trigger raises for one integration": (
-        trigger("sync_requests", "INSERT", OF_BAD), NO_TRIGGER, "not here, said a trigger"),
-    "sync_requests: a CHECK refuses": (
-        check("sync_requests", "trigger <> 'webhook'"), no_check("sync_requests"), "violates check constraint \"refuse\""),
-    "sync_requests: a nonsensical row": (
-        ["INSERT INTO kombo.sync_requests (integration_id, endpoint, kind, trigger) VALUES (E'\\x01', '/no/such', 'full', 'sql'), "
-         f"('{BAD}', '/no/such', 'full', 'sql'), ('', '', 'delta', 'sql')"], [], None),
-    "sync_requests: its sequence is behind": (
-        ["SELECT setval('kombo.sync_requests_id_seq', 1, false)",
-         "INSERT INTO kombo.sync_requests (id, integration_id, endpoint, kind, trigger) "
-         "SELECT g, 'nobody', '/hris/groups', 'delta', 'sql' FROM generate_series(1, 20) g ON CONFLICT DO NOTHING"],
-        [], None),
-    "sync_runs: a trigger raises": (
-        trigger("sync_runs", "INSERT"), NO_TRIGGER, "could not be recorded: not here, said a trigger"),
-    "sync_runs: a CHECK refuses": (
-        check("sync_runs", "pages < 0"), no_check("sync_runs"), "could not be recorded: new row for relation"),
-    "sync_runs: a foreign key refuses": (
-        ["CREATE TABLE public.notes (i bigint REFERENCES kombo.sync_runs)",
-         "INSERT INTO public.notes SELECT min(id) FROM kombo.sync_runs",
-         "UPDATE kombo.sync_runs SET started_at = started_at - interval '31 days', "
-         "finished_at = finished_at - interval '31 days'"], ["DROP TABLE public.notes"], None),
-    "sync_runs: its sequence is behind": (["SELECT setval('kombo.sync_runs_id_seq', 1, false)"], [], None),
-    "sync_runs: a column is dropped": (
-        ["ALTER TABLE kombo.sync_runs DROP COLUMN bytes CASCADE"], [], "could not be recorded: column \"bytes\""),
-    "sync_state: a trigger raises for one integration": (
-        trigger("sync_state", "INSERT OR UPDATE", OF_BAD), NO_TRIGGER, "not here, said a trigger"),
-    "sync_state: a CHECK refuses one integration": (
-        check("sync_state", f"integration_id <> '{BAD}'"), no_check("sync_state"), "violates check constraint"),
-    "sync_state: a nonsensical row": (
-        [f"UPDATE kombo.sync_state SET watermark = 'infinity', full_started_at = '-infinity', full_cursor = 'x', "
-         f"full_query = '?', full_progress = '{{\"pages\": \"?\"}}' WHERE integration_id = '{BAD}'"], [], None),
-    "integrations: nonsensical rows": (
-        ["INSERT INTO kombo.integrations (integration_id, server, category, system_identifier, database_oid) "
-         "SELECT v, 'kombo_eu', 'HRIS', system_identifier, database_oid FROM kombo.this_database(), "
-         "(VALUES ('a?b#c'), (repeat('x', 199))) AS w (v)"], [], None),
-    "integrations: a server that is gone": (
-        [f"UPDATE kombo.integrations SET server = 'gone' WHERE integration_id = '{BAD}'"],
-        [f"UPDATE kombo.integrations SET server = 'kombo_eu' WHERE integration_id = '{BAD}'"],
-        "server \"gone\" does not exist"),
-    "integrations: a trigger raises for one integration": (
-        trigger("integrations", "UPDATE", OF_BAD), NO_TRIGGER, None),
-    "subscriptions: a nonsensical row": (
-        ["UPDATE kombo.subscriptions SET purge_after = '1000000 years' "
-         f"WHERE integration_id = '{BAD}' AND endpoint = '/hris/locations'"], [], None),
-    "a data table: a trigger raises for one integration": (
-        trigger("hris_teams", "INSERT OR UPDATE", OF_BAD), NO_TRIGGER, None),
-    "a data table: a CHECK refuses one integration": (
-        check("hris_teams", f"integration_id <> '{BAD}'"), no_check("hris_teams"), None),
-    "a data table: a trigger raises a deadlock": (
-        ["""CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
-            $$ BEGIN RAISE EXCEPTION 'come again' USING ERRCODE = '40P01'; END $$""",
-         f"CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON kombo.hris_teams FOR EACH ROW {OF_BAD} "
-         "EXECUTE FUNCTION public.refuse()"], NO_TRIGGER, None),
-}
+def add_both(db, sandbox):
+    sandbox.add_integration(BAD, employees=10)
+    for integration in (GOOD, BAD):
+        db.add_integration(integration, category="HRIS", only=LISTS)
 
 
 @pytest.fixture
 def two(served, sandbox):
     """A served database with two integrations, GOOD and BAD, both synced once."""
-    sandbox.add_integration(BAD, employees=10)
-    for integration in (GOOD, BAD):
-        served.add_integration(integration, category="HRIS", only=ENDPOINTS)
+    add_both(served, sandbox)
     wait_synced(served)
     insert_webhooks(served, [data_changed("nobody:else", "hris_teams")])
     until(served, lambda: inbox(served) == {"rejected": 1}, what="the judgement of one webhook")
     return served
 
 
-def change(db, sandbox, integration, mark):
-    """One change of a group, and its webhook; the group's id."""
-    group = sandbox.dump("hris_teams", integration)[0]["id"]
-    sandbox.record("change", "hris_teams", group, integration=integration, set={"name": mark})
-    insert_webhooks(db, [data_changed(integration, "hris_teams")])
-    return group
+class Shared:
+    """A database with both integrations, synced once, that many cells use, each of which mends what it breaks; one that
+    fails has the next begin with a new one."""
+
+    def __init__(self, make):
+        self.make = make
+        self.place = None
+
+    @contextlib.contextmanager
+    def taken(self):
+        """(database, sandbox)"""
+        if not self.place:
+            sandbox = Sandbox(needed("KOMBO_SANDBOX"), employees=60)
+            self.place = self.make(sandbox), sandbox
+        try:
+            yield self.place
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        if self.place:
+            db, sandbox = self.place
+            db.drop()
+            sandbox.stop()
+        self.place = None
 
 
-def arrives(db, group, mark):
-    until(db, lambda: one(db, "hris_teams", group)["name"] == mark, what=f"{mark} in kombo.hris_teams")
+@pytest.fixture(scope="module")
+def with_worker(worker_cluster):
+    def make(sandbox):
+        db = new_served(worker_cluster, sandbox)
+        add_both(db, sandbox)
+        wait_synced(db)
+        insert_webhooks(db, [data_changed("nobody:else", "hris_teams")])
+        until(db, lambda: inbox(db) == {"rejected": 1}, what="the judgement of one webhook")
+        return db
+
+    shared = Shared(make)
+    yield shared
+    worker_cluster.reset_settings()
+    shared.close()
+
+
+@pytest.fixture(scope="module")
+def without_worker(cluster):
+    def make(sandbox):
+        cluster.prepare_template()
+        db = Database(cluster, cluster.new_database(TEMPLATE))
+        db.create_server(sandbox)
+        add_both(db, sandbox)
+        sync_delta(db)
+        return db
+
+    shared = Shared(make)
+    yield shared
+    shared.close()
+
+
+@contextlib.contextmanager
+def broken(db, cell):
+    """Does what the cell says; a lock of another session is kept for as long as this is open."""
+    execute(db, cell.breaking)
+    with db.connect(autocommit=False) as session:
+        if cell.locked:
+            session.execute(f"LOCK TABLE kombo.{cell.locked} IN ACCESS EXCLUSIVE MODE")
+        yield
+        session.rollback()
+
+
+def execute(db, statements):
+    for statement in statements:
+        if isinstance(statement, Refused):
+            with pytest.raises(psycopg.Error):
+                db.execute(statement)
+        else:
+            db.execute(statement)
+
+
+def record(sandbox, integration, mark, model="hris_teams"):
+    """One change of a record; the record's id."""
+    key = sandbox.dump(model, integration)[0]["id"]
+    sandbox.record("change", model, key, integration=integration, set={"name": mark})
+    return key
+
+
+def change(db, sandbox, integration, mark, model="hris_teams", asked="webhook"):
+    """The same, and its webhook."""
+    key = record(sandbox, integration, mark, model)
+    if asked == "webhook":
+        insert_webhooks(db, [data_changed(integration, model)])
+    elif integration == GOOD:
+        db.execute("SELECT kombo.request_sync(%s, 'delta', ARRAY[%s])", [integration, model])
+    return key
+
+
+def arrives(db, key, mark, model="hris_teams"):
+    until(db, lambda: (one(db, model, key) or {"name": None})["name"] == mark, what=f"{mark} in kombo.{model}")
 
 
 def reasons(db):
@@ -137,30 +140,89 @@ def reasons(db):
             db.execute("SELECT integration_id, endpoint, reason FROM kombo.sync_status WHERE reason IS NOT NULL")]
 
 
-def restart_worker(db):
-    """As it does its chores when it starts, and so that it is seen to end at once."""
-    pid = worker_pid(db)
-    db.execute("SELECT pg_terminate_backend(%s)", [pid])
-    until(db, lambda: pid not in [row["pid"] for row in workers_of(db)], timeout=5, what="the end of the worker")
-    worker_pid(db)
+def what_is_said(db, of_worker):
+    """Of the worker, and where no lock keeps the view from being read, of all else."""
+    view = "kombo.worker_state()" if of_worker else "kombo.sync_status"
+    return "\n".join(f"{row['reason']}. {row['next']}" for row in db.execute(f"SELECT reason, next FROM {view}"))
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_what_is_wrong_with_one_thing_stops_no_other(two, sandbox, cell):
-    breaking, mending, says = CELLS[cell]
-    for statement in breaking:
-        two.execute(statement)
-    restart_worker(two)
-    change(two, sandbox, BAD, "of bad")
-    arrives(two, change(two, sandbox, GOOD, "of good"), "of good")
-    if says:
-        until(two, lambda: any(re.search(says, reason) for _, _, reason in reasons(two)), what=f"{says} in sync_status")
-    arrives(two, change(two, sandbox, GOOD, "again"), "again")
-    restart_worker(two)
-    for statement in mending:
-        two.execute(statement)
-    if mending:
-        arrives(two, change(two, sandbox, BAD, "mended"), "mended")
+def end_worker(db):
+    """SIGTERM, by which the launcher ends it: at once, whatever it does."""
+    db.cluster.configure({"kombo_sync.databases": ""})
+    until(db, lambda: not workers_of(db), timeout=2, what="the end of the worker")
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+def test_what_is_wrong_with_one_thing_stops_no_other_in_the_worker(with_worker, cell):
+    with with_worker.taken() as (db, sandbox):
+        serve(db)
+        with broken(db, cell):
+            end_worker(db)
+            serve(db)  # which does all its chores
+            change(db, sandbox, BAD, "of bad", asked=cell.asked)
+            good = change(db, sandbox, GOOD, "of good", cell.model, cell.asked)
+            if "worker" not in cell.waits:
+                arrives(db, good, "of good", cell.model)
+            if cell.worker:
+                until(db, lambda: re.search(cell.worker, what_is_said(db, cell.locked), re.DOTALL),
+                      what=f"{cell.worker} in what is said")
+            if "worker" not in cell.waits:
+                arrives(db, change(db, sandbox, GOOD, "again", cell.model, cell.asked), "again", cell.model)
+            end_worker(db)
+        execute(db, cell.mending)
+        serve(db)
+        db.execute("SELECT kombo.resume(NULL)")
+        arrives(db, change(db, sandbox, GOOD, "at last", cell.model), "at last", cell.model)
+        arrives(db, change(db, sandbox, BAD, "mended"), "mended")
+
+
+def call(db, function, cell):
+    """What a call over all integrations returns, and all that it says. It may not take long, and raise only where
+    nothing at all can be synced."""
+    with db.connect() as session:
+        heard = notices_of(session)
+        session.execute("SET statement_timeout = '20s'")
+        if cell.locked:
+            session.execute("SET lock_timeout = '200ms'")
+        results, raised = [], []
+        try:
+            results = session.execute(f"SELECT * FROM kombo.{function}()").fetchall()
+        except psycopg.Error as error:
+            assert "function" in cell.waits and error.sqlstate != "57014", error
+            raised = [str(error), error.diag.message_hint]
+    said = [row["error"] for row in results] + [f"{one.message_primary} {one.message_hint}" for one in heard] + raised
+    return results, "\n".join(str(text) for text in said if text)
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+def test_what_is_wrong_with_one_thing_stops_no_other_in_a_call(without_worker, cell):
+    with without_worker.taken() as (db, sandbox):
+        with broken(db, cell):
+            for function in ("kombo_sync_delta", "kombo_sync_full"):
+                record(sandbox, BAD, f"of bad, {function}")
+                good = record(sandbox, GOOD, function, cell.model)
+                results, said = call(db, function, cell)
+                assert "function" in cell.waits or one(db, cell.model, good)["name"] == function, said
+                if cell.function:
+                    assert re.search(cell.function, said, re.DOTALL), said
+                if cell.function == "":
+                    assert {row["status"] for row in results} == {"ok"} and not said, (outcome(results), said)
+        execute(db, cell.mending)
+        bad = record(sandbox, BAD, "mended")
+        results = sync_delta(db)
+        assert {row["status"] for row in results} == {"ok"}, [row["error"] for row in results]
+        assert one(db, "hris_teams", bad)["name"] == "mended"
+
+
+def test_a_call_waits_some_seconds_for_one_lock_and_hardly_for_the_next_ones(without_worker):
+    with without_worker.taken() as (db, sandbox), db.connect(autocommit=False) as blocker:
+        blocker.execute("LOCK TABLE kombo.sync_runs IN ACCESS EXCLUSIVE MODE")
+        with db.connect() as session:
+            session.execute("SET statement_timeout = '19s'")  # the first lock takes 10 s; five others wait, too
+            results = session.execute("SELECT * FROM kombo.kombo_sync_delta()").fetchall()
+            assert [row["status"] for row in results] == ["ok"] * 6
+            assert session.execute("SHOW lock_timeout").fetchone()["lock_timeout"] == "0"
+        blocker.rollback()
 
 
 def test_the_table_in_the_docs_is_that_of_these_tests():
@@ -176,7 +238,8 @@ def test_old_webhooks_go_but_for_those_that_something_refers_to(two, sandbox):
     two.execute("CREATE TABLE public.notes (i bigint REFERENCES kombo.webhook_inbox)")
     two.execute("INSERT INTO public.notes SELECT min(id) FROM kombo.webhook_inbox")
     two.execute("UPDATE kombo.webhook_inbox SET processed_at = now() - interval '31 days'")
-    restart_worker(two)
+    end_worker(two)
+    serve(two)
     until(two, lambda: inbox(two) == {"rejected": 1}, what="one webhook that is left")
 
 
@@ -195,7 +258,8 @@ def test_webhooks_of_a_paused_integration_leave_one_request(two, sandbox):
 def test_tens_of_thousands_of_requests_are_taken_up_at_once(two):
     two.execute("""INSERT INTO kombo.sync_requests (integration_id, endpoint, kind, trigger)
                    SELECT %s, '/hris/groups', 'delta', 'sql' FROM generate_series(1, 50000)""", [BAD])
-    restart_worker(two)
+    end_worker(two)
+    serve(two)
     wait_synced(two)
 
 

@@ -92,6 +92,7 @@ public:
     std::function<void()> on_write = [] {};
     std::function<void()> on_missing = [] {};
     std::function<void()> on_success = [] {};
+    std::function<void(const std::string &)> on_failure = [](const std::string &) {}; ///< is to be noted, of that path
 
     void in_subtransaction(const std::function<void()> &body) override {
         const auto before = std::make_tuple(stored, parked, removed, open, seen_pages, succeeded_with, runs);
@@ -235,7 +236,10 @@ public:
         seen_pages.clear();
     }
 
-    void failed(const Task &task, const RunResult &) override { failures.push_back(task.endpoint->path); }
+    void failed(const Task &task, const RunResult &) override {
+        on_failure(task.endpoint->path);
+        failures.push_back(task.endpoint->path);
+    }
     void record_run(const Task &task, const RunResult &result) override {
         runs.push_back(task.endpoint->path + " " + name(result.status));
     }

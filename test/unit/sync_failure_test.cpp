@@ -201,10 +201,18 @@ TEST(Explain, cancel_timeouts_and_shutdown_go_through) {
     }
 }
 
-TEST(Explain, mistakes_of_the_catalogue_and_of_ours_go_through) {
-    EXPECT_THROW(explained(InvalidRequest("no such name", "", "")), InvalidRequest);
-    EXPECT_THROW(explained(std::bad_alloc()), std::bad_alloc);
-    EXPECT_THROW(explained(std::logic_error("ours")), std::logic_error);
+TEST(Explain, mistakes_of_the_catalogue_and_of_ours_are_failures_too) {
+    const Failure invalid = explained(InvalidRequest("no such name", "None.", "Look again.", "42704"));
+    EXPECT_EQ(invalid.sqlstate + invalid.message + invalid.detail + invalid.hint, "42704no such nameNone.Look again.");
+    EXPECT_EQ(explained(std::bad_alloc()).sqlstate, "53200");
+    EXPECT_EQ(explained(std::logic_error("ours")).message, "ours");
+    EXPECT_EQ(explained(std::logic_error("ours")).sqlstate, "XX000");
+}
+
+TEST(Failure, locks_deadlocks_and_conflicts_pass) {
+    for (const char *state : {"40001", "40P01", "55P03"}) EXPECT_TRUE(explained(Refusal(state)).passing()) << state;
+    for (const char *state : {"23505", "P0001", "55000", "53200"})
+        EXPECT_FALSE(explained(Refusal(state)).passing()) << state;
 }
 
 TEST(DatabaseError, blames_a_record_for_its_data_alone) {

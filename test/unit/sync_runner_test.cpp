@@ -22,10 +22,18 @@ struct Running {
         for (const Endpoint &endpoint : invented.catalogue.endpoints) states[endpoint.path];
     }
 
-    class Silent : public Observer {
+    /// Keeps how each endpoint ended: "path status error".
+    class Told : public Observer {
+    public:
+        explicit Told(Ids &ends) : ends_(ends) {}
         void begins(const Task &) override {}
         void progress(const Task &, const RunResult &) override {}
-        void ended(const Task &, const RunResult &) override {}
+        void ended(const Task &task, const RunResult &result) override {
+            ends_.push_back(task.endpoint->path + " " + name(result.status) + " " + result.error);
+        }
+
+    private:
+        Ids &ends_;
     };
 
     /// Runs both, in full.
@@ -43,7 +51,7 @@ struct Running {
             if (kind == Kind::Delta) task.updated_after = kombo::parse_timestamp("2026-01-01T00:00:00.1239Z");
             tasks.push_back(task);
         }
-        Silent observer;
+        Told observer(told);
         Runner(invented.catalogue, states, "hibob:one", client.connection, client.waiter, store, observer, {60s, 0.5})
             .run(tasks);
     }
@@ -52,6 +60,7 @@ struct Running {
     States states;
     Kind kind = Kind::Full;
     FakeStore store;
+    Ids told;
 };
 
 const std::string everything = R"({"id":"a"})";
@@ -127,6 +136,34 @@ TEST(Runner, what_is_the_whole_integrations_ends_the_rest_without_a_request) {
     Running given;
     given.run(unavailable);
     EXPECT_EQ(given.store.runs, (Ids{"/people unavailable", "/places ok"}));
+}
+
+TEST(Runner, a_failure_that_cannot_be_noted_is_told_and_stops_no_other) {
+    const kombo::FaultServer server([](const std::string &request, size_t) {
+        return request.find("GET /people") == 0 ? error_answer(422, "A.B") : page_answer(everything);
+    });
+    Running given;
+    given.store.on_failure = [](const std::string &) { throw Refusal("P0001", "not here"); };
+    given.run(server);
+    ASSERT_EQ(given.told.size(), 2U);
+    EXPECT_NE(given.told[0].find("this could not be noted: not here"), std::string::npos) << given.told[0];
+    EXPECT_EQ(given.told[1], "/places ok ");
+    EXPECT_EQ(given.store.stored, Ids{"a"});
+    given.store.on_failure = [](const std::string &) { throw Refusal("57014", "cancelled"); };
+    EXPECT_THROW(given.run(server), DatabaseError);
+}
+
+TEST(Runner, an_endpoint_that_the_catalogue_says_nothing_usable_of_fails_alone) {
+    for (size_t broken : {0U, 1U}) {
+        const kombo::FaultServer server({page_answer(everything)});
+        Running given;
+        given.invented.catalogue.endpoints[broken].missing_table = "hris_lost";
+        given.run(server);
+        ASSERT_EQ(given.told.size(), 2U);
+        EXPECT_NE(given.told[broken].find("failed table kombo.\"hris_lost\" does not exist"), std::string::npos);
+        EXPECT_NE(given.told[1 - broken].find(" ok "), std::string::npos) << given.told[1 - broken];
+        EXPECT_EQ(server.requests().size(), 1U);
+    }
 }
 
 TEST(Runner, cancel_goes_through) {

@@ -84,7 +84,7 @@ void past_sequences(const std::function<void()> &body) {
 void ask_again(const std::string &integration_id, const std::vector<int64_t> &requests, kombo::Timestamp asked_from) {
     Params params;
     params.text(integration_id).integers(requests).instant(asked_from).instant(kombo::current_timestamp());
-    execute(R"(
+    const char *statement = R"(
         INSERT INTO kombo.sync_requests
             (integration_id, endpoint, kind, trigger, requested_at, attempt, not_before, updated_after)
         SELECT $1, f.endpoint, 'delta', 'webhook', f.requested_at, f.attempt, $4 + f.pause, f.updated_after
@@ -98,8 +98,8 @@ void ask_again(const std::string &integration_id, const std::vector<int64_t> &re
         WHERE NOT EXISTS (SELECT FROM kombo.sync_requests w
                           WHERE w.integration_id = $1 AND w.endpoint = f.endpoint AND w.attempt = f.attempt
                             AND w.not_before BETWEEN $4 + f.pause / 2 AND $4 + f.pause
-                            AND w.updated_after <= f.updated_after))",
-            params);
+                            AND w.updated_after <= f.updated_after))";
+    past_sequences([&] { execute(statement, params); });
 }
 
 bool ask_for_integration_again(const std::vector<int64_t> &requests) {

@@ -1,28 +1,18 @@
 #include "pg/base/contain.h"
 
-#include "kombo/error.h"
-#include "sync/failure.h"
+#include "pg/base/guard.h"
 
 namespace pg {
 
 Trouble describe_trouble() {
     try {
-        throw;
-    } catch (const Error &error) {
-        const bool cancelled = error.sqlstate() == "57014";
-        if (error.is_intervention() && !cancelled) throw;
-        return {error.message(), error.sqlstate(), error.detail(), error.hint(), is_conflict(error)};
+        return syncer::explain(std::current_exception());
     } catch (const syncer::DatabaseError &error) {
-        return {error.message(), error.sqlstate(), error.detail(), error.hint()};
-    } catch (const syncer::InvalidRequest &error) {
-        return {error.what(), error.sqlstate, error.detail, error.hint};
-    } catch (const kombo::ApiError &error) {
-        const syncer::Failure failure = syncer::explain(error);
-        return {failure.message, failure.sqlstate, failure.detail, failure.hint};
-    } catch (const std::bad_alloc &) {
-        return {"out of memory", "53200", "", ""};
-    } catch (const std::exception &error) {
-        return {error.what(), "XX000", "", ""};
+        if (error.sqlstate() != "57014") throw;
+        Trouble cancelled;
+        cancelled.sqlstate = error.sqlstate();
+        cancelled.message = error.message();
+        return cancelled;
     }
 }
 

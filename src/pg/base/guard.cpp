@@ -1,6 +1,5 @@
 #include "pg/base/guard.h"
 
-#include "kombo/error.h"
 #include "pg/base/role.h"
 #include "sync/failure.h"
 
@@ -24,6 +23,14 @@ ErrorData *make_error(int sqlstate, const std::string &message, const std::strin
     return error;
 }
 
+/// Whether the statement names an object of the extension itself: the names of data tables are quoted.
+bool names_own_object(const std::string &statement) {
+    const std::string schema = "kombo.";
+    for (size_t at = statement.find(schema); at != std::string::npos; at = statement.find(schema, at + 1))
+        if (at + schema.size() < statement.size() && statement[at + schema.size()] != '"') return true;
+    return false;
+}
+
 } // namespace
 
 /// Lines of CONTEXT that name a function begin with its language. Others may hold data: a statement with its values,
@@ -41,6 +48,16 @@ std::string Error::raised_in() const {
 
 std::string Error::sync_role() const {
     return sync_role_name();
+}
+
+std::string Error::hint() const {
+    if (data_->hint) return data_->hint;
+    if (data_->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE) return locked_hint;
+    const bool undefined =
+        data_->sqlerrcode == ERRCODE_UNDEFINED_COLUMN || data_->sqlerrcode == ERRCODE_UNDEFINED_TABLE;
+    const std::string function = raised_in();
+    const bool of_user = !function.empty() && function.find("function kombo.") == std::string::npos;
+    return undefined && !of_user && names_own_object(text(data_->internalquery)) ? altered_extension : "";
 }
 
 ErrorData *detail::take_error(MemoryContext caller) {
@@ -65,29 +82,11 @@ ErrorData *detail::describe(const std::exception_ptr &caught) {
         if (e.data()->column_name) copy->column_name = pstrdup(e.data()->column_name);
         if (e.data()->constraint_name) copy->constraint_name = pstrdup(e.data()->constraint_name);
         return copy;
-    } catch (const syncer::InvalidRequest &e) {
-        return make_error(sqlstate_code(e.sqlstate), e.what(), e.detail, e.hint);
-    } catch (const kombo::ApiError &e) {
-        const syncer::Failure failure = syncer::explain(e);
+    } catch (const std::exception &) {
+        const syncer::Failure failure = syncer::explain(caught);
         return make_error(sqlstate_code(failure.sqlstate), failure.message, failure.detail, failure.hint);
-    } catch (const std::bad_alloc &) {
-        return make_error(ERRCODE_OUT_OF_MEMORY, "out of memory", "", "");
-    } catch (const std::exception &e) {
-        return make_error(ERRCODE_INTERNAL_ERROR, e.what(), "", "");
     } catch (...) {
         return make_error(ERRCODE_INTERNAL_ERROR, "unexpected C++ exception", "", "");
-    }
-}
-
-bool is_conflict(const Error &error) {
-    switch (error.data()->sqlerrcode) {
-    case ERRCODE_LOCK_NOT_AVAILABLE:
-    case ERRCODE_T_R_DEADLOCK_DETECTED:
-    case ERRCODE_T_R_SERIALIZATION_FAILURE:
-    case ERRCODE_QUERY_CANCELED:
-        return true;
-    default:
-        return false;
     }
 }
 

@@ -6,6 +6,15 @@
 /// The only bridge between PostgreSQL's longjmp and C++ exceptions.
 namespace pg {
 
+/// The hint where a table of the extension itself is not as the extension made it.
+constexpr const char *altered_extension =
+    "A table of the extension was altered: undo that, or make the extension anew with DROP EXTENSION kombo_sync and "
+    "CREATE EXTENSION kombo_sync, which leaves the data tables, and add the integrations again.";
+
+/// The hint where a lock was not to be had.
+constexpr const char *locked_hint =
+    "Another session keeps a lock, which pg_locks shows: it can be had when that session's transaction has ended.";
+
 /// An `ereport(ERROR)` turned into a C++ exception; it carries the whole ErrorData.
 class Error : public syncer::DatabaseError {
 public:
@@ -16,7 +25,8 @@ public:
     std::string sqlstate() const override { return unpack_sql_state(data_->sqlerrcode); }
     std::string message() const override { return text(data_->message); }
     std::string detail() const override { return text(data_->detail); }
-    std::string hint() const override { return text(data_->hint); }
+    /// Where PostgreSQL gives none: what to do about a lock, and about an altered table of the extension itself.
+    std::string hint() const override;
     std::string raised_in() const override;
     std::string sync_role() const override;
     std::string constraint() const override { return text(data_->constraint_name); }
@@ -84,9 +94,6 @@ template <class F> auto entry(F &&f) -> decltype(f()) {
     ReThrowError(error);
     pg_unreachable();
 }
-
-/// Whether it passes when others end their transactions, or when the statement is run again.
-bool is_conflict(const Error &error);
 
 /// PostgreSQL's number for the five characters of a SQLSTATE.
 int sqlstate_code(const std::string &state);

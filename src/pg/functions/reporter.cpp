@@ -7,8 +7,8 @@
 
 namespace pg {
 
-Reporter::Reporter(ReturnSetInfo *result, std::string integration_id)
-    : result_(result), integration_id_(std::move(integration_id)), last_notice_(Clock::now()) {}
+Reporter::Reporter(ReturnSetInfo *result, std::string integration_id, Patience &patience)
+    : result_(result), integration_id_(std::move(integration_id)), patience_(patience), last_notice_(Clock::now()) {}
 
 void Reporter::begins(const syncer::Task &task) {
     line_ = std::make_unique<shared::Progress>(integration_id_, task.endpoint->path, syncer::name(task.kind),
@@ -26,6 +26,8 @@ void Reporter::progress(const syncer::Task &task, const syncer::RunResult &so_fa
 
 void Reporter::ended(const syncer::Task &task, const syncer::RunResult &run) {
     line_.reset();
+    if (run.status == syncer::Status::Failed && run.sqlstate == "55P03") patience_.met_lock();
+    patience_.reconsider();
     announce(integration_id_, task.endpoint->path, run);
     const auto found = run.counts.find(task.endpoint->table);
     const syncer::RowCounts rows = found == run.counts.end() ? syncer::RowCounts() : found->second;
@@ -34,15 +36,15 @@ void Reporter::ended(const syncer::Task &task, const syncer::RunResult &run) {
     if (run.parked > 0) warn_of_parked(task, run);
 }
 
-void Reporter::not_begun(syncer::Kind kind, const syncer::InvalidRequest &error) {
+void Reporter::not_begun(syncer::Kind kind, const syncer::Failure &failure) {
     syncer::RunResult run;
-    run.status = syncer::Status::Failed;
+    run.status = failure.status;
     run.kind = kind;
     run.started_at = run.finished_at = kombo::current_timestamp();
-    run.sqlstate = error.sqlstate;
-    run.error = error.what();
-    run.detail = error.detail;
-    run.hint = error.hint;
+    run.sqlstate = failure.sqlstate;
+    run.error = failure.message;
+    run.detail = failure.detail;
+    run.hint = failure.hint;
     put("", run, {});
     warn("", run);
 }

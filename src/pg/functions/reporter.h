@@ -1,7 +1,8 @@
 #pragma once
 
-#include "pg/base/guard.h"
+#include "pg/functions/patience.h"
 #include "pg/shared/shared.h"
+#include "sync/failure.h"
 #include "sync/runner.h"
 
 namespace pg {
@@ -9,7 +10,7 @@ namespace pg {
 /// Puts the rows that a sync function returns into its tuplestore, and tells the caller what went wrong.
 class Reporter : public syncer::Observer {
 public:
-    Reporter(ReturnSetInfo *result, std::string integration_id);
+    Reporter(ReturnSetInfo *result, std::string integration_id, Patience &patience);
 
     void begins(const syncer::Task &task) override;
 
@@ -19,7 +20,7 @@ public:
     void ended(const syncer::Task &task, const syncer::RunResult &run) override;
 
     /// The integration's sync could not begin: a row without an endpoint, and a WARNING.
-    void not_begun(syncer::Kind kind, const syncer::InvalidRequest &error);
+    void not_begun(syncer::Kind kind, const syncer::Failure &failure);
 
 private:
     using Clock = std::chrono::steady_clock;
@@ -30,6 +31,7 @@ private:
 
     ReturnSetInfo *result_;
     std::string integration_id_;
+    Patience &patience_;
     Clock::time_point last_notice_;
     std::unique_ptr<shared::Progress> line_; ///< of kombo.sync_progress
 };

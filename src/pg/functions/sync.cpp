@@ -9,10 +9,12 @@
 #include "pg/base/settings.h"
 #include "pg/base/spi.h"
 #include "pg/base/wait.h"
+#include "pg/functions/patience.h"
 #include "pg/functions/reporter.h"
 #include "pg/functions/sync_arguments.h"
 #include "pg/shared/shared.h"
 #include "pg/store/store.h"
+#include "sync/failure.h"
 #include "sync/runner.h"
 
 /// The SQL functions kombo_sync_delta and kombo_sync_full.
@@ -56,6 +58,8 @@ public:
         const OneAtATime guard_against_recursion;
         const MemoryScope memory;
         const Spi spi;
+        Patience patience;
+        patience_ = &patience;
         const Oid role = find_sync_role();
         if (!OidIsValid(role) && !integration_id) return; // nothing was ever added
         if (OidIsValid(role)) check_sync_role(role);
@@ -66,12 +70,9 @@ public:
         // What is known before the first request is found out for all before anything is asked.
         const auto jobs = integration_id ? prepare_named(integrations.front(), role) : prepare_all(integrations, role);
         for (const auto &job : jobs) sync(*job);
-        try {
-            subtransaction([] { prune_runs(); });
-        } catch (const Error &error) { // a trigger or foreign key of somebody's: no reason to undo what was synced
-            if (error.is_intervention()) throw;
-            warn_of_pruning(error);
-        }
+        if (const auto failure = contained([] { prune_runs(); }))
+            warn("could not delete old rows of kombo.sync_runs: ", *failure,
+                 "What was synced is kept. Look for a trigger on that table, or a foreign key to it.");
     }
 
 private:
@@ -107,7 +108,8 @@ private:
         }
         if (jobs.empty() && !errors.empty()) throw syncer::InvalidRequest(errors.front().second);
         if (jobs.empty() && unknown) throw syncer::InvalidRequest(*unknown);
-        for (const auto &[id, error] : errors) Reporter(result_, id).not_begun(wish_.kind, error);
+        for (const auto &[id, error] : errors)
+            Reporter(result_, id, *patience_).not_begun(wish_.kind, syncer::explain(std::make_exception_ptr(error)));
         return jobs;
     }
 
@@ -126,30 +128,70 @@ private:
                             std::chrono::seconds(settings::min_full_interval_seconds));
     }
 
+    /// Whatever is wrong with what is known of one integration stops no other.
     void sync(Job &job) {
-        const auto busy = lock(job.integration.id);
-        const syncer::Catalogue catalogue = catalogue_of_now(job);
-        const syncer::States states = load_states(catalogue, job.integration.id);
-        syncer::Plan plan = make_plan(job.integration, catalogue, states);
-        for (syncer::Task &task : plan.tasks) take_pending_requests(job.integration.id, task);
+        Reporter reporter(result_, job.integration.id, *patience_);
+        std::optional<std::string> busy;
+        syncer::Catalogue catalogue;
+        syncer::States states;
+        syncer::Plan plan;
+        std::unique_ptr<SqlStore> store;
+        const auto failure = contained([&] {
+            busy = lock(job.integration.id);
+            catalogue = catalogue_of_now(job);
+            states = load_states(catalogue, job.integration.id);
+            plan = make_plan(job.integration, catalogue, states);
+            store = std::make_unique<SqlStore>(catalogue, job.integration.id);
+        });
+        if (failure) return reporter.not_begun(wish_.kind, *failure);
         for (const std::string &model : plan.ignored) notice_ignored(model);
-        Reporter reporter(result_, job.integration.id);
         if (busy) return report_skipped(plan, *busy, reporter);
+        take_requests(job.integration.id, plan);
+        store->run_recorded = [this](const std::optional<Trouble> &trouble) { run_recorded(trouble); };
 
-        SqlStore store(catalogue, job.integration.id);
         LatchWaiter waiter;
-        syncer::Runner runner(catalogue, states, job.integration.id, job.connection, waiter, store, reporter,
+        syncer::Runner runner(catalogue, states, job.integration.id, job.connection, waiter, *store, reporter,
                               {std::chrono::seconds(settings::overlap_seconds), settings::max_sweep_fraction});
         runner.run(plan.tasks);
-        if (job.integration.suspended && runner.succeeded_once()) end_suspension(job.integration.id);
+        if (!job.integration.suspended || !runner.succeeded_once()) return;
+        if (const auto unended = contained([&] { end_suspension(job.integration.id); }))
+            warn("could not end the pause of \"" + job.integration.id + "\": ", *unended, unended->hint);
     }
 
-    static void warn_of_pruning(const Error &error) {
+    /// The others of the call most likely fail alike.
+    void run_recorded(const std::optional<Trouble> &trouble) {
+        if (!trouble) return;
+        if (trouble->passing()) patience_->met_lock();
+        if (!std::exchange(told_of_runs_, true)) warn("", *trouble, trouble->hint);
+    }
+
+    /// Requests that cannot be read stay, and are fulfilled once more by the worker.
+    void take_requests(const std::string &integration_id, syncer::Plan &plan) {
+        const auto failure = contained([&] {
+            for (syncer::Task &task : plan.tasks) take_pending_requests(integration_id, task);
+        });
+        if (failure) warn("could not read kombo.sync_requests: ", *failure, failure->hint);
+    }
+
+    /// Runs `body` in a subtransaction; nullopt: it did what it was to do. Cancel and the like go through.
+    std::optional<syncer::Failure> contained(const std::function<void()> &body) {
+        try {
+            subtransaction(body);
+            return std::nullopt;
+        } catch (const std::exception &) {
+            syncer::Failure failure = syncer::explain(std::current_exception());
+            if (failure.passing()) patience_->met_lock();
+            patience_->reconsider();
+            return failure;
+        }
+    }
+
+    static void warn(const std::string &what, const syncer::Failure &failure, const std::string &hint) {
+        const std::string message = what + failure.message;
         guard([&] {
-            ereport(WARNING, errcode(sqlstate_code(error.sqlstate())),
-                    errmsg("could not delete old rows of kombo.sync_runs: %s", error.message().c_str()),
-                    error.detail().empty() ? 0 : errdetail_internal("%s", error.detail().c_str()),
-                    errhint("What was synced is kept. Look for a trigger on that table, or a foreign key to it."));
+            ereport(WARNING, errcode(sqlstate_code(failure.sqlstate)), errmsg_internal("%s", message.c_str()),
+                    failure.detail.empty() ? 0 : errdetail_internal("%s", failure.detail.c_str()),
+                    hint.empty() ? 0 : errhint("%s", hint.c_str()));
         });
     }
 
@@ -175,6 +217,8 @@ private:
     syncer::Wish wish_;
     ReturnSetInfo *result_;
     Oid caller_;
+    Patience *patience_ = nullptr;
+    bool told_of_runs_ = false;
     std::map<std::string, syncer::Catalogue> catalogues_; ///< by category
 };
 

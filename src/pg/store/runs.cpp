@@ -23,14 +23,15 @@ bool brought_nothing(const syncer::RunResult &result) {
 
 } // namespace
 
-/// The history is no reason to give up what was fetched.
+/// The history is no reason to give up what was fetched. A lock is waited for where somebody has the time.
 void SqlStore::record_run(const syncer::Task &task, const syncer::RunResult &result) {
     try {
         past_sequences([&] { insert_run(task, result); });
+        record_failures_ = 0;
         run_recorded(std::nullopt);
     } catch (const std::exception &) {
         Trouble trouble = describe_trouble();
-        if (trouble.passing) throw;
+        if (trouble.sqlstate == "57014" || (trouble.passing() && record_failures_++ < record_attempts)) throw;
         trouble.message = "the run of " + task.endpoint->path + " could not be recorded: " + trouble.message;
         run_recorded(trouble);
     }

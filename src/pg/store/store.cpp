@@ -2,7 +2,6 @@
 
 #include "pg/account/integration.h"
 #include "pg/account/sync_requests.h"
-#include "pg/base/log_throttle.h"
 #include "pg/base/memory.h"
 #include "pg/store/columns.h"
 #include "pg/store/temporary_file.h"
@@ -39,10 +38,6 @@ SqlStore::SqlStore(const syncer::Catalogue &catalogue, std::string integration_i
     const Result rows = execute("SELECT DISTINCT endpoint FROM kombo.rejected_records WHERE integration_id = $1", key(),
                                 Planning::ByKey);
     for (uint64_t i = 0; i < rows.size(); ++i) has_parked_[rows.text(i, 1)] = true;
-}
-
-void SqlStore::warn_of_run(const std::optional<Trouble> &trouble) {
-    if (trouble) log_warning(trouble->message, trouble->sqlstate, trouble->detail, trouble->hint);
 }
 
 void SqlStore::park(const syncer::Endpoint &endpoint, std::optional<std::string_view> id, const std::string &record,

@@ -10,8 +10,11 @@ namespace pg {
 /// requests, runs, and records that were refused.
 class SqlStore : public RowStore {
 public:
+    /// How often a step is to be done again whose run could not be recorded for a lock.
+    int record_attempts = 0;
+
     /// Is told of every run that was recorded, or why it could not be.
-    std::function<void(const std::optional<Trouble> &)> run_recorded = warn_of_run;
+    std::function<void(const std::optional<Trouble> &)> run_recorded = [](const auto &) {};
 
     SqlStore(const syncer::Catalogue &catalogue, std::string integration_id);
 
@@ -33,7 +36,6 @@ public:
     void record_run(const syncer::Task &task, const syncer::RunResult &result) override;
 
 private:
-    static void warn_of_run(const std::optional<Trouble> &trouble);
     void insert_run(const syncer::Task &task, const syncer::RunResult &result);
     Params of(const syncer::Endpoint &endpoint) const {
         Params params = key();
@@ -46,6 +48,7 @@ private:
     void request_carriers(const syncer::Endpoint &unavailable);
 
     std::map<std::string, bool> has_parked_;
+    int record_failures_ = 0; ///< in a row
 };
 
 /// Deletes run records that are older than kombo_sync.retention, but for the last one of each endpoint; 1,000 at most,

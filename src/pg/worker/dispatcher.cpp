@@ -2,6 +2,7 @@
 
 #include "pg/account/connection.h"
 #include "pg/account/load_catalogue.h"
+#include "pg/account/lock_holder.h"
 #include "pg/base/log_throttle.h"
 #include "pg/base/settings.h"
 #include "pg/base/spi.h"
@@ -151,14 +152,15 @@ void Dispatcher::hindered(const std::string &id, const Trouble &trouble) {
     close_if_idle(id);
     if (surroundings_.gone()) return;
     Hindrance &hindrance = hindrances_[id];
-    const Clock::duration wait = trouble.passing ? Clock::duration(busy_retry)
-                                                 : Clock::duration(syncer::back_off(++hindrance.count, 1s, 5min, 0));
+    const Clock::duration wait = trouble.passing() ? Clock::duration(busy_retry)
+                                                   : Clock::duration(syncer::back_off(++hindrance.count, 1s, 5min, 0));
     agenda_.put_off(id, Clock::now() + wait);
     // A lock is nothing to tell of, unless it stays.
-    if (trouble.passing && Clock::now() - hindrance.since < 30s) return;
-    log_warning("integration \"" + id + "\" cannot be synced: " + trouble.message, trouble.sqlstate, trouble.detail,
-                trouble.hint, trouble.message);
-    if (std::exchange(hindrance.message, trouble.message) == trouble.message) return;
+    if (trouble.passing() && Clock::now() - hindrance.since < tell_of_lock_after) return;
+    const std::string message = with_locker(trouble);
+    log_warning("integration \"" + id + "\" cannot be synced: " + message, trouble.sqlstate, trouble.detail,
+                trouble.hint, message);
+    if (std::exchange(hindrance.message, message) == message) return;
     hindrance.hint = trouble.hint;
     hindrance.noted = !contain([&] { note_hindrance(id, trouble); });
 }
@@ -183,7 +185,7 @@ void Dispatcher::note_hindrance(const std::string &id, const Trouble &trouble) {
     if (!asks) return;
     syncer::RunResult result;
     result.status = syncer::Status::Failed;
-    result.error = trouble.message;
+    result.error = trouble.message + (trouble.hint.empty() ? "" : " (" + trouble.hint + ")");
     as_sync_role(role_, [&] {
         const syncer::Catalogue none;
         SqlStore store(none, id);
@@ -208,6 +210,10 @@ std::optional<std::pair<std::string, std::string>> Dispatcher::trouble() const {
         else
             first.emplace("integration \"" + id + "\": " + hindrance.message, hindrance.hint);
     }
+    for (const auto &[id, failed] : failed_inquiries_)
+        if (!first && failed.unnoted)
+            first.emplace("the state of integration \"" + id + "\" could not be noted: " + failed.unnoted->message,
+                          failed.unnoted->hint);
     if (!first && unrecorded_) first.emplace(unrecorded_->message, unrecorded_->hint);
     if (more > 0) first->first += " (and " + std::to_string(more) + " more integrations)";
     return first;
@@ -354,6 +360,7 @@ std::unique_ptr<IntegrationSync> Dispatcher::open(const std::string &id, const s
             opened =
                 std::make_unique<IntegrationSync>(id, row, std::move(lock), catalogue_of(row.category), row.server);
             opened->store().meanwhile = [this] { go_on_asking(); };
+            opened->store().record_attempts = 2;
             opened->store().run_recorded = [this](const std::optional<Trouble> &trouble) { run_recorded(trouble); };
         } else if (question != asks.end() && registers(question->second.server)) {
             opened =

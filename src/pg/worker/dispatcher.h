@@ -88,6 +88,7 @@ private:
     struct FailedInquiry {
         int count = 0; ///< in a row
         kombo::Timestamp not_before;
+        std::optional<Trouble> unnoted; ///< why the latest answer could not be noted
     };
 
     void notice(Time now);
@@ -120,7 +121,7 @@ private:
     void step_failed(IntegrationSync &sync, ActiveFetch &fetch, std::exception_ptr caught, const Trouble &trouble,
                      Time began);
     void step_inquiry(IntegrationSync &sync);
-    void inquiry_failed(IntegrationSync &sync);
+    void inquiry_failed(IntegrationSync &sync, const std::optional<Trouble> &unnoted = std::nullopt);
     void ended(IntegrationSync &sync, ActiveFetch &fetch);
     void came_to_nothing(IntegrationSync &sync, ActiveFetch &fetch, const std::exception_ptr &caught);
     void write_failure(IntegrationSync &sync, ActiveFetch &fetch, const syncer::RunResult &result);

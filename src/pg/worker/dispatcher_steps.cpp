@@ -77,36 +77,6 @@ public:
     StepLimit &operator=(const StepLimit &) = delete;
 };
 
-/// An error of the database that would be waited out, but has lasted too long for that.
-class Stuck : public syncer::DatabaseError {
-public:
-    Stuck(Trouble trouble, std::string hint) : trouble_(std::move(trouble)), hint_(std::move(hint)) {}
-    std::string sqlstate() const override { return "55000"; } // object_not_in_prerequisite_state
-    std::string message() const override { return trouble_.message; }
-    std::string detail() const override { return trouble_.detail; }
-    std::string hint() const override { return hint_; }
-    const char *what() const noexcept override { return trouble_.message.c_str(); }
-
-private:
-    Trouble trouble_;
-    std::string hint_;
-};
-
-/// What a run comes to, also where it is not the API, the network or the database that it failed for.
-syncer::RunResult result_of(const syncer::Run &run, const std::exception_ptr &caught) {
-    try {
-        return run.failed(caught);
-    } catch (const syncer::DatabaseError &) {
-        throw;
-    } catch (const std::exception &error) {
-        syncer::RunResult result = run.result();
-        result.status = syncer::Status::Failed;
-        result.sqlstate = "XX000";
-        result.error = error.what();
-        return result;
-    }
-}
-
 /// Of the requests that a failed fetch saw one of each kind is enough to try it again.
 void thin_out(const std::vector<int64_t> &ids) {
     execute(R"(
@@ -231,16 +201,19 @@ void Dispatcher::after_run(IntegrationSync &sync, const std::string &path, const
 void Dispatcher::step_failed(IntegrationSync &sync, ActiveFetch &fetch, std::exception_ptr caught,
                              const Trouble &trouble, Time began) {
     const bool too_long = trouble.sqlstate == "57014" && Clock::now() - began >= step_limit;
-    if (trouble.passing && !too_long && fetch.lock_failures < most_postponements) return postpone(sync, fetch, trouble);
-    const std::string path = fetch.run->task().endpoint->path;
+    if (trouble.passing() && !too_long && fetch.lock_failures < most_postponements)
+        return postpone(sync, fetch, trouble);
+    const auto stuck = [](const std::string &message, const std::string &detail, const std::string &hint) {
+        return std::make_exception_ptr(syncer::InvalidRequest(message, detail, hint, "55000"));
+    };
     if (too_long)
-        caught = std::make_exception_ptr(
-            Stuck({"writing took longer than " + std::to_string(step_limit.count()) + " s", {}, {}, {}, false},
-                  "Look for a slow trigger or constraint on the tables of " + path + "."));
-    else if (trouble.passing)
-        caught = std::make_exception_ptr(
-            Stuck(trouble, "It was tried " + std::to_string(fetch.lock_failures + 1) +
-                               " times: look for a session that keeps a lock, or a trigger that raises this error."));
+        caught =
+            stuck("writing took longer than " + std::to_string(step_limit.count()) + " s", "",
+                  "Look for a slow trigger or constraint on the tables of " + fetch.run->task().endpoint->path + ".");
+    else if (trouble.passing())
+        caught = stuck(trouble.message, trouble.detail,
+                       "It was tried " + std::to_string(fetch.lock_failures + 1) +
+                           " times: look for a session that keeps a lock, or a trigger that raises this error.");
     came_to_nothing(sync, fetch, caught);
 }
 
@@ -264,7 +237,7 @@ void Dispatcher::postpone(IntegrationSync &sync, ActiveFetch &fetch, const Troub
 }
 
 void Dispatcher::came_to_nothing(IntegrationSync &sync, ActiveFetch &fetch, const std::exception_ptr &caught) {
-    syncer::RunResult result = result_of(*fetch.run, caught);
+    syncer::RunResult result = fetch.run->failed(caught);
     const std::string path = fetch.run->task().endpoint->path;
     // A cursor that Kombo no longer takes is no lasting error: the list is begun anew.
     if (fetch.run->cursor_refused()) result.lasting = false;
@@ -272,7 +245,7 @@ void Dispatcher::came_to_nothing(IntegrationSync &sync, ActiveFetch &fetch, cons
         syncer::next_attempt(result, sync.states().at(path).attempts + 1, jitter(), kombo::current_timestamp());
     if (const auto trouble = contain([&] { as_sync_role(role_, [&] { write_failure(sync, fetch, result); }); })) {
         // It cannot be noted now, and would be fetched again and again if it were forgotten.
-        if (!trouble->passing && !surroundings_.gone()) {
+        if (!trouble->passing() && !surroundings_.gone()) {
             Hindrance &hindrance = hindrances_[sync.id()];
             hindrance.message = "the failed sync of " + path + " cannot be noted: " + trouble->message;
             hindrance.hint = trouble->hint;
@@ -347,10 +320,10 @@ void Dispatcher::step_inquiry(IntegrationSync &sync) {
             log_warning("the state of integration \"" + id + "\" could not be noted: " + trouble->message,
                         trouble->sqlstate, trouble->detail, trouble->hint);
         // It cannot be registered; the next webhook asks again.
-        if (!sync.row() && !trouble->passing &&
+        if (!sync.row() && !trouble->passing() &&
             !contain([&] { as_sync_role(role_, [&] { delete_requests(requests); }); }))
             agenda_.remove(requests);
-        return inquiry_failed(sync);
+        return inquiry_failed(sync, trouble);
     }
     if (failure && (!failure->lasting || failure->of_server)) {
         log_warning("Kombo did not tell the state of integration \"" + id + "\": " + failure->message,
@@ -370,8 +343,9 @@ void Dispatcher::step_inquiry(IntegrationSync &sync) {
 }
 
 /// It is tried again in a while; the fetches of the integration go on.
-void Dispatcher::inquiry_failed(IntegrationSync &sync) {
+void Dispatcher::inquiry_failed(IntegrationSync &sync, const std::optional<Trouble> &unnoted) {
     FailedInquiry &failed = failed_inquiries_[sync.id()];
+    failed.unnoted = unnoted;
     failed.not_before = kombo::current_timestamp() + syncer::back_off(++failed.count, 5s, 1h, jitter());
     sync.inquiry.reset();
     sync.inquiry_not_before = failed.not_before;

@@ -29,11 +29,14 @@ struct Arrival {
 
 /// Locks the table as an UPDATE does, if that can be had at once: whoever holds it may hold it for hours, and the rest
 /// of the worker has other things to do.
-bool lock_at_once(const char *table) {
-    return guard([&] {
+void lock_at_once(const char *table) {
+    const bool locked = guard([&] {
         const Oid relation = get_relname_relid(table, get_namespace_oid("kombo", true));
         return OidIsValid(relation) && ConditionalLockRelationOid(relation, RowExclusiveLock);
     });
+    if (!locked)
+        raise(ERRCODE_LOCK_NOT_AVAILABLE, std::string("another session keeps kombo.") + table + " locked", "",
+              locked_hint);
 }
 
 /// Only the path of the file is news for the administrator; that a secret could not be read, each rejected row says.
@@ -296,7 +299,8 @@ private:
 Judged judge_inbox(const std::function<const syncer::Catalogue &(const std::string &category)> &catalogue_of,
                    const NoneTaken &none_taken, const std::vector<int64_t> &but) {
     const MemoryScope memory;
-    if (!lock_at_once("webhook_inbox") || !lock_at_once("sync_requests")) return {};
+    lock_at_once("webhook_inbox");
+    lock_at_once("sync_requests");
     return Batch(catalogue_of, none_taken, but).judge();
 }
 
@@ -327,7 +331,7 @@ void delete_webhooks(const std::vector<int64_t> &ids, Pruned &pruned) {
 
 Pruned prune_inbox(int64_t after) {
     Pruned pruned;
-    if (!lock_at_once("webhook_inbox")) return pruned;
+    lock_at_once("webhook_inbox");
     Params params;
     params.instant(kombo::current_timestamp() - std::chrono::minutes(settings::retention_minutes))
         .integer(most_pruned)

@@ -13,7 +13,7 @@
 namespace pg {
 
 struct Judged {
-    size_t rows = 0;   ///< that were judged; 0: there are none, or they are locked by somebody else
+    size_t rows = 0;   ///< that were judged; 0: there are none, or somebody has locked them
     bool more = false; ///< there are further rows, which the next call can judge at once
     std::vector<NewRequest> requests;
     std::map<int64_t, std::string> unstored; ///< rows that stay new, as the database refuses what is to be noted; why
@@ -23,10 +23,10 @@ struct Judged {
 
 /// Judges the first rows of the inbox, in the caller's transaction and SPI connection, as the sync role: up to 200
 /// rows, about 4 MB of bodies. Every row gets its status, and what it asks for is appended to kombo.sync_requests, once
-/// per batch. Rows or tables that somebody has locked are passed over without waiting. A row that cannot be judged is
-/// rejected with the reason and holds up no other. `catalogue_of(category)` gives the catalogue (cached by the caller);
-/// where it throws, only the webhooks that need it are rejected. The rows `but` are left out. Throws Error where the
-/// database fails the whole batch.
+/// per batch. Rows that somebody has locked are passed over; a locked table raises at once. A row that cannot be judged
+/// is rejected with the reason and holds up no other. `catalogue_of(category)` gives the catalogue (cached by the
+/// caller); where it throws, only the webhooks that need it are rejected. The rows `but` are left out. Throws Error
+/// where the database fails the whole batch.
 Judged judge_inbox(const std::function<const syncer::Catalogue &(const std::string &category)> &catalogue_of,
                    const NoneTaken &none_taken, const std::vector<int64_t> &but);
 

@@ -238,9 +238,6 @@ void IntegrationSync::drop(const ActiveFetch &fetch) {
 std::unique_ptr<syncer::Run> IntegrationSync::make_run(syncer::Task task) {
     const syncer::Endpoint *endpoint = task.endpoint;
     try {
-        if (!endpoint->missing_table.empty())
-            raise(ERRCODE_UNDEFINED_TABLE, "table kombo.\"" + endpoint->missing_table + "\" does not exist", "",
-                  "SELECT kombo.create_tables('" + endpoint->category + "') makes what is missing.");
         return std::make_unique<syncer::Run>(
             *catalogue_, states_, std::move(task), id_, connection_, *store_,
             syncer::Settings{std::chrono::seconds(settings::overlap_seconds), settings::max_sweep_fraction},

@@ -41,8 +41,8 @@ struct Row {
             if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), column) == 0)
                 return slot_getattr(slot, static_cast<AttrNumber>(i + 1), &is_null);
         }
-        is_null = true;
-        return 0;
+        raise(ERRCODE_UNDEFINED_COLUMN, std::string("column \"") + column + "\" of kombo.sync_requests does not exist",
+              "", altered_extension);
     }
 
     std::string string(const char *column) const {
@@ -106,7 +106,7 @@ Installed installed_extension() {
 bool inbox_has_news() {
     const OpenTable inbox("webhook_inbox");
     const OpenTable unjudged("webhook_inbox_new_idx");
-    if (!inbox.get() || !unjudged.get()) return false;
+    if (!inbox.get() || !unjudged.get()) return true;
     return guard([&] {
         TupleTableSlot *slot = table_slot_create(inbox.get(), nullptr);
         IndexScanDesc scan = index_beginscan(inbox.get(), unjudged.get(), GetActiveSnapshot(), 0, 0);
@@ -118,9 +118,10 @@ bool inbox_has_news() {
     });
 }
 
-bool read_requests(const std::function<void(const syncer::Queued &)> &take) {
+void read_requests(const std::function<void(const syncer::Queued &)> &take) {
     const OpenTable requests("sync_requests");
-    if (!requests.get()) return false;
+    if (!requests.get())
+        raise(ERRCODE_LOCK_NOT_AVAILABLE, "another session keeps kombo.sync_requests locked", "", locked_hint);
     TupleTableSlot *slot = guard([&] { return table_slot_create(requests.get(), nullptr); });
     TableScanDesc scan = guard([&] { return table_beginscan(requests.get(), GetActiveSnapshot(), 0, nullptr); });
     while (guard([&] { return table_scan_getnextslot(scan, ForwardScanDirection, slot); })) take(request_of({slot}));
@@ -128,7 +129,6 @@ bool read_requests(const std::function<void(const syncer::Queued &)> &take) {
         table_endscan(scan);
         ExecDropSingleTupleTableSlot(slot);
     });
-    return true;
 }
 
 } // namespace pg

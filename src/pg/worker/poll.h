@@ -19,10 +19,10 @@ struct Installed {
 };
 Installed installed_extension();
 
-/// Whether the inbox has a row that was not judged. No, where somebody has locked the table: nobody waits for that.
+/// Whether the inbox has a row that was not judged; also where that cannot be seen, as somebody has locked the table.
 bool inbox_has_news();
 
-/// Hands over every row of kombo.sync_requests; false where the table is locked.
-bool read_requests(const std::function<void(const syncer::Queued &)> &take);
+/// Hands over every row of kombo.sync_requests. Raises, and does not wait, where somebody has locked the table.
+void read_requests(const std::function<void(const syncer::Queued &)> &take);
 
 } // namespace pg

@@ -1,5 +1,6 @@
 #include "pg/account/altered_columns.h"
 #include "pg/account/connection.h"
+#include "pg/account/lock_holder.h"
 #include "pg/account/options.h"
 #include "pg/account/version_check.h"
 #include "pg/base/contain.h"
@@ -53,12 +54,13 @@ struct Chore {
     Clock::time_point failing_since{};
     int failures = 0; ///< in a row
     std::optional<Trouble> trouble{};
+    std::string told{}; ///< of it, in words; empty: nothing
 
     bool ready(Clock::time_point now) const { return now >= not_before && due(); }
 
     /// An error that stays is told of; a lock that is not to be had only when it lasts.
     bool worth_telling(Clock::time_point now) const {
-        return trouble && (!trouble->passing || now - failing_since >= 30s);
+        return trouble && (!trouble->passing() || now - failing_since >= tell_of_lock_after);
     }
 };
 
@@ -212,6 +214,7 @@ void Worker::do_chores() {
             chore.not_before = Clock::now() + chore.pause;
             chore.failures = 0;
             chore.trouble.reset();
+            chore.told.clear();
         }
     }
 }
@@ -221,29 +224,27 @@ void Worker::failed(Chore &chore, const Trouble &trouble) {
     if (note_if_gone()) return;
     const auto now = Clock::now();
     if (chore.failures++ == 0) chore.failing_since = now;
-    chore.not_before =
-        now + (trouble.passing ? Clock::duration(2s) : Clock::duration(syncer::back_off(chore.failures, 1s, 1min, 0)));
+    chore.not_before = now + (trouble.passing() ? Clock::duration(2s)
+                                                : Clock::duration(syncer::back_off(chore.failures, 1s, 1min, 0)));
     chore.trouble = trouble;
-    restart_ = look_ = true;         // the sync role, say, may be another
-    if (trouble.sqlstate == "23505") // a sequence may be behind its table
+    if (!trouble.passing()) restart_ = look_ = true; // the sync role, say, may be another
+    if (trouble.sqlstate == "23505")                 // a sequence may be behind its table
         contain([&] { as_sync_role(BOOTSTRAP_SUPERUSERID, [] { execute("SELECT kombo.advance_sequences()"); }); });
-    if (chore.worth_telling(now))
-        log_warning("kombo_sync worker: " + std::string(chore.name) + " fails: " + trouble.message, trouble.sqlstate,
-                    trouble.detail, trouble.hint);
+    if (!chore.worth_telling(now)) return;
+    chore.told = std::string(chore.name) + " fails: " + with_locker(trouble);
+    log_warning("kombo_sync worker: " + chore.told, trouble.sqlstate, trouble.detail, trouble.hint);
 }
 
 /// Tells kombo.sync_status what does not work.
 void Worker::report() {
     if (!dispatcher_ && !idle_reason_.empty()) return shared::report_trouble(false, idle_reason_, idle_remedy_);
     std::optional<std::pair<std::string, std::string>> told;
-    const auto now = Clock::now();
     for (const Chore &chore : chores_) {
-        if (!chore.worth_telling(now)) continue;
-        const std::string text = std::string(chore.name) + " fails: " + chore.trouble->message;
+        if (chore.told.empty()) continue;
         if (!told)
-            told.emplace(text, chore.trouble->hint.empty() ? chore.trouble->detail : chore.trouble->hint);
+            told.emplace(chore.told, chore.trouble->hint.empty() ? chore.trouble->detail : chore.trouble->hint);
         else
-            told->first += "; " + text;
+            told->first += "; " + chore.told;
     }
     if (!told && !unstored_.empty())
         told.emplace(std::to_string(unstored_.size()) +
@@ -290,12 +291,11 @@ void Worker::look() {
         return;
     }
     std::set<int64_t> ids;
-    bool complete = false;
     const kombo::Timestamp now = kombo::current_timestamp();
     request_due_at_.reset();
     in_transaction([&] {
         judge_ = inbox_has_news();
-        complete = read_requests([&](const syncer::Queued &request) {
+        read_requests([&](const syncer::Queued &request) {
             ids.insert(request.id);
             if (!request.not_before || *request.not_before <= now)
                 dispatcher_->agenda().add(request);
@@ -304,10 +304,7 @@ void Worker::look() {
         });
     });
     look_ = false;
-    if (complete)
-        dispatcher_->agenda().keep_only(ids);
-    else
-        next_poll_ = std::min(next_poll_, Clock::now() + 1s);
+    dispatcher_->agenda().keep_only(ids);
 }
 
 /// Makes the dispatcher, or has it read the configuration again; or says why it cannot work.

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "pg/base/guard.h"
+
+namespace pg {
+
+/// How long a call of a sync function waits for locks where the session has no lock_timeout: for some seconds, and once
+/// a session has kept its lock for longer, hardly at all. Otherwise a call over all integrations might never end.
+class Patience {
+public:
+    Patience();
+    ~Patience();
+    Patience(const Patience &) = delete;
+    Patience &operator=(const Patience &) = delete;
+
+    /// A lock was not to be had. May be called in a subtransaction.
+    void met_lock() { met_lock_ = true; }
+
+    /// To be called outside of subtransactions, at whose end settings are what they were.
+    void reconsider();
+
+private:
+    int level_;
+    bool ours_;
+    bool met_lock_ = false;
+};
+
+} // namespace pg
