@@ -35,6 +35,14 @@ bool acquire(const LOCKTAG &tag, bool for_session, bool wait) {
     return guard([&] { return LockAcquire(&tag, ExclusiveLock, for_session, !wait) != LOCKACQUIRE_NOT_AVAIL; });
 }
 
+bool acquired_again(const LOCKTAG &tag) {
+    try {
+        return acquire(tag, true, false);
+    } catch (const Error &) {
+        return false;
+    }
+}
+
 std::set<SessionLock *> &held() {
     static std::set<SessionLock *> locks;
     return locks;
@@ -98,10 +106,11 @@ bool SessionLock::wanted() const {
     return !lost_ && guard([&] { return LockHasWaiters(&tag_, ExclusiveLock, true); });
 }
 
-/// The rollback of a transaction drops all locks of this method, also those of the session.
+/// The rollback of a transaction drops all locks of this method, also those of the session. One that cannot be taken
+/// again is lost, be it that somebody has it, or that the lock table is full.
 void SessionLock::take_again() {
     for (SessionLock *lock : held())
-        if (!lock->lost_) lock->lost_ = !acquire(lock->tag_, true, false);
+        if (!lock->lost_) lock->lost_ = !acquired_again(lock->tag_);
 }
 
 } // namespace pg
