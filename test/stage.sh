@@ -19,7 +19,7 @@ BUILD_PACKAGES=(g++ make cmake python3 curl ca-certificates "postgresql-$PG_MAJO
                 "postgresql-server-dev-$PG_MAJOR" libcurl4-openssl-dev libjansson-dev libsimdjson-dev libssl-dev
                 libcpp-httplib-dev)
 UNIT_PACKAGES=(libgtest-dev)
-E2E_PACKAGES=(python3-pytest python3-psycopg "postgresql-$PG_MAJOR-cron")
+E2E_PACKAGES=(python3-pytest python3-pytest-xdist python3-psycopg "postgresql-$PG_MAJOR-cron")
 BENCH_PACKAGES=(libbenchmark-dev python3-psycopg)
 # Programs of the benchmarks.
 BENCH_TARGETS=(raw-client kombo_micro)

@@ -44,6 +44,6 @@ def webhook(stand):
     http = asked["seconds"] / asked["requests"] * 1000
     size = f"{len(took)} webhooks one after the other, {EMPLOYED:,} employees; the HTTP request, which is taken off, " \
            f"takes {http:.2f} ms"
-    yield Row("webhook", "Webhook to row, median", size, [statistics.median(took) - http], at_most(10), "ms")
+    yield Row("webhook", "Webhook to row, median", size, [statistics.median(took) - http], at_most(5), "ms")
     yield Row("webhook", "Webhook to row, 99th percentile", size, [statistics.quantiles(took, n=100)[98] - http],
-              at_most(25), "ms")
+              at_most(15), "ms")

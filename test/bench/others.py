@@ -86,10 +86,12 @@ def micro(stand):
     with stand.database(sandbox, EMPLOYEES) as db:
         catalogue.write_text(stand.cluster.program("psql", "-XAtq", "-d", db.name, "-v", "category=HRIS", "-f",
                                                    HERE / "sql" / "catalogue.sql"), encoding="utf-8")
+    # Many short ones in turn: whatever else the machine does for a moment hits a pair of them, and not the median.
     told = json.loads(run([stand.micro, f"--pages={pages}", f"--catalogue={catalogue}", "--benchmark_format=json",
-                           f"--benchmark_repetitions={stand.sizes.rounds}", "--benchmark_filter=^(walk|unfold)$",
+                           f"--benchmark_repetitions={stand.sizes.rounds * 7}", "--benchmark_min_time=0.1",
+                           "--benchmark_filter=^(walk|unfold)$",
                            "--benchmark_enable_random_interleaving=true"]))
     times = {name: [one["cpu_time"] / 1e6 for one in told["benchmarks"]
                     if one["run_name"] == name and one["run_type"] == "iteration"] for name in ("walk", "unfold")}
     yield Row("micro", "Pages to decoded rows, beside simdjson that walks through them", f"{told['context']['pages']} "
-              "pages", ratios(times["unfold"], times["walk"]), at_most(4), ours=times["unfold"], theirs=times["walk"])
+              "pages", ratios(times["unfold"], times["walk"]), at_most(3.5), ours=times["unfold"], theirs=times["walk"])

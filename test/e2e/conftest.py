@@ -33,6 +33,16 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.get_closest_marker("late") is not None)
 
 
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):  # one of several processes (pytest -n)
+        session.config.workeroutput["measured"] = MEASURED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    MEASURED.extend(getattr(node, "workeroutput", {}).get("measured", []))
+
+
 def pytest_terminal_summary(terminalreporter):
     for text in MEASURED:
         terminalreporter.write_line(f"measured: {text}")
@@ -71,7 +81,7 @@ def cluster():
 @pytest.fixture(scope="session")
 def worker_cluster():
     """A second cluster of the session's (class Cluster) that preloads kombo_sync. Its launcher serves no database until
-    a test has it do so, and its poll_interval is the default: what takes less than that was woken."""
+    a test has it do so, and its poll_interval is long: what takes less than WOKEN was woken."""
     started = Cluster(needed("KOMBO_PGBIN"), WORKER_SETTINGS)
     yield started
     started.close()

@@ -83,6 +83,11 @@ def notices_of(connection):
     return heard
 
 
+# Seconds. What is promised within one is given ten, as the machine may be busy: what must not be waited for is made to
+# take for ever.
+SOON = 10
+
+
 class Background:
     """A statement that runs in a session of its own: Background(db, "SELECT …"). `before` is run first."""
 

@@ -18,8 +18,10 @@ ROOT = pathlib.Path(__file__).parents[2]
 def start(*command, folder, tree=ROOT):
     """Temporary folders of the command go below `folder`, so that what it leaves can be seen."""
     environment = {**os.environ, "KOMBO_TMP": str(folder)}
+    # A shell cannot trap a signal that whoever started it ignores, as processes of pytest -n do.
     return subprocess.Popen(command, cwd=tree, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True)
+                            stderr=subprocess.STDOUT, text=True,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def run(*command, folder, timeout=300):

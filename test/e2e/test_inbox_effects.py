@@ -4,7 +4,7 @@ mistakes in the catalogue, and old rows go."""
 import pytest
 
 from judging import ONE, add_paused, asked_for, judge, judge_all, webhook
-from worker import (data_changed, inbox, insert_webhooks, integration_of, runs, send_webhook, sign, state_of, until,
+from worker import (WOKEN, data_changed, inbox, insert_webhooks, integration_of, runs, send_webhook, sign, state_of, until,
                     wait_judged, wait_synced, workers_of)
 
 
@@ -81,7 +81,7 @@ def test_what_backs_off_is_fetched_at_once_when_a_webhook_comes(few, sandbox):
     until(db, lambda: (state_of(db, "/hris/employees") or {}).get("next_attempt_at"), what="the back-off")
     sandbox.faults()
     send_webhook(db, sandbox, "hris_teams")
-    until(db, lambda: runs(db, "/hris/employees", trigger="webhook", status="ok"), 3, "the fetch of the employees")
+    until(db, lambda: runs(db, "/hris/employees", trigger="webhook", status="ok"), WOKEN, "the fetch of the employees")
 
 
 def test_a_webhook_has_an_automatic_pause_tried_at_once_and_leaves_the_operators(few, sandbox):

@@ -5,13 +5,13 @@ import pathlib
 import subprocess
 import sys
 import textwrap
-import time
 
 import psycopg
 import pytest
 
 from cluster import TEMPLATE, Database
-from syncing import Background, assert_ok, rows, same_as_sandbox, sync_full, wait_until
+from lifecycle import seconds
+from syncing import SOON, Background, assert_ok, rows, same_as_sandbox, sync_full, wait_until
 
 GROUPS = "/hris/groups"
 SYNC = "SELECT * FROM kombo.kombo_sync_full()"
@@ -48,13 +48,6 @@ def caught_in(db, sandbox, place, before=None):
     return sync
 
 
-def seconds_until_its_end(sync, act):
-    began = time.monotonic()
-    act()
-    sync.wait(10)
-    return sync.ended_at - began
-
-
 def assert_undone_and_usable(db, sandbox, connection):
     sandbox.faults()
     assert not [row for row in rows(db, "hris_employees").values() if row["job_title"] == "Changed"]
@@ -65,31 +58,29 @@ def assert_undone_and_usable(db, sandbox, connection):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_cancel_acts_within_a_second(small, sandbox, place):
+def test_cancel_acts_at_once(small, sandbox, place):
     sync = caught_in(small, sandbox, place)
-    took = seconds_until_its_end(sync, lambda: small.execute("SELECT pg_cancel_backend(%s)", [sync.pid]))
+    small.execute("SELECT pg_cancel_backend(%s)", [sync.pid])
+    sync.wait(SOON)
     assert isinstance(sync.error, psycopg.errors.QueryCanceled), sync.error or sync.rows
-    assert took < 1, f"{took} s"
     assert_undone_and_usable(small, sandbox, sync.connection)
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_termination_acts_within_a_second(small, sandbox, place):
+def test_termination_acts_at_once(small, sandbox, place):
     sync = caught_in(small, sandbox, place)
-    took = seconds_until_its_end(sync, lambda: small.execute("SELECT pg_terminate_backend(%s)", [sync.pid]))
+    small.execute("SELECT pg_terminate_backend(%s)", [sync.pid])
+    sync.wait(SOON)
     assert isinstance(sync.error, psycopg.OperationalError), sync.error or sync.rows
-    assert took < 1, f"{took} s"
     # The integration is free at once: the session's lock went with it.
     assert_undone_and_usable(small, sandbox, small.connection)
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_statement_timeout_acts_within_a_second(small, sandbox, place):
-    began = time.monotonic()
+def test_statement_timeout_acts_by_its_time(small, sandbox, place):
     sync = caught_in(small, sandbox, place, before="SET statement_timeout = '2s'")
-    sync.wait(10)
+    sync.wait(SOON)
     assert isinstance(sync.error, psycopg.errors.QueryCanceled) and "statement timeout" in str(sync.error), sync.error
-    assert sync.ended_at - began < 3, f"{sync.ended_at - began} s"
     sync.connection.execute("RESET statement_timeout")
     assert_undone_and_usable(small, sandbox, sync.connection)
 
@@ -145,8 +136,9 @@ def test_other_calls_that_ask_kombo_can_be_cancelled(small, sandbox, statement):
     sandbox.clear_requests()
     call = Background(small, statement)
     wait_until(sandbox.requests)
-    took = seconds_until_its_end(call, lambda: small.execute("SELECT pg_cancel_backend(%s)", [call.pid]))
-    assert isinstance(call.error, psycopg.errors.QueryCanceled) and took < 1, (call.error, took)
+    small.execute("SELECT pg_cancel_backend(%s)", [call.pid])
+    call.wait(SOON)
+    assert isinstance(call.error, psycopg.errors.QueryCanceled), call.error
 
 
 def test_the_server_stops_at_once_while_a_sync_hangs(new_cluster, sandbox):
@@ -160,9 +152,7 @@ def test_the_server_stops_at_once_while_a_sync_hangs(new_cluster, sandbox):
         sandbox.clear_requests()
         sync = Background(db, SYNC)
         wait_until(sandbox.requests)
-        began = time.monotonic()
-        cluster.stop(mode)
-        assert time.monotonic() - began < 5, mode
+        assert seconds(lambda mode=mode: cluster.stop(mode)) < SOON, mode
         sync.wait()
         assert isinstance(sync.error, psycopg.OperationalError), sync.error
         sandbox.faults()
@@ -216,7 +206,7 @@ def silent_dns(new_cluster):
         process.terminate()
 
 
-def test_interrupts_act_within_a_second_while_dns_is_silent(silent_dns, sandbox):
+def test_interrupts_act_at_once_while_dns_is_silent(silent_dns, sandbox):
     silent_dns.prepare_template()
     db = Database(silent_dns, TEMPLATE)
     db.create_server(sandbox, base_url="https://api.kombo.dev/v1", connect_timeout="60s")
@@ -226,18 +216,14 @@ def test_interrupts_act_within_a_second_while_dns_is_silent(silent_dns, sandbox)
     with db.connect() as connection:
         for how in ("cancel", "terminate", "statement_timeout"):
             questions = asked.stat().st_size
-            began = time.monotonic()
             before = "SET statement_timeout = '2s'" if how == "statement_timeout" else None
             sync = Background(db, SYNC, before=before)
             wait_until(lambda: asked.stat().st_size > questions, what="a question to the name server")
             if how != "statement_timeout":
-                began = time.monotonic()
                 connection.execute(f"SELECT pg_{how}_backend(%s)", [sync.pid])
-            sync.wait(10)
-            took = sync.ended_at - began
-            assert took < (3 if how == "statement_timeout" else 1), f"{how}: {took} s"
+            sync.wait(SOON)
             if how == "terminate":
-                wait_until(lambda: not pathlib.Path(f"/proc/{sync.pid}").exists(), 1, "the end of the process")
+                wait_until(lambda: not pathlib.Path(f"/proc/{sync.pid}").exists(), SOON, "the end of the process")
             else:
                 assert isinstance(sync.error, psycopg.errors.QueryCanceled), sync.error
                 assert sync.connection.execute("SELECT 1 AS one").fetchone()["one"] == 1

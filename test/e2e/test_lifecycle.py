@@ -14,7 +14,7 @@ import pytest
 from cluster import TEMPLATE, Cluster, Database
 from lifecycle import (EMPLOYEES, GROUPS, LAUNCHER, assert_a_change_arrives, first_row, in_the_middle_of_a_fetch,
                        seconds, text_of, wait_state)
-from syncing import one, same_as_sandbox
+from syncing import SOON, one, same_as_sandbox
 from worker import (WORKER_SETTINGS, inbox, new_served, runs, send_webhook, until, wait_judged, wait_synced, worker_pid,
                     workers_of)
 
@@ -106,7 +106,7 @@ def test_a_terminated_worker_comes_back_and_goes_on(few, sandbox):
     pid = worker_pid(few)
     ended = seconds(lambda: (few.execute("SELECT pg_terminate_backend(%s)", [pid]),
                              until(few, lambda: pid not in [row["pid"] for row in workers_of(few)], what="its end")))
-    assert ended < 2
+    assert ended < SOON
     sandbox.faults()
     wait_synced(few)
     assert inbox(few) == {"done": 1} and worker_pid(few) != pid
@@ -141,7 +141,7 @@ def test_after_a_crash_all_come_back(own, sandbox, victim):
 def test_a_shutdown_does_not_wait_for_kombo(own, sandbox, mode):
     in_the_middle_of_a_fetch(own, sandbox)
     own.connection.close()
-    assert seconds(lambda: own.cluster.stop(mode)) < 5
+    assert seconds(lambda: own.cluster.stop(mode)) < SOON
     sandbox.faults()
     own.cluster.start()
     own.reconnect()

@@ -3,10 +3,8 @@
 import psycopg
 import pytest
 
-from cluster import Database
-from fake_kombo import error
-from syncing import notices_of, one, sync_full
-from worker import WORKER_SETTINGS, inbox, serve, until, wait_judged
+from syncing import notices_of, sync_full
+from worker import inbox, until, wait_judged
 
 DENIED = psycopg.errors.InsufficientPrivilege
 

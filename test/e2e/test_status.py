@@ -5,7 +5,8 @@ import pytest
 
 from cluster import TEMPLATE, Database
 from lifecycle import EMPLOYEES, GROUPS, first_row, in_the_middle_of_a_fetch, wait_state
-from worker import integration_of, send_webhook, state_of, until, wait_requested, wait_synced, worker_pid, workers_of
+from worker import (WOKEN, integration_of, send_webhook, state_of, until, wait_requested, wait_synced, worker_pid,
+                    workers_of)
 
 
 def row_of(db, endpoint):
@@ -177,7 +178,7 @@ def test_a_front_end_wakes_the_worker_without_any_right_to(few, sandbox):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT kombo.wake(true)")
         send_webhook(few, sandbox, connection=connection)
-    wait_requested(few, sandbox, EMPLOYEES, timeout=2)
+    wait_requested(few, sandbox, EMPLOYEES, timeout=WOKEN)
     wait_synced(few)
     few.execute(f"DROP OWNED BY {name}")
     few.execute(f"DROP ROLE {name}")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from syncing import Background, create_trigger, one, same_as_sandbox, wait_until
+from syncing import SOON, Background, create_trigger, one, same_as_sandbox, wait_until
 from worker import (Watch, asked, inbox, runs, send_webhook, state_of, until, wait_judged, wait_requested,
                     wait_synced, worker_pid)
 
@@ -83,7 +83,7 @@ def test_only_what_a_user_locks_waits(pair, sandbox, user, lock):
     same_as_sandbox(pair, sandbox, tables=["hris_employees", "hris_teams"])
     assert one(pair, "hris_employments", child)["job_title"] == "Changed"
     # Whoever waits 2 s for a lock has a transaction that old, and no older.
-    assert watch.oldest < 4 and watch.xmins == [], (watch.oldest, watch.xmins)
+    assert watch.oldest < SOON and watch.xmins == [], (watch.oldest, watch.xmins)
     assert {run["status"] for run in runs(pair)} == {"ok"}
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from syncing import one
+from syncing import SOON, one
 from worker import (SOAK, Watch, runs, send_webhook, state_of, until, wait_requested, wait_synced, worker_pid,
                     private_kilobytes)
 
@@ -13,7 +13,6 @@ EMPLOYEES = "/hris/employees"
 GROUPS = "/hris/groups"
 EMPLOYED = 1_000_000 if SOAK else 60_000
 MEGABYTE = 1024
-WITHIN = 5
 
 
 def webhook_to_row(db, sandbox, integration, key, value):
@@ -65,9 +64,9 @@ def test_a_big_integration_starves_nobody_not_even_itself(served, sandbox, measu
              f"{watch.oldest:.2f} s; worker's memory {before / MEGABYTE:.0f} MB before, {watch.peak / MEGABYTE:.0f} MB "
              f"at most, {after / MEGABYTE:.0f} MB afterwards")
     assert full["inserted"] >= EMPLOYED - len(own) and full["status"] == "ok"
-    assert rounds > 1 and lasted > WITHIN, "the big one was done before anything could be seen"
-    assert max(others) < WITHIN and max(own) < WITHIN
-    assert watch.oldest < 2, f"{watch.oldest} s: {watch.doing}"
+    assert rounds > 1, "the big one was done before anything could be seen"
+    assert max(others + own) < lasted / 2, "one waited for the big one"
+    assert watch.oldest < SOON, f"{watch.oldest} s: {watch.doing}"
     assert watch.xmins == [], watch.xmins[:3]
     assert watch.peak < before + 48 * MEGABYTE
     assert served.value("SELECT count(*) FROM kombo.hris_employees WHERE integration_id = %s",

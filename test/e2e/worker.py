@@ -20,12 +20,13 @@ from sandbox import WEBHOOK_SECRET
 
 SOAK = os.environ.get("KOMBO_SOAK") == "1"
 
-# poll_interval stays the default (5 s): what happens within two seconds was woken.
 WORKER_SETTINGS = """
 shared_preload_libraries = 'kombo_sync'
 max_worker_processes = 24
+kombo_sync.poll_interval = '12s'
 """
-WOKEN = 2
+# Seconds: what takes less was woken, and did not come by a poll.
+WOKEN = 10
 
 WORKERS = """SELECT pid, application_name, state, query, wait_event_type, wait_event, backend_xmin, xact_start,
                     extract(epoch FROM clock_timestamp() - xact_start)::float AS transaction_age

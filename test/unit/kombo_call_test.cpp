@@ -202,7 +202,7 @@ TEST(Call, the_back_off_is_announced_and_grows_within_its_cap) {
         const auto before = std::exchange(announced, call.wake_at());
         if (announced && announced != before) { // a quick answer may be here within the sending
             ++back_offs;
-            EXPECT_LE(*call.wake_at() - now, policy.cap);
+            EXPECT_LE(*call.wake_at() - Call::Clock::now(), policy.cap); // the sending may have taken long
             EXPECT_GE(*call.wake_at(), now);
             EXPECT_EQ(call.last_error()->http_status, 500);
         }
