@@ -10,11 +10,10 @@ import pytest
 
 from cluster import TEMPLATE, Database
 from conftest import needed
-from containment_cells import BAD, CELLS, GOOD, NO_TRIGGER, OF_BAD, Refused
+from containment_cells import BAD, CELLS, GOOD, OF_BAD, Refused
 from sandbox import Sandbox
 from syncing import notices_of, one, outcome, sync_delta
-from worker import (WORKER_SETTINGS, data_changed, inbox, insert_webhooks, new_served, serve, until, wait_synced,
-                    workers_of)
+from worker import data_changed, inbox, insert_webhooks, new_served, serve, until, wait_synced, workers_of
 
 LISTS = ["/hris/employees", "/hris/groups", "/hris/locations"]
 
@@ -319,22 +318,3 @@ def test_a_trigger_that_sleeps_holds_up_nobody_for_long(two, sandbox):
     until(two, lambda: any(i == BAD and "writing took longer than 20 s" in r for i, _, r in reasons(two)), timeout=60,
           what="the reason")
     arrives(two, change(two, sandbox, GOOD, "of good"), "of good")
-
-
-def test_the_lock_of_an_integration_is_lost_where_the_lock_table_is_full_when_it_is_taken_again(new_cluster, sandbox):
-    cluster = new_cluster(WORKER_SETTINGS + "max_locks_per_transaction = 10\nmax_connections = 20\n")
-    db = new_served(cluster, sandbox)
-    add_both(db, sandbox)
-    wait_synced(db)
-    # What a session takes by this function it keeps when its transaction is rolled back.
-    db.execute("""CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
-                  $$ BEGIN PERFORM pg_advisory_lock(n) FROM generate_series(1, 1000000) n; RETURN NEW; END $$""")
-    db.execute("CREATE TRIGGER refuse BEFORE UPDATE ON kombo.hris_teams FOR EACH ROW EXECUTE FUNCTION public.refuse()")
-    change(db, sandbox, BAD, "of bad")
-    until(db, lambda: "out of shared memory" in cluster.log_tail(200), what="the full lock table")
-    end_worker(db)
-    assert "you don't own a lock" not in cluster.log.read_text(encoding="utf-8")
-    execute(db, NO_TRIGGER)
-    serve(db)
-    db.execute("SELECT kombo.resume(NULL)")
-    arrives(db, change(db, sandbox, BAD, "mended"), "mended")

@@ -378,7 +378,7 @@ std::unique_ptr<IntegrationSync> Dispatcher::open(const std::string &id, const s
         return nullptr;
     }
     const auto failed = failed_inquiries_.find(id);
-    if (failed != failed_inquiries_.end()) opened->inquiry_not_before = failed->second.not_before;
+    if (failed != failed_inquiries_.end()) opened->standing.question_not_before = failed->second.not_before;
     return opened;
 }
 

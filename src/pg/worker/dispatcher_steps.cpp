@@ -218,7 +218,7 @@ void Dispatcher::step_failed(IntegrationSync &sync, ActiveFetch &fetch, std::exc
 }
 
 void Dispatcher::ended(IntegrationSync &sync, ActiveFetch &fetch) {
-    sync.doubtful = false;
+    sync.standing.doubtful = false;
     sync.drop(fetch);
 }
 
@@ -259,7 +259,7 @@ void Dispatcher::came_to_nothing(IntegrationSync &sync, ActiveFetch &fetch, cons
         log_warning("sync of " + path + " of \"" + sync.id() + "\" failed: " + result.error, result.sqlstate,
                     result.detail, result.hint, result.of_integration ? sync.server() + result.error : "");
     if (result.of_integration) {
-        sync.doubtful = true;
+        sync.standing.doubtful = true;
         // The others would end alike, and each would count.
         auto &fetches = sync.fetches;
         fetches.erase(
@@ -335,7 +335,7 @@ void Dispatcher::step_inquiry(IntegrationSync &sync) {
     failed_inquiries_.erase(id);
     agenda_.remove(requests);
     sync.inquiry.reset();
-    sync.inquiry_not_before.reset();
+    sync.standing.question_not_before.reset();
     if (sync.accept(rows))
         close_if_idle(id);
     else
@@ -348,7 +348,7 @@ void Dispatcher::inquiry_failed(IntegrationSync &sync, const std::optional<Troub
     failed.unnoted = unnoted;
     failed.not_before = kombo::current_timestamp() + syncer::back_off(++failed.count, 5s, 1h, jitter());
     sync.inquiry.reset();
-    sync.inquiry_not_before = failed.not_before;
+    sync.standing.question_not_before = failed.not_before;
     const std::string id = sync.id();
     close_if_idle(id);
 }

@@ -10,7 +10,6 @@ namespace pg {
 
 namespace {
 
-using syncer::Ask;
 using syncer::Asks;
 using syncer::Kind;
 
@@ -78,7 +77,14 @@ IntegrationSync::IntegrationSync(const std::string &id, std::optional<Integratio
     : id_(id), row_(std::move(row)), lock_(std::move(lock)), catalogue_(std::move(catalogue)),
       server_(load_server(server, BOOTSTRAP_SUPERUSERID)), account_{budget_key(server_), server_.oid},
       connection_(connection_to(server_, account_)) {
+    take_standing();
     if (row_) refresh();
+}
+
+void IntegrationSync::take_standing() {
+    standing.added = row_.has_value();
+    standing.suspended = row_ && row_->suspended;
+    standing.next_attempt_at = row_ ? row_->next_attempt_at : std::nullopt;
 }
 
 void IntegrationSync::refresh() {
@@ -89,78 +95,8 @@ void IntegrationSync::refresh() {
 bool IntegrationSync::accept(const std::vector<Integration> &rows) {
     if (!row_ || rows.empty() || !row_->same_as(rows.front())) return false;
     row_ = rows.front();
+    take_standing();
     return true;
-}
-
-/// What a run has taken is sorted: a paused integration may have collected tens of thousands.
-bool IntegrationSync::all_taken(const Ask &ask) const {
-    const auto has = [](const std::vector<int64_t> &taken, int64_t id) {
-        return std::binary_search(taken.begin(), taken.end(), id);
-    };
-    return std::all_of(ask.ids.begin(), ask.ids.end(), [&](int64_t id) {
-        return (inquiry && has(inquiry->requests(), id)) ||
-               std::any_of(fetches.begin(), fetches.end(),
-                           [&](const auto &fetch) { return has(fetch->run->task().requests, id); });
-    });
-}
-
-bool IntegrationSync::runs(const std::string &endpoint, Kind kind) const {
-    return std::any_of(fetches.begin(), fetches.end(), [&](const auto &fetch) {
-        return fetch->run->task().endpoint->path == endpoint && fetch->run->task().kind == kind;
-    });
-}
-
-/// The endpoint whose delta is asked for as well, can be begun, and shows all that a delta of this one would.
-const syncer::Endpoint *IntegrationSync::served_by_another(const syncer::Endpoint &endpoint, const Asks &asks,
-                                                           kombo::Timestamp now) const {
-    for (const auto &[key, ask] : asks) {
-        const syncer::Endpoint *other = key.second ? nullptr : catalogue_->find(key.first);
-        if (other && !all_taken(ask) && syncer::vouched_for(states_, endpoint, *other, now) &&
-            !runs(other->path, Kind::Delta) && states_.at(other->path).next_attempt_at <= std::optional(now))
-            return other;
-    }
-    return nullptr;
-}
-
-IntegrationSync::Start IntegrationSync::earliest(const Key &key, const Ask &ask, const Asks &asks,
-                                                 kombo::Timestamp now) const {
-    if (all_taken(ask)) return std::nullopt;
-    const auto &[path, full] = key;
-    if (path.empty()) return inquiry ? std::nullopt : Start(std::max(now, inquiry_not_before.value_or(now)));
-    if (!row_ || row_->suspended) return std::nullopt;
-    const syncer::Endpoint *endpoint = catalogue_->find(path);
-    if (!endpoint || runs(path, Kind::Delta)) return std::nullopt;
-    const syncer::EndpointState &state = states_.at(path);
-    if (state.next_attempt_at && *state.next_attempt_at > now) return state.next_attempt_at;
-    const Kind kind = syncer::task_for(*catalogue_, states_, *endpoint, full ? Kind::Full : Kind::Delta, now).kind;
-    if (kind == Kind::Full && runs(path, Kind::Full)) return std::nullopt;
-    if (full && ask.trigger == "webhook" && state.last_full_at) {
-        const auto allowed = *state.last_full_at + std::chrono::seconds(settings::min_full_interval_seconds);
-        if (allowed > now) return allowed;
-    }
-    if (!full && served_by_another(*endpoint, asks, now)) return std::nullopt;
-    return now;
-}
-
-/// A full fetch of a list whose last fetch was a delta comes first: under a stream of webhooks there is always a
-/// further delta, and none would ever be the last.
-bool IntegrationSync::has_turn(const Key &key) const {
-    return key.second && had_delta_.count(key.first) > 0;
-}
-
-const Asks::value_type *IntegrationSync::most_urgent(const Asks &asks) const {
-    if (doubtful && !idle()) return nullptr;
-    const kombo::Timestamp now = kombo::current_timestamp();
-    const auto rank = [&](const Asks::value_type &entry) {
-        return std::make_pair(!has_turn(entry.first), entry.second.urgency);
-    };
-    const Asks::value_type *best = nullptr;
-    for (const auto &entry : asks) {
-        if (best && rank(entry) >= rank(*best)) continue;
-        const Start start = earliest(entry.first, entry.second, asks, now);
-        if (start && *start <= now) best = &entry;
-    }
-    return best;
 }
 
 size_t IntegrationSync::in_flight() const {
@@ -183,46 +119,35 @@ bool IntegrationSync::can_be_left(bool at_a_loss) const {
     });
 }
 
-std::optional<syncer::Urgency> IntegrationSync::urgency(const Asks &asks) const {
-    // A suspension ends with an answer of Kombo's, asked for or not.
-    const std::optional now(kombo::current_timestamp());
-    if (row_ && row_->suspended && !inquiry && row_->next_attempt_at <= now && inquiry_not_before <= now)
-        return syncer::Urgency::WebhookDelta;
-    const auto *best = most_urgent(asks);
-    if (!best) return std::nullopt;
-    return has_turn(best->first) ? syncer::Urgency::WebhookDelta : best->second.urgency;
+syncer::UnderWay IntegrationSync::under_way() const {
+    syncer::UnderWay now;
+    for (const auto &fetch : fetches) now.fetches.push_back(&fetch->run->task());
+    if (inquiry) now.question = &inquiry->requests();
+    return now;
+}
+
+syncer::Choice IntegrationSync::choice(const Asks &asks) const {
+    return {*catalogue_,
+            states_,
+            standing,
+            under_way(),
+            asks,
+            kombo::current_timestamp(),
+            std::chrono::seconds(settings::min_full_interval_seconds)};
 }
 
 void IntegrationSync::begin(const Asks &asks) {
-    const auto *best = most_urgent(asks);
-    if (!best || best->first.first.empty()) {
-        const auto asked = asks.find(Key("", false));
-        std::vector<int64_t> requests = asked == asks.end() ? std::vector<int64_t>() : asked->second.ids;
-        std::sort(requests.begin(), requests.end());
-        inquiry = std::make_unique<Inquiry>(connection_, id_, std::move(requests));
+    syncer::Choice::Beginning chosen = choice(asks).beginning();
+    if (!chosen.task) {
+        inquiry = std::make_unique<Inquiry>(connection_, id_, std::move(chosen.requests));
         return;
     }
-    const auto &[path, full] = best->first;
-    syncer::Task task = syncer::task_for(*catalogue_, states_, *catalogue_->find(path), full ? Kind::Full : Kind::Delta,
-                                         kombo::current_timestamp());
-    task.trigger = best->second.trigger;
-    std::set<std::string> unknown_models;
-    for (const Ask *ask : fulfilled_by(task, asks)) {
-        task.requests.insert(task.requests.end(), ask->ids.begin(), ask->ids.end());
-        task.of_webhook = task.of_webhook || ask->trigger == "webhook";
-        if (task.updated_after && ask->updated_after)
-            task.updated_after = std::min(*task.updated_after, *ask->updated_after);
-        unknown_models.insert(ask->unknown_models.begin(), ask->unknown_models.end());
-    }
-    std::sort(task.requests.begin(), task.requests.end());
-    auto run = make_run(std::move(task));
-    for (const std::string &model : unknown_models)
-        run->remark(syncer::Oddities::Kind::UnknownModel, run->task().endpoint->path, model);
-    // The first fetch of a list is long, whoever asked for it.
-    const bool long_one = run->task().kind == Kind::Full && run->task().endpoint->incremental;
-    fetches.push_back(
-        std::make_unique<ActiveFetch>(std::move(run), long_one ? syncer::Urgency::Full : best->second.urgency, id_));
-    if (fetches.back()->run->task().kind == Kind::Full && had_delta_.erase(path) > 0) fetches.back()->gave_way_at = 0;
+    auto run = make_run(std::move(*chosen.task));
+    const syncer::Task &task = run->task();
+    for (const std::string &model : chosen.unknown_models)
+        run->remark(syncer::Oddities::Kind::UnknownModel, task.endpoint->path, model);
+    fetches.push_back(std::make_unique<ActiveFetch>(std::move(run), chosen.urgency, id_));
+    if (task.kind == Kind::Full && standing.had_delta.erase(task.endpoint->path) > 0) fetches.back()->gave_way_at = 0;
 }
 
 void IntegrationSync::drop(const ActiveFetch &fetch) {
@@ -230,7 +155,7 @@ void IntegrationSync::drop(const ActiveFetch &fetch) {
     fetches.erase(
         std::find_if(fetches.begin(), fetches.end(), [&](const auto &other) { return other.get() == &fetch; }));
     if (task.kind != Kind::Delta) return;
-    had_delta_.insert(task.endpoint->path);
+    standing.had_delta.insert(task.endpoint->path);
     for (const auto &other : fetches)
         if (other->run->task().endpoint == task.endpoint) other->gave_way_at = other->run->result().pages;
 }
@@ -247,64 +172,13 @@ std::unique_ptr<syncer::Run> IntegrationSync::make_run(syncer::Task task) {
     }
 }
 
-/// What is asked for and not already under way, that this fetch brings: a full fetch brings what a delta would, and a
-/// delta what that of an endpoint would which it implies.
-std::vector<const Ask *> IntegrationSync::fulfilled_by(const syncer::Task &task, const Asks &asks) const {
-    std::vector<const Ask *> fulfilled;
-    const kombo::Timestamp now = kombo::current_timestamp();
-    const auto &open = states_.at(task.endpoint->path).open_full;
-    for (const auto &[key, ask] : asks) {
-        const auto &[path, full] = key;
-        if (full && task.kind != Kind::Full) continue;
-        // A full fetch that is gone on with has pages from before that was asked for.
-        if (task.kind == Kind::Full && open && open->alive(now) && ask.latest > open->started_at) continue;
-        const syncer::Endpoint *endpoint = catalogue_->find(path);
-        if (!endpoint || all_taken(ask)) continue;
-        if (endpoint == task.endpoint ||
-            (!full && task.kind == Kind::Delta && syncer::vouched_for(states_, *endpoint, *task.endpoint, now)))
-            fulfilled.push_back(&ask);
-    }
-    return fulfilled;
-}
-
-IntegrationSync::Start IntegrationSync::next_start(const Asks &asks) const {
-    if (row_ && row_->suspended) return std::max(row_->next_attempt_at, inquiry_not_before);
-    const kombo::Timestamp now = kombo::current_timestamp();
-    Start first;
-    for (const auto &[key, ask] : asks) {
-        const Start start = earliest(key, ask, asks, now);
-        if (start && (!first || *start < *first)) first = start;
-    }
-    return first;
-}
-
-std::vector<int64_t> IntegrationSync::pointless(const Asks &asks) const {
-    std::vector<int64_t> ids;
-    for (const auto &[key, ask] : asks) {
-        if (key.first.empty() || all_taken(ask)) continue;
-        const auto state = states_.find(key.first);
-        const bool off = state == states_.end() || state->second.subscription.refused ||
-                         (!state->second.subscription.enabled && ask.trigger != "sql");
-        // The schedule asks for a full fetch because none has ended, and one that was under way by then will do.
-        const bool done = key.second && ask.by_schedule && !off && state->second.last_full_at > ask.latest;
-        if (off || done) ids.insert(ids.end(), ask.ids.begin(), ask.ids.end());
-    }
-    return ids;
-}
-
 bool IntegrationSync::gives_way(const ActiveFetch &fetch, const Asks *asks) const {
     const syncer::Task &task = fetch.run->task();
     if (task.kind != Kind::Full || fetch.run->phase() != syncer::Run::Phase::Fetching ||
         fetch.run->result().pages <= fetch.gave_way_at)
         return false;
-    if (runs(task.endpoint->path, Kind::Delta)) return true;
-    if (!asks || doubtful) return false; // then nothing is begun beside it
-    const Key delta(task.endpoint->path, false);
-    const auto asked = asks->find(delta);
-    if (asked == asks->end()) return false;
-    const kombo::Timestamp now = kombo::current_timestamp();
-    const Start start = earliest(delta, asked->second, *asks, now);
-    return start && *start <= now;
+    static const Asks nothing;
+    return choice(asks ? *asks : nothing).delta_goes_first(task.endpoint->path);
 }
 
 } // namespace pg

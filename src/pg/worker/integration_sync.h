@@ -6,7 +6,7 @@
 #include "pg/shared/shared.h"
 #include "pg/store/store.h"
 #include "pg/worker/integration_check.h"
-#include "sync/agenda.h"
+#include "sync/choice.h"
 #include "sync/run.h"
 
 namespace pg {
@@ -68,7 +68,7 @@ public:
     bool accept(const std::vector<Integration> &rows);
 
     /// How urgent the most urgent of what could be begun now is; nullopt: nothing can.
-    std::optional<syncer::Urgency> urgency(const syncer::Asks &asks) const;
+    std::optional<syncer::Urgency> urgency(const syncer::Asks &asks) const { return choice(asks).urgency(); }
 
     /// Begins that, which may be several requests at once. Must not be called where urgency() says nothing. Throws
     /// Unfetchable.
@@ -78,10 +78,10 @@ public:
     void drop(const ActiveFetch &fetch);
 
     /// When something of what is asked for can be begun by the clock; nullopt: when something else ends, or never.
-    std::optional<kombo::Timestamp> next_start(const syncer::Asks &asks) const;
+    std::optional<kombo::Timestamp> next_start(const syncer::Asks &asks) const { return choice(asks).next_start(); }
 
     /// Requests that nothing can come of: the endpoint is not in the catalogue, switched off, or was fetched meanwhile.
-    std::vector<int64_t> pointless(const syncer::Asks &asks) const;
+    std::vector<int64_t> pointless(const syncer::Asks &asks) const { return choice(asks).pointless(); }
 
     /// Whether a full fetch has to give way to a delta of its endpoint: one that runs, or could be begun now.
     bool gives_way(const ActiveFetch &fetch, const syncer::Asks *asks) const;
@@ -89,7 +89,7 @@ public:
     bool idle() const { return fetches.empty() && !inquiry; }
 
     /// Whether runs that are under way have taken all of its requests.
-    bool all_taken(const syncer::Ask &ask) const;
+    bool all_taken(const syncer::Ask &ask) const { return under_way().has_taken(ask); }
 
     /// Tells kombo.sync_progress of the fetches that wait for the end of a rate limit.
     void show_limit();
@@ -102,22 +102,14 @@ public:
 
     std::vector<std::unique_ptr<ActiveFetch>> fetches;
     std::unique_ptr<Inquiry> inquiry;
-    std::optional<kombo::Timestamp> inquiry_not_before; ///< the last one failed
-    /// The last fetch failed in a way that all would: one at a time until one succeeds.
-    bool doubtful = false;
+    syncer::Standing standing;
     uint64_t turn = 0;
 
 private:
-    using Key = syncer::Asks::key_type;
-    using Start = std::optional<kombo::Timestamp>;
-    Start earliest(const Key &key, const syncer::Ask &ask, const syncer::Asks &asks, kombo::Timestamp now) const;
-    bool runs(const std::string &endpoint, syncer::Kind kind) const;
-    bool has_turn(const Key &key) const;
-    const syncer::Endpoint *served_by_another(const syncer::Endpoint &endpoint, const syncer::Asks &asks,
-                                              kombo::Timestamp now) const;
-    const syncer::Asks::value_type *most_urgent(const syncer::Asks &asks) const;
+    syncer::UnderWay under_way() const;
+    syncer::Choice choice(const syncer::Asks &asks) const;
+    void take_standing();
     std::unique_ptr<syncer::Run> make_run(syncer::Task task);
-    std::vector<const syncer::Ask *> fulfilled_by(const syncer::Task &task, const syncer::Asks &asks) const;
 
     std::string id_;
     std::optional<Integration> row_;
@@ -128,7 +120,6 @@ private:
     syncer::Connection connection_;
     syncer::States states_;
     std::unique_ptr<SqlStore> store_;
-    std::set<std::string> had_delta_; ///< endpoints that had a delta after a full fetch last began
 };
 
 } // namespace pg
