@@ -58,8 +58,6 @@ public:
         const OneAtATime guard_against_recursion;
         const MemoryScope memory;
         const Spi spi;
-        Patience patience;
-        patience_ = &patience;
         const Oid role = find_sync_role();
         if (!OidIsValid(role) && !integration_id) return; // nothing was ever added
         if (OidIsValid(role)) check_sync_role(role);
@@ -109,7 +107,7 @@ private:
         if (jobs.empty() && !errors.empty()) throw syncer::InvalidRequest(errors.front().second);
         if (jobs.empty() && unknown) throw syncer::InvalidRequest(*unknown);
         for (const auto &[id, error] : errors)
-            Reporter(result_, id, *patience_).not_begun(wish_.kind, syncer::explain(std::make_exception_ptr(error)));
+            Reporter(result_, id, patience_).not_begun(wish_.kind, syncer::explain(std::make_exception_ptr(error)));
         return jobs;
     }
 
@@ -130,7 +128,7 @@ private:
 
     /// Whatever is wrong with what is known of one integration stops no other.
     void sync(Job &job) {
-        Reporter reporter(result_, job.integration.id, *patience_);
+        Reporter reporter(result_, job.integration.id, patience_);
         std::optional<std::string> busy;
         syncer::Catalogue catalogue;
         syncer::States states;
@@ -161,7 +159,7 @@ private:
     /// The others of the call most likely fail alike.
     void run_recorded(const std::optional<Trouble> &trouble) {
         if (!trouble) return;
-        if (trouble->passing()) patience_->met_lock();
+        if (trouble->passing()) patience_.met_lock();
         if (!std::exchange(told_of_runs_, true)) warn("", *trouble, trouble->hint);
     }
 
@@ -180,8 +178,8 @@ private:
             return std::nullopt;
         } catch (const std::exception &) {
             syncer::Failure failure = syncer::explain(std::current_exception());
-            if (failure.passing()) patience_->met_lock();
-            patience_->reconsider();
+            if (failure.passing()) patience_.met_lock();
+            patience_.reconsider();
             return failure;
         }
     }
@@ -217,7 +215,7 @@ private:
     syncer::Wish wish_;
     ReturnSetInfo *result_;
     Oid caller_;
-    Patience *patience_ = nullptr;
+    Patience patience_;
     bool told_of_runs_ = false;
     std::map<std::string, syncer::Catalogue> catalogues_; ///< by category
 };
