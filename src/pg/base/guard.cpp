@@ -39,7 +39,7 @@ std::string Error::raised_in() const {
     const std::string context = text(data_->context);
     for (size_t begin = 0; begin < context.size();) {
         const size_t end = std::min(context.find('\n', begin), context.size());
-        const std::string line = context.substr(begin, end - begin);
+        std::string line = context.substr(begin, end - begin);
         if (line.compare(0, 3, "PL/") == 0 || line.compare(0, 12, "SQL function") == 0) return line;
         begin = end + 1;
     }
