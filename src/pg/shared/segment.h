@@ -24,6 +24,7 @@ struct WorkerSlot {
     char remedy[500];
     pg_atomic_uint64 work;
     pg_atomic_uint64 configuration;
+    pg_atomic_uint64 seen_at; ///< when it last took part; the monotonic clock in ms
 };
 
 /// What the launcher says of a database of kombo_sync.databases. Name empty: free.

@@ -103,6 +103,7 @@ public:
     /// The last fetch failed in a way that all would: one at a time until one succeeds.
     bool doubtful = false;
     uint64_t turn = 0;
+    int requests_sent = 0; ///< since it was opened
 
 private:
     using Key = syncer::Asks::key_type;

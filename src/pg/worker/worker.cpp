@@ -75,7 +75,9 @@ private:
     void reload();
     void hear_news();
     void tick();
+    void take_part();
     void look();
+    bool read_queue(bool all);
     bool installed_as_before();
     bool note_if_gone();
     void start();
@@ -94,7 +96,9 @@ private:
     Installed installed_;
     Oid role_ = InvalidOid;
     shared::News heard_;
+    syncer::Share share_; ///< what this worker looks after
     bool look_ = true;    ///< at the queue
+    bool sift_ = false;   ///< the share is another: some of what is known is not this worker's any more
     bool restart_ = true; ///< or begin: the configuration may be another
     bool judge_ = false;  ///< the inbox has news
     bool unreported_ = false;
@@ -106,6 +110,8 @@ private:
     std::optional<size_t> keys_; ///< hash of all addresses and keys
     Clock::time_point next_tick_ = Clock::now();
     Clock::time_point next_poll_ = Clock::now();
+    Clock::time_point next_whole_read_ = Clock::now(); ///< of the queue
+    int64_t last_read_ = 0;                            ///< highest id in the queue
     Clock::time_point next_webhook_prune_ = Clock::now();
     Clock::time_point next_run_prune_ = Clock::now();
     int64_t pruned_to_ = 0; ///< id in the inbox, where there is more
@@ -123,7 +129,10 @@ private:
 };
 
 Worker::Worker() {
-    const auto schedule_is_due = [this] { return schedule_ || (due_at_ && *due_at_ <= kombo::current_timestamp()); };
+    const auto schedule_is_due = [this] {
+        return share_.leads() && (schedule_ || (due_at_ && *due_at_ <= kombo::current_timestamp()));
+    };
+    const auto prune_is_due = [this](Clock::time_point next) { return share_.leads() && Clock::now() >= next; };
     // The first one makes the dispatcher, which all others need.
     chores_ = {
         {"reading requests and configuration", [this] { return look_; }, [this] { look(); }},
@@ -132,8 +141,8 @@ Worker::Worker() {
         {"judging webhooks", [this] { return judge_; }, [this] { judge(); }},
         // Many integrations may be added one by one.
         {"the schedule", schedule_is_due, [this] { schedule(); }, 100ms},
-        {"deleting old webhooks", [this] { return Clock::now() >= next_webhook_prune_; }, [this] { prune_webhooks(); }},
-        {"deleting old run records", [this] { return Clock::now() >= next_run_prune_; }, [this] { prune_history(); }}};
+        {"deleting old webhooks", [=] { return prune_is_due(next_webhook_prune_); }, [this] { prune_webhooks(); }},
+        {"deleting old run records", [=] { return prune_is_due(next_run_prune_); }, [this] { prune_history(); }}};
 }
 
 void Worker::run() {
@@ -174,7 +183,10 @@ void Worker::reload() {
 
 void Worker::hear_news() {
     const shared::News news = shared::news();
-    if (news.work != heard_.work) look_ = true;
+    if (news.work != heard_.work) {
+        look_ = true;
+        take_part();
+    }
     if (news.configuration != heard_.configuration) look_ = restart_ = true;
     heard_ = news;
 }
@@ -182,16 +194,31 @@ void Worker::hear_news() {
 void Worker::tick() {
     next_tick_ = Clock::now() + 1s;
     if (!shared::database_is_wanted()) proc_exit(0); // the launcher starts it again when the database is free
+    take_part();
     if (dispatcher_) dispatcher_->tend();
+}
+
+/// What was another worker's is found in the queue at once; the schedule is the business of one.
+void Worker::take_part() {
+    syncer::Share share = shared::take_part();
+    if (share == share_) return;
+    share_ = std::move(share);
+    look_ = sift_ = true;
+    next_whole_read_ = Clock::now();
+    schedule_ = share_.leads();
+    due_at_.reset();
 }
 
 /// Returns whether there is more to do at once.
 bool Worker::work() {
+    if (request_due_at_ && *request_due_at_ <= kombo::current_timestamp()) {
+        request_due_at_.reset();
+        next_poll_ = std::min(next_poll_, next_whole_read_);
+    }
     if (Clock::now() >= next_poll_) {
         next_poll_ = Clock::now() + std::chrono::milliseconds(settings::poll_interval_ms);
         look_ = true;
     }
-    if (request_due_at_ && *request_due_at_ <= kombo::current_timestamp()) look_ = true;
     do_chores();
     report();
     if (!dispatcher_) return false;
@@ -287,25 +314,49 @@ void Worker::look() {
         look_ = false;
         return;
     }
-    std::set<int64_t> ids;
+    // To read all of it may take long, and takes a tenth of the time at most; until then what is new is read, but for
+    // what was committed later than requests with higher ids.
+    const auto began = Clock::now();
+    const bool all = began >= next_whole_read_;
+    const bool complete = read_queue(all);
+    look_ = false;
+    if (all && complete)
+        next_whole_read_ = Clock::now() + 10 * (Clock::now() - began);
+    else
+        next_poll_ = std::min(next_poll_, complete ? next_whole_read_ : Clock::now() + 1s);
+}
+
+/// False where the table is locked.
+bool Worker::read_queue(bool all) {
+    syncer::Agenda &agenda = dispatcher_->agenda();
+    std::vector<int64_t> ids;
     bool complete = false;
     const kombo::Timestamp now = kombo::current_timestamp();
-    request_due_at_.reset();
+    if (all) {
+        request_due_at_.reset();
+        last_read_ = 0;
+    }
     in_transaction([&] {
         judge_ = inbox_has_news();
-        complete = read_requests([&](const syncer::Queued &request) {
-            ids.insert(request.id);
+        complete = read_requests(all ? std::nullopt : std::optional(last_read_), [&](const RequestRow &row) {
+            const int64_t id = row.id();
+            last_read_ = std::max(last_read_, id);
+            const bool known = agenda.knows(id);
+            if ((!known || sift_) && !share_.has(row.integration_id())) return;
+            ids.push_back(id);
+            if (known) return;
+            const syncer::Queued request = row.request();
             if (!request.not_before || *request.not_before <= now)
-                dispatcher_->agenda().add(request);
+                agenda.add(request);
             else if (!request_due_at_ || *request.not_before < *request_due_at_)
                 request_due_at_ = request.not_before;
         });
     });
-    look_ = false;
-    if (complete)
-        dispatcher_->agenda().keep_only(ids);
-    else
-        next_poll_ = std::min(next_poll_, Clock::now() + 1s);
+    if (!all || !complete) return complete;
+    std::sort(ids.begin(), ids.end());
+    agenda.keep_only(ids);
+    if (std::exchange(sift_, false)) dispatcher_->keep_only(share_);
+    return true;
 }
 
 /// Makes the dispatcher, or has it read the configuration again; or says why it cannot work.
@@ -333,10 +384,12 @@ void Worker::start() {
                             "SELECT kombo.create_tables('HRIS', owner => '...'), then kombo.add_integration");
     if (!lack.problem.empty()) return idle_because(lack.problem, lack.remedy);
     idle_reason_.clear();
-    if (!dispatcher_ || role != role_)
+    if (!dispatcher_ || role != role_) {
         dispatcher_ = std::make_unique<Dispatcher>(
             role, Dispatcher::Surroundings{[this] { return shared::news().configuration != heard_.configuration; },
                                            [this] { return note_if_gone(); }});
+        next_whole_read_ = Clock::now();
+    }
     role_ = role;
     dispatcher_->reload();
     schedule_ = true;
@@ -403,11 +456,15 @@ void Worker::judge() {
     for (const NewRequest &request : judged.requests) ask(request);
     keep_unstored(judged, put_off);
     dispatcher_->read_again(judged.revived);
+    if (!std::all_of(judged.revived.begin(), judged.revived.end(), [&](const auto &id) { return share_.has(id); }))
+        shared::wake(MyDatabaseId, true); // whoever looks after them is to read them again
     judge_ = judged.more;
     unreported_ = true;
 }
 
+/// Those that are rows and another worker's it finds in the queue.
 void Worker::ask(const NewRequest &request) {
+    if (request.id > 0 && !share_.has(request.integration_id)) return;
     dispatcher_->agenda().add({request.id, request.integration_id, request.endpoint.value_or(""),
                                request.kind == "full", request.trigger, request.server, request.unknown_model,
                                request.requested_at, std::nullopt, std::nullopt});
