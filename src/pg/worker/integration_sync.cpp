@@ -129,7 +129,8 @@ IntegrationSync::Start IntegrationSync::earliest(const Key &key, const Ask &ask,
     if (path.empty()) return inquiry ? std::nullopt : Start(std::max(now, inquiry_not_before.value_or(now)));
     if (!row_ || row_->suspended) return std::nullopt;
     const syncer::Endpoint *endpoint = catalogue_->find(path);
-    if (!endpoint || runs(path, Kind::Delta)) return std::nullopt;
+    // A full fetch begins beside a delta, and gives way to it: it would never find a moment without one.
+    if (!endpoint || (!full && runs(path, Kind::Delta))) return std::nullopt;
     const syncer::EndpointState &state = states_.at(path);
     if (state.next_attempt_at && *state.next_attempt_at > now) return state.next_attempt_at;
     const Kind kind = syncer::task_for(*catalogue_, states_, *endpoint, full ? Kind::Full : Kind::Delta, now).kind;
