@@ -96,12 +96,12 @@ def test_integrations_that_wait_hold_no_locks_and_those_that_are_done_no_memory(
 
     def all_done():
         locks.append(served.value("SELECT count(*) FROM pg_locks WHERE pid = %s AND objsubid = 3", [pid]))
-        return served.value("SELECT NOT EXISTS (SELECT FROM kombo.sync_requests) AND count(*) = %s FROM kombo.sync_runs",
-                            [2 * (len(few) + len(many))])
+        return served.value("""SELECT NOT EXISTS (SELECT FROM kombo.sync_requests) AND count(*) = %s
+                               FROM kombo.sync_runs""", [2 * (len(few) + len(many))])
 
     until(served, all_done, 60, "the first fulls")
     bound = before + 2 * len(many)
     until(served, lambda: private_kilobytes(pid) < bound, 10, f"less than {bound} kB of memory")
     measured(f"worker's memory {before / MEGABYTE:.1f} MB with {len(few)} integrations, "
-             f"{private_kilobytes(pid) / MEGABYTE:.1f} MB with {len(few) + len(many)}; {max(locks)} of them locked at once")
+             f"{private_kilobytes(pid) / MEGABYTE:.1f} MB with {len(few) + len(many)}; {max(locks)} locked at once")
     assert max(locks) <= 72, "64 under way, and some that are about to be closed"

@@ -29,6 +29,7 @@ void create() {
             pg_atomic_init_u64(&slot.work, 0);
             pg_atomic_init_u64(&slot.configuration, 0);
             pg_atomic_init_u64(&slot.seen_at, 0);
+            pg_atomic_init_u64(&slot.waits, 0);
         }
     }
     LWLockRelease(AddinShmemInitLock);
@@ -56,14 +57,22 @@ uint64_t now_ms() {
     return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
 }
 
+bool is_lost(WorkerSlot &slot, uint64_t now) {
+    return pg_atomic_read_u64(&slot.seen_at) + lost_after_ms <= now;
+}
+
+void tell(WorkerSlot &slot, bool configuration) {
+    if (configuration) pg_atomic_fetch_add_u64(&slot.configuration, 1);
+    pg_atomic_fetch_add_u64(&slot.work, 1);
+    SetLatch(slot.latch);
+}
+
 /// Returns whether there are any. With the lock.
 bool wake_workers(Oid database, bool configuration) {
     bool served = false;
     for (WorkerSlot &slot : segment().workers) {
         if (slot.pid == 0 || slot.database != database) continue;
-        if (configuration) pg_atomic_fetch_add_u64(&slot.configuration, 1);
-        pg_atomic_fetch_add_u64(&slot.work, 1);
-        SetLatch(slot.latch);
+        tell(slot, configuration);
         served = true;
     }
     return served;
@@ -112,6 +121,7 @@ void take_worker_slot(Oid database, int number) {
             pg_atomic_write_u64(&slot.work, 0);
             pg_atomic_write_u64(&slot.configuration, 0);
             pg_atomic_write_u64(&slot.seen_at, now_ms());
+            pg_atomic_write_u64(&slot.waits, 0);
             wake_workers(database, false);
             own_slot = &slot;
             break;
@@ -136,9 +146,7 @@ syncer::Share take_part() {
     there.reserve(worker_slots);
     const Locked lock(LW_SHARED);
     for (WorkerSlot &slot : segment().workers)
-        if (slot.pid != 0 && slot.database == own_slot->database &&
-            pg_atomic_read_u64(&slot.seen_at) + lost_after_ms > now)
-            there.push_back(slot.number);
+        if (slot.pid != 0 && slot.database == own_slot->database && !is_lost(slot, now)) there.push_back(slot.number);
     return {own_slot->number, std::move(there)};
 }
 
@@ -184,6 +192,23 @@ void wake(Oid database, bool configuration) {
     if (wake_workers(database, configuration) || !configuration || !segment().launcher_latch) return;
     pg_atomic_fetch_add_u64(&segment().launcher_news, 1);
     SetLatch(segment().launcher_latch);
+}
+
+void wake_one(Oid database) {
+    if (!available()) return;
+    const uint64_t now = now_ms();
+    const Locked lock(LW_SHARED);
+    const auto fitness = [&](WorkerSlot &slot) {
+        return is_lost(slot, now) ? 0 : pg_atomic_read_u64(&slot.waits) == 0 ? 1 : 2;
+    };
+    WorkerSlot *chosen = nullptr;
+    for (WorkerSlot &slot : segment().workers)
+        if (slot.pid != 0 && slot.database == database && (!chosen || fitness(slot) > fitness(*chosen))) chosen = &slot;
+    if (chosen) tell(*chosen, false);
+}
+
+void report_waiting(bool waits) {
+    if (own_slot) pg_atomic_write_u64(&own_slot->waits, waits ? 1 : 0);
 }
 
 bool any_worker(Oid database) {

@@ -55,6 +55,13 @@ bool database_is_free(Oid database);
 /// Raises nothing: safe in a transaction callback.
 void wake(Oid database, bool configuration);
 
+/// Tells one worker of the database that the inbox has news: one that waits, if there is one. It is found by the others
+/// whenever they look. Raises nothing.
+void wake_one(Oid database);
+
+/// Whether this worker waits, and has nothing else to do.
+void report_waiting(bool waits);
+
 /// Whether a worker serves the database.
 bool any_worker(Oid database);
 

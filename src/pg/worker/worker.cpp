@@ -12,6 +12,7 @@
 #include "pg/worker/dispatcher.h"
 #include "pg/worker/inbox.h"
 #include "pg/worker/poll.h"
+#include "pg/worker/queue.h"
 #include "sync/retry.h"
 
 #include <algorithm>
@@ -77,7 +78,6 @@ private:
     void tick();
     void take_part();
     void look();
-    bool read_queue(bool all);
     bool installed_as_before();
     bool note_if_gone();
     void start();
@@ -97,21 +97,18 @@ private:
     Oid role_ = InvalidOid;
     shared::News heard_;
     syncer::Share share_; ///< what this worker looks after
+    Queue queue_;
     bool look_ = true;    ///< at the queue
-    bool sift_ = false;   ///< the share is another: some of what is known is not this worker's any more
     bool restart_ = true; ///< or begin: the configuration may be another
     bool judge_ = false;  ///< the inbox has news
     bool unreported_ = false;
-    bool read_only_ = false;                         ///< by the setting: nothing is to be written
-    std::optional<kombo::Timestamp> due_at_;         ///< what the schedule has next
-    std::optional<kombo::Timestamp> request_due_at_; ///< the first of the requests that wait for their time
+    bool read_only_ = false;                 ///< by the setting: nothing is to be written
+    std::optional<kombo::Timestamp> due_at_; ///< what the schedule has next
     bool schedule_ = false;
     bool new_key_ = false;       ///< what it may end is not ended yet
     std::optional<size_t> keys_; ///< hash of all addresses and keys
     Clock::time_point next_tick_ = Clock::now();
     Clock::time_point next_poll_ = Clock::now();
-    Clock::time_point next_whole_read_ = Clock::now(); ///< of the queue
-    int64_t last_read_ = 0;                            ///< highest id in the queue
     Clock::time_point next_webhook_prune_ = Clock::now();
     Clock::time_point next_run_prune_ = Clock::now();
     int64_t pruned_to_ = 0; ///< id in the inbox, where there is more
@@ -203,17 +200,17 @@ void Worker::take_part() {
     syncer::Share share = shared::take_part();
     if (share == share_) return;
     share_ = std::move(share);
-    look_ = sift_ = true;
-    next_whole_read_ = Clock::now();
+    look_ = true;
+    queue_.forget();
     schedule_ = share_.leads();
     due_at_.reset();
 }
 
 /// Returns whether there is more to do at once.
 bool Worker::work() {
-    if (request_due_at_ && *request_due_at_ <= kombo::current_timestamp()) {
-        request_due_at_.reset();
-        next_poll_ = std::min(next_poll_, next_whole_read_);
+    if (queue_.due_at && *queue_.due_at <= kombo::current_timestamp()) {
+        queue_.due_at.reset();
+        next_poll_ = std::min(next_poll_, queue_.whole_read_at());
     }
     if (Clock::now() >= next_poll_) {
         next_poll_ = Clock::now() + std::chrono::milliseconds(settings::poll_interval_ms);
@@ -314,49 +311,17 @@ void Worker::look() {
         look_ = false;
         return;
     }
-    // To read all of it may take long, and takes a tenth of the time at most; until then what is new is read, but for
-    // what was committed later than requests with higher ids.
-    const auto began = Clock::now();
-    const bool all = began >= next_whole_read_;
-    const bool complete = read_queue(all);
-    look_ = false;
-    if (all && complete)
-        next_whole_read_ = Clock::now() + 10 * (Clock::now() - began);
-    else
-        next_poll_ = std::min(next_poll_, complete ? next_whole_read_ : Clock::now() + 1s);
-}
-
-/// False where the table is locked.
-bool Worker::read_queue(bool all) {
-    syncer::Agenda &agenda = dispatcher_->agenda();
-    std::vector<int64_t> ids;
-    bool complete = false;
-    const kombo::Timestamp now = kombo::current_timestamp();
-    if (all) {
-        request_due_at_.reset();
-        last_read_ = 0;
-    }
+    Queue::Outcome outcome = Queue::Outcome::Locked;
     in_transaction([&] {
         judge_ = inbox_has_news();
-        complete = read_requests(all ? std::nullopt : std::optional(last_read_), [&](const RequestRow &row) {
-            const int64_t id = row.id();
-            last_read_ = std::max(last_read_, id);
-            const bool known = agenda.knows(id);
-            if ((!known || sift_) && !share_.has(row.integration_id())) return;
-            ids.push_back(id);
-            if (known) return;
-            const syncer::Queued request = row.request();
-            if (!request.not_before || *request.not_before <= now)
-                agenda.add(request);
-            else if (!request_due_at_ || *request.not_before < *request_due_at_)
-                request_due_at_ = request.not_before;
-        });
+        outcome = queue_.read(dispatcher_->agenda(), share_);
     });
-    if (!all || !complete) return complete;
-    std::sort(ids.begin(), ids.end());
-    agenda.keep_only(ids);
-    if (std::exchange(sift_, false)) dispatcher_->keep_only(share_);
-    return true;
+    look_ = false;
+    if (outcome == Queue::Outcome::ReadAll)
+        dispatcher_->keep_only(share_);
+    else
+        next_poll_ =
+            std::min(next_poll_, outcome == Queue::Outcome::Locked ? Clock::now() + 1s : queue_.whole_read_at());
 }
 
 /// Makes the dispatcher, or has it read the configuration again; or says why it cannot work.
@@ -388,7 +353,7 @@ void Worker::start() {
         dispatcher_ = std::make_unique<Dispatcher>(
             role, Dispatcher::Surroundings{[this] { return shared::news().configuration != heard_.configuration; },
                                            [this] { return note_if_gone(); }});
-        next_whole_read_ = Clock::now();
+        queue_.forget();
     }
     role_ = role;
     dispatcher_->reload();
@@ -399,7 +364,7 @@ void Worker::idle_because(const std::string &trouble, const std::string &remedy)
     dispatcher_.reset();
     judge_ = false;
     due_at_.reset();
-    request_due_at_.reset();
+    queue_.due_at.reset();
     idle_reason_ = trouble;
     idle_remedy_ = remedy;
 }
@@ -531,12 +496,14 @@ void Worker::wait(bool busy) {
         if (const auto wake_at = dispatcher_->wake_at()) until = std::min(until, *wake_at);
         for (const Chore &chore : chores_)
             if (chore.due()) until = std::min(until, chore.not_before);
-        for (const auto &due : {due_at_, request_due_at_})
+        for (const auto &due : {due_at_, queue_.due_at})
             if (due)
                 until = std::min(until, Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                                            *due - kombo::current_timestamp()));
     }
+    shared::report_waiting(true);
     waiter_.wait(session_transfers(), until);
+    shared::report_waiting(false);
 }
 
 /// Database- and role-level settings reach workers; these must not. (default_transaction_read_only does: whoever sets
