@@ -35,16 +35,33 @@ void Ask::include(const Queued &request) {
     if (!request.unknown_model.empty()) unknown_models.insert(request.unknown_model);
 }
 
+/// Whoever changes what an entry is placed by takes it out before, and puts it back in after that.
+void Agenda::leave_line(const Entries::value_type &entry) {
+    const auto &[id, its] = entry;
+    if (its.not_before > Clock::time_point::min())
+        put_off_.erase({its.not_before, id});
+    else if (const auto urgency = its.urgency())
+        line_.erase({*urgency, its.turn, id});
+}
+
+void Agenda::join_line(const Entries::value_type &entry) {
+    const auto &[id, its] = entry;
+    if (its.not_before > Clock::time_point::min())
+        put_off_.emplace(its.not_before, id);
+    else
+        line_.insert({*its.urgency(), its.turn, id});
+}
+
 bool Agenda::add(const Queued &request) {
     if (!requests_.emplace(request.id, request).second) return false;
-    const auto [found, is_new] = entries_.try_emplace(request.integration_id);
-    Entry &entry = found->second;
-    if (is_new) {
-        entry.turn = turns_;
-        line_.emplace(entry.turn, request.integration_id);
-    }
-    entry.asks[{request.endpoint, request.full}].include(request);
-    entry.not_before = Clock::time_point::min(); // news may change what can be done
+    const auto [entry, is_new] = entries_.try_emplace(request.integration_id);
+    if (is_new)
+        entry->second.turn = turns_;
+    else
+        leave_line(*entry);
+    entry->second.asks[{request.endpoint, request.full}].include(request);
+    entry->second.not_before = Clock::time_point::min(); // news may change what can be done
+    join_line(*entry);
     return true;
 }
 
@@ -56,32 +73,33 @@ void Agenda::remove(const std::vector<int64_t> &ids) {
         touched[found->second.integration_id].insert({found->second.endpoint, found->second.full});
         requests_.erase(found);
     }
-    for (const auto &[integration_id, keys] : touched) {
-        const auto entry = entries_.find(integration_id);
-        for (const auto &key : keys) {
-            Ask left; // what made it urgent may be gone
-            const auto ask = entry->second.asks.find(key);
-            for (const int64_t other : ask->second.ids)
-                if (const auto known = requests_.find(other); known != requests_.end()) left.include(known->second);
-            ask->second = std::move(left);
-            if (ask->second.ids.empty()) entry->second.asks.erase(ask);
-        }
-        if (!entry->second.asks.empty()) continue;
-        line_.erase({entry->second.turn, entry->first});
-        entries_.erase(entry);
-    }
+    for (const auto &[integration_id, keys] : touched) forget(integration_id, keys);
 }
 
-void Agenda::keep_only(const std::set<int64_t> &ids) {
+/// Requests for these have been removed.
+void Agenda::forget(const std::string &integration_id, const std::set<Asks::key_type> &keys) {
+    const auto entry = entries_.find(integration_id);
+    leave_line(*entry);
+    Asks &asks = entry->second.asks;
+    for (const auto &key : keys) {
+        Ask left; // what made it urgent may be gone
+        const auto ask = asks.find(key);
+        for (const int64_t other : ask->second.ids)
+            if (const auto known = requests_.find(other); known != requests_.end()) left.include(known->second);
+        ask->second = std::move(left);
+        if (ask->second.ids.empty()) asks.erase(ask);
+    }
+    if (asks.empty())
+        entries_.erase(entry);
+    else
+        join_line(*entry);
+}
+
+void Agenda::keep_only(const std::vector<int64_t> &ids) {
     std::vector<int64_t> gone;
     for (const auto &[id, request] : requests_)
-        if (id > 0 && ids.count(id) == 0) gone.push_back(id);
+        if (id > 0 && !std::binary_search(ids.begin(), ids.end(), id)) gone.push_back(id);
     remove(gone);
-}
-
-Agenda::Entry *Agenda::find(const std::string &integration_id) {
-    const auto found = entries_.find(integration_id);
-    return found == entries_.end() ? nullptr : &found->second;
 }
 
 const Agenda::Entry *Agenda::find(const std::string &integration_id) const {
@@ -90,26 +108,33 @@ const Agenda::Entry *Agenda::find(const std::string &integration_id) const {
 }
 
 void Agenda::served(const std::string &integration_id) {
-    Entry *entry = find(integration_id);
-    if (!entry) return;
-    line_.erase({entry->turn, integration_id});
-    entry->turn = ++turns_;
-    line_.emplace(entry->turn, integration_id);
+    const auto entry = entries_.find(integration_id);
+    if (entry == entries_.end()) return;
+    leave_line(*entry);
+    entry->second.turn = ++turns_;
+    join_line(*entry);
 }
 
 void Agenda::put_off(const std::string &integration_id, Clock::time_point until) {
-    if (Entry *entry = find(integration_id)) entry->not_before = until;
+    const auto entry = entries_.find(integration_id);
+    if (entry == entries_.end()) return;
+    leave_line(*entry);
+    entry->second.not_before = until;
+    join_line(*entry);
 }
 
-void Agenda::wake_all() {
-    for (auto &[id, entry] : entries_) entry.not_before = Clock::time_point::min();
+void Agenda::bring_back(Clock::time_point now) {
+    while (!put_off_.empty() && put_off_.begin()->first <= now) {
+        const auto entry = entries_.find(put_off_.begin()->second);
+        leave_line(*entry);
+        entry->second.not_before = Clock::time_point::min();
+        join_line(*entry);
+    }
 }
 
 std::optional<Clock::time_point> Agenda::wake_at(Clock::time_point now) const {
-    std::optional<Clock::time_point> first;
-    for (const auto &[id, entry] : entries_)
-        if (entry.not_before > now && (!first || entry.not_before < *first)) first = entry.not_before;
-    return first;
+    const auto first = put_off_.lower_bound({now + Clock::duration(1), ""});
+    return first == put_off_.end() ? std::nullopt : std::optional(first->first);
 }
 
 } // namespace syncer

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -47,10 +48,21 @@ struct Ask {
 /// What is asked for of one integration, by endpoint (empty: the integration itself) and whether it is a full fetch.
 using Asks = std::map<std::pair<std::string, bool>, Ask>;
 
-/// What is left to do, by integration. Knows nothing of who may do it: a worker offers itself, and takes the
-/// integration whose turn it is: the most urgent first, among equals round robin.
+/// What is left to do, by integration. Knows nothing of who may do it: a worker takes the integration whose turn it is,
+/// the most urgent first, among equals round robin. Each call takes time by the logarithm of their number.
 class Agenda {
 public:
+    /// Where an integration stands in line: the least is next.
+    struct Place {
+        Urgency urgency = Urgency::Full;
+        uint64_t turn = 0; ///< when it was last served
+        std::string integration_id;
+
+        bool operator<(const Place &other) const {
+            return std::tie(urgency, turn, integration_id) < std::tie(other.urgency, other.turn, other.integration_id);
+        }
+    };
+
     struct Entry {
         Asks asks;
         Clock::time_point not_before = Clock::time_point::min(); ///< nothing can be begun earlier
@@ -66,52 +78,49 @@ public:
     /// The requests are fulfilled, or somebody else has fulfilled them. Takes time by their number.
     void remove(const std::vector<int64_t> &ids);
 
-    /// Forgets all but the requests of these ids.
-    void keep_only(const std::set<int64_t> &ids);
+    /// Forgets all but the requests of these ids, which are sorted, and those that are no rows. Takes time by the
+    /// number of all.
+    void keep_only(const std::vector<int64_t> &ids);
 
     bool knows(int64_t id) const { return requests_.count(id) > 0; }
     bool empty() const { return entries_.empty(); }
     size_t requests() const { return requests_.size(); }
 
     /// The integration's entry; null where nothing is asked of it.
-    Entry *find(const std::string &integration_id);
     const Entry *find(const std::string &integration_id) const;
 
-    /// The integration to begin something for, among those that `may_begin` says yes to (with the urgency of what it
-    /// would be); nullopt if there is none.
-    template <typename MayBegin> std::optional<std::string> next(Clock::time_point now, MayBegin &&may_begin) const {
-        const std::string *best = nullptr;
-        Urgency best_urgency = Urgency::Full;
-        for (const auto &[turn, id] : line_) { // those that were served longest ago first
-            const Entry &entry = entries_.at(id);
-            if (entry.not_before > now) continue;
-            const std::optional<Urgency> urgency = may_begin(id, entry);
-            if (!urgency || (best && *urgency >= best_urgency)) continue;
-            best = &id;
-            best_urgency = *urgency;
-            if (best_urgency == Urgency::WebhookDelta) break; // those behind it can only be equal
-        }
-        if (!best) return std::nullopt;
-        return *best;
+    /// The first in line of those for which `passed_over` says no. It is asked of each before that one.
+    template <typename PassedOver> std::optional<Place> next(Clock::time_point now, PassedOver &&passed_over) {
+        bring_back(now);
+        for (const Place &place : line_)
+            if (!passed_over(place.integration_id)) return place;
+        return std::nullopt;
     }
 
-    /// The integration has been served: it is the last in line now.
+    /// The integration has been served: it is the last of its urgency now.
     void served(const std::string &integration_id);
 
     /// Nothing of the integration can be begun before that.
     void put_off(const std::string &integration_id, Clock::time_point until);
 
     /// All that was put off is looked at again.
-    void wake_all();
+    void wake_all() { bring_back(Clock::time_point::max()); }
 
     /// When the first of those that are put off comes back; nullopt if none is.
     std::optional<Clock::time_point> wake_at(Clock::time_point now) const;
 
 private:
-    std::unordered_map<std::string, Entry> entries_;
-    std::set<std::pair<uint64_t, std::string>> line_; ///< of the entries: turn, integration
+    using Entries = std::unordered_map<std::string, Entry>;
+    void leave_line(const Entries::value_type &entry);
+    void join_line(const Entries::value_type &entry);
+    void bring_back(Clock::time_point now);
+    void forget(const std::string &integration_id, const std::set<Asks::key_type> &keys);
+
+    Entries entries_; ///< each of them is in line, or put off
+    std::set<Place> line_;
+    std::set<std::pair<Clock::time_point, std::string>> put_off_; ///< until when, integration
     std::unordered_map<int64_t, Queued> requests_;
-    uint64_t turns_ = 0;
+    uint64_t turns_ = 1; ///< so that 0 is before all
 };
 
 /// How urgent a request is.

@@ -1,14 +1,17 @@
-"""What grows with the data: memory, and the time of a small delta."""
+"""What grows with the data: memory, and the time of a small delta; and with the number of integrations: the backlog."""
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import statistics
 
+from cluster import TEMPLATE, Database
 from rows import Point, Row, at_most
-from stand import EMPLOYEES, data_tables, vacuum
+from sandbox import WEBHOOK_SECRET, Sandbox
+from stand import EMPLOYEES, data_tables, needed, vacuum
 from network import first_pages
-from worker import Peak, private_kilobytes
+from worker import Peak, private_kilobytes, serve, until
 
 CHANGED = 10
 
@@ -86,3 +89,41 @@ def delta(stand):
     size = ", ".join(f"{employees:,} employees {medians[employees]:.1f} ms" for employees in took)
     yield Row("delta", f"A delta of {CHANGED} records, the slowest size beside the fastest", size,
               [max(medians.values()) / min(medians.values())], at_most(1.3))
+
+
+def pending(stand):
+    """First full syncs by the worker with ever more integrations that wait for theirs: runs a second"""
+    rates = {count: first_fulls(stand, count) for count in stand.sizes.pending}
+    size = ", ".join(f"{count:,} integrations {rate:,.0f} /s" for count, rate in rates.items())
+    yield Row("pending", "Runs a second while everything waits, the best size beside the worst", size,
+              [max(rates.values()) / min(rates.values())], at_most(1.2))
+
+
+def first_fulls(stand, count):
+    """Runs a second. As many for each size as the smallest has in all, so that the tables are of one size, too."""
+    sample = stand.sizes.pending[0] * 12
+    with crowd(stand, count) as db:
+        stand.cluster.configure({"fsync": "off"})  # each page of a full sync waits for the disk
+        serve(db)
+        until(db, lambda: db.value("SELECT count(*) > %s FROM kombo.sync_runs", [sample]), 600, f"{sample} runs")
+        # The first hundred prepare the statements of the session.
+        return float(db.value("""
+            SELECT (count(*) - 1) / extract(epoch FROM max(r.finished_at) - min(r.finished_at))
+            FROM (SELECT finished_at FROM kombo.sync_runs ORDER BY id OFFSET %s LIMIT %s) r""",
+                              [sample // 12, sample - sample // 12]))
+
+
+@contextlib.contextmanager
+def crowd(stand, count):
+    """A database with so many integrations of ten employees, of which nothing is fetched yet."""
+    sandbox = Sandbox(needed("KOMBO_SANDBOX"), integration=[f"hibob:{number}=10" for number in range(count)])
+    db = Database(stand.cluster, stand.cluster.new_database(TEMPLATE))
+    try:
+        db.create_server(sandbox, webhook_secret=WEBHOOK_SECRET)
+        db.execute("SELECT kombo.add_integration('hibob:' || n, 'kombo_eu', 'HRIS') FROM generate_series(0, %s) n",
+                   [count - 1])
+        yield db
+    finally:
+        stand.cluster.reset_settings()
+        db.drop()
+        sandbox.stop()

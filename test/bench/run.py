@@ -21,6 +21,7 @@ SCENARIOS = {
     "many": ("network", "a delta of very many integrations by the worker, beside a client that only asks the same"),
     "memory": ("growth", "private memory of a backend in a first full sync, by size of the data"),
     "delta": ("growth", "the same small delta with ever more rows stored, less the HTTP request"),
+    "pending": ("growth", "first full syncs by the worker with ever more integrations that wait for theirs"),
     "micro": ("others", "reading and decoding of pages, beside simdjson that merely walks through them"),
 }
 
@@ -40,12 +41,13 @@ class Sizes:
     integrations: int = 1_000
     stored: tuple = (10_000, 100_000, 1_000_000)
     deltas: int = 60
+    pending: tuple = (100, 1_000, 10_000)
     micro: int = 2_500
     settings: dict = dataclasses.field(default_factory=dict)  # of PostgreSQL, beside those of the stand
 
 
 QUICK = Sizes(rounds=1, line=500, lines=100, written=(100, 500), changed=1_000, guide=20, sql=250,
-              row=100, webhooks=10, integrations=10, stored=(100, 500), deltas=3, micro=250,
+              row=100, webhooks=10, integrations=10, stored=(100, 500), deltas=3, pending=(2, 4), micro=250,
               settings={"fsync": "off", "shared_buffers": "64MB"})
 
 

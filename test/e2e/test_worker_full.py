@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from syncing import one, rows, same_as_sandbox
-from worker import (WOKEN, asked, assert_no_page_twice, integration_of, runs, send_webhook, state_of, until,
+from worker import (WOKEN, Repeating, asked, assert_no_page_twice, integration_of, runs, send_webhook, state_of, until,
                     wait_requested, wait_synced, worker_pid, workers_of)
 
 EMPLOYEES = "/hris/employees"
@@ -255,6 +255,29 @@ def test_a_delta_of_the_same_endpoint_runs_between_two_pages_of_a_full(request, 
     assert {(run["kind"], run["status"]) for run in runs(db, EMPLOYEES)} == {("full", "ok"), ("delta", "ok")}
     same_as_sandbox(db, sandbox, tables=["hris_employees"])
     assert_no_page_twice(sandbox)
+
+
+class Webhooks(Repeating):
+    """The next one comes before the delta that the one before asked for has ended."""
+
+    def __init__(self, db, sandbox):
+        super().__init__(0.02)
+        self.db, self.sandbox, self.connection = db, sandbox, db.connect()
+
+    def once(self):
+        send_webhook(self.db, self.sandbox, connection=self.connection)
+
+
+def test_a_full_begins_although_a_delta_of_its_endpoint_is_always_under_way(few, sandbox):
+    sandbox.settings(page_size_max=PAGE, latency_ms=20)
+    # So that each delta has many pages: they overlap by a minute.
+    sandbox.admin("POST", "records", [{"model": "hris_employees", "op": "change", "id": record["id"],
+                                       "set": {"job_title": "Changed"}} for record in sandbox.dump("hris_employees")])
+    with Webhooks(few, sandbox):
+        until(few, lambda: len(runs(few, EMPLOYEES, kind="delta")) > 2, what="deltas")
+        few.execute(FULL, [sandbox.integration])
+        until(few, lambda: len(runs(few, EMPLOYEES, kind="full")) > 1, 30, "the full")
+    wait_synced(few)
 
 
 def test_a_delta_during_a_full_leaves_nothing_for_the_sweep_to_undo(few, sandbox):

@@ -72,3 +72,35 @@ def test_a_big_integration_starves_nobody_not_even_itself(served, sandbox, measu
     assert served.value("SELECT count(*) FROM kombo.hris_employees WHERE integration_id = %s",
                         [sandbox.integration]) == EMPLOYED
     assert sandbox.count("hris_employees") == EMPLOYED
+
+
+def add_many(db, sandbox, numbers):
+    for number in numbers:
+        sandbox.add_integration(f"hibob:{number}", employees=1, seed=number)
+    db.execute("SELECT kombo.add_integration('hibob:' || n, 'kombo_eu', 'HRIS') FROM unnest(%s::int[]) n",
+               [list(numbers)])
+
+
+@pytest.mark.time_limit(120)
+@pytest.mark.sandbox(employees=1)
+def test_integrations_that_wait_hold_no_locks_and_those_that_are_done_no_memory(served, sandbox, measured):
+    served.execute("UPDATE kombo.endpoints SET enabled = path IN (%s, %s)", [GROUPS, "/hris/locations"])
+    few, many = range(50), range(50, 650)
+    add_many(served, sandbox, few)
+    wait_synced(served)
+    pid = worker_pid(served)
+    before = private_kilobytes(pid)
+    add_many(served, sandbox, many)
+    locks = [0]
+
+    def all_done():
+        locks.append(served.value("SELECT count(*) FROM pg_locks WHERE pid = %s AND objsubid = 3", [pid]))
+        return served.value("""SELECT NOT EXISTS (SELECT FROM kombo.sync_requests) AND count(*) = %s
+                               FROM kombo.sync_runs""", [2 * (len(few) + len(many))])
+
+    until(served, all_done, 60, "the first fulls")
+    bound = before + 2 * len(many)
+    until(served, lambda: private_kilobytes(pid) < bound, 10, f"less than {bound} kB of memory")
+    measured(f"worker's memory {before / MEGABYTE:.1f} MB with {len(few)} integrations, "
+             f"{private_kilobytes(pid) / MEGABYTE:.1f} MB with {len(few) + len(many)}; {max(locks)} locked at once")
+    assert max(locks) <= 72, "64 under way, and some that are about to be closed"

@@ -27,10 +27,10 @@ struct Given {
         return last;
     }
 
-    /// Whose turn it is, if all may begin what is most urgent; "-" for nobody.
-    std::string next(Clock::time_point at = now) const {
-        return agenda.next(at, [](const std::string &, const Agenda::Entry &entry) { return entry.urgency(); })
-            .value_or("-");
+    /// Whose turn it is, but for these; "-" for nobody.
+    std::string next(Clock::time_point at = now, const std::set<std::string> &but = {}) {
+        const auto found = agenda.next(at, [&](const std::string &id) { return but.count(id) > 0; });
+        return found ? found->integration_id : "-";
     }
 
     const Ask &ask(const std::string &integration, const std::string &endpoint, bool full = false) {
@@ -42,7 +42,7 @@ struct Given {
 };
 
 TEST(Agenda, is_empty_at_first) {
-    const Given given;
+    Given given;
     EXPECT_TRUE(given.agenda.empty());
     EXPECT_EQ(given.agenda.requests(), 0U);
     EXPECT_EQ(given.next(), "-");
@@ -123,17 +123,51 @@ TEST(Agenda, who_comes_new_does_not_overtake_those_who_wait) {
     EXPECT_NE(order.find('a'), std::string::npos) << order << ": nor does it starve";
 }
 
-TEST(Agenda, who_may_not_begin_is_passed_over) {
+TEST(Agenda, who_is_passed_over_keeps_the_place) {
     Given given;
     given.add("a", "people", "webhook");
     given.add("b");
-    const auto only = [&](const std::string &who) {
-        return given.agenda.next(now, [&](const std::string &id, const Agenda::Entry &) {
-            return id == who ? std::optional(Urgency::Full) : std::nullopt;
+    EXPECT_EQ(given.next(now, {"a"}), "b");
+    EXPECT_EQ(given.next(now, {"a", "b"}), "-");
+    EXPECT_EQ(given.next(), "a");
+}
+
+TEST(Agenda, nobody_is_asked_about_who_stands_behind_the_next) {
+    Given given;
+    const int64_t everybody = 10'000;
+    for (int64_t number = 0; number < everybody; ++number) given.add(std::to_string(number), "people!");
+    std::set<std::string> under_way;
+    for (int round = 0; round < 20; ++round) {
+        size_t looked_at = 0;
+        const auto place = given.agenda.next(now, [&](const std::string &id) {
+            ++looked_at;
+            return under_way.count(id) > 0;
         });
-    };
-    EXPECT_EQ(only("b"), "b");
-    EXPECT_EQ(only("c"), std::nullopt);
+        ASSERT_TRUE(place);
+        EXPECT_EQ(looked_at, under_way.size() + 1);
+        if (round % 2 == 0)
+            under_way.insert(place->integration_id);
+        else
+            given.agenda.served(place->integration_id);
+    }
+    given.add("urgent", "people", "webhook");
+    EXPECT_EQ(given.agenda.next(now, [](const std::string &) { return false; })->integration_id, "urgent");
+}
+
+TEST(Agenda, what_it_says_of_a_place_is_what_the_integration_is_placed_by) {
+    Given given;
+    given.add("a", "people", "sql");
+    const auto anybody = [](const std::string &) { return false; };
+    EXPECT_EQ(given.agenda.next(now, anybody)->urgency, Urgency::AskedFor);
+    EXPECT_GT(given.agenda.next(now, anybody)->turn, 0U) << "0 is before all";
+    const int64_t by_webhook = given.add("a", "people", "webhook");
+    EXPECT_EQ(given.agenda.next(now, anybody)->urgency, Urgency::WebhookDelta);
+    given.agenda.remove({by_webhook});
+    EXPECT_EQ(given.agenda.next(now, anybody)->urgency, Urgency::AskedFor);
+    given.agenda.put_off("a", now + 2s);
+    given.add("a", "people!");
+    EXPECT_EQ(given.agenda.next(now, anybody)->urgency, Urgency::AskedFor);
+    EXPECT_EQ(given.agenda.wake_at(now), std::nullopt);
 }
 
 TEST(Agenda, what_is_put_off_comes_back_by_the_clock_or_when_it_is_woken) {

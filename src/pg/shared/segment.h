@@ -24,6 +24,8 @@ struct WorkerSlot {
     char remedy[500];
     pg_atomic_uint64 work;
     pg_atomic_uint64 configuration;
+    pg_atomic_uint64 seen_at; ///< when it last took part; the monotonic clock in ms
+    pg_atomic_uint64 waits;   ///< 1: it has nothing to do
 };
 
 /// What the launcher says of a database of kombo_sync.databases. Name empty: free.

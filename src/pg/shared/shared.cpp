@@ -28,6 +28,8 @@ void create() {
         for (WorkerSlot &slot : the_segment->workers) {
             pg_atomic_init_u64(&slot.work, 0);
             pg_atomic_init_u64(&slot.configuration, 0);
+            pg_atomic_init_u64(&slot.seen_at, 0);
+            pg_atomic_init_u64(&slot.waits, 0);
         }
     }
     LWLockRelease(AddinShmemInitLock);
@@ -47,9 +49,39 @@ void on_startup() {
     });
 }
 
+/// A worker that does not come back for so long, from a trigger say, is done without.
+constexpr uint64_t lost_after_ms = 5000;
+
+uint64_t now_ms() {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+}
+
+bool is_lost(WorkerSlot &slot, uint64_t now) {
+    return pg_atomic_read_u64(&slot.seen_at) + lost_after_ms <= now;
+}
+
+void tell(WorkerSlot &slot, bool configuration) {
+    if (configuration) pg_atomic_fetch_add_u64(&slot.configuration, 1);
+    pg_atomic_fetch_add_u64(&slot.work, 1);
+    SetLatch(slot.latch);
+}
+
+/// Returns whether there are any. With the lock.
+bool wake_workers(Oid database, bool configuration) {
+    bool served = false;
+    for (WorkerSlot &slot : segment().workers) {
+        if (slot.pid == 0 || slot.database != database) continue;
+        tell(slot, configuration);
+        served = true;
+    }
+    return served;
+}
+
 void free_worker_slot(int, Datum) {
     const Locked lock(LW_EXCLUSIVE);
     own_slot->pid = 0;
+    wake_workers(own_slot->database, false); // its share is theirs
     own_slot = nullptr;
     if (segment().launcher_latch) SetLatch(segment().launcher_latch);
 }
@@ -88,6 +120,9 @@ void take_worker_slot(Oid database, int number) {
             put(slot.remedy, "");
             pg_atomic_write_u64(&slot.work, 0);
             pg_atomic_write_u64(&slot.configuration, 0);
+            pg_atomic_write_u64(&slot.seen_at, now_ms());
+            pg_atomic_write_u64(&slot.waits, 0);
+            wake_workers(database, false);
             own_slot = &slot;
             break;
         }
@@ -101,6 +136,18 @@ void take_worker_slot(Oid database, int number) {
 
 bool is_worker() {
     return own_slot != nullptr;
+}
+
+syncer::Share take_part() {
+    if (!own_slot) return {};
+    const uint64_t now = now_ms();
+    pg_atomic_write_u64(&own_slot->seen_at, now);
+    std::vector<int> there;
+    there.reserve(worker_slots);
+    const Locked lock(LW_SHARED);
+    for (WorkerSlot &slot : segment().workers)
+        if (slot.pid != 0 && slot.database == own_slot->database && !is_lost(slot, now)) there.push_back(slot.number);
+    return {own_slot->number, std::move(there)};
 }
 
 void report_trouble(bool works, const std::string &trouble, const std::string &remedy) {
@@ -141,18 +188,27 @@ bool database_is_wanted() {
 
 void wake(Oid database, bool configuration) {
     if (!available()) return;
-    bool served = false;
     const Locked lock(LW_SHARED);
-    for (WorkerSlot &slot : segment().workers) {
-        if (slot.pid == 0 || slot.database != database) continue;
-        if (configuration) pg_atomic_fetch_add_u64(&slot.configuration, 1);
-        pg_atomic_fetch_add_u64(&slot.work, 1);
-        SetLatch(slot.latch);
-        served = true;
-    }
-    if (served || !configuration || !segment().launcher_latch) return;
+    if (wake_workers(database, configuration) || !configuration || !segment().launcher_latch) return;
     pg_atomic_fetch_add_u64(&segment().launcher_news, 1);
     SetLatch(segment().launcher_latch);
+}
+
+void wake_one(Oid database) {
+    if (!available()) return;
+    const uint64_t now = now_ms();
+    const Locked lock(LW_SHARED);
+    const auto fitness = [&](WorkerSlot &slot) {
+        return is_lost(slot, now) ? 0 : pg_atomic_read_u64(&slot.waits) == 0 ? 1 : 2;
+    };
+    WorkerSlot *chosen = nullptr;
+    for (WorkerSlot &slot : segment().workers)
+        if (slot.pid != 0 && slot.database == database && (!chosen || fitness(slot) > fitness(*chosen))) chosen = &slot;
+    if (chosen) tell(*chosen, false);
+}
+
+void report_waiting(bool waits) {
+    if (own_slot) pg_atomic_write_u64(&own_slot->waits, waits ? 1 : 0);
 }
 
 bool any_worker(Oid database) {

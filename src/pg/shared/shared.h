@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pg/base/guard.h"
+#include "sync/share.h"
 
 /// What launcher, workers and sessions tell one another through shared memory. Without shared_preload_libraries there
 /// is none: then nothing here raises, and what it says is that nobody is there.
@@ -26,6 +27,10 @@ void take_worker_slot(Oid database, int number);
 /// Whether this process is a worker.
 bool is_worker();
 
+/// The integrations that this worker looks after, now that it takes part: of those of its database that are there and
+/// took part lately. To be asked about once a second; whenever a worker comes or goes, the others are woken.
+syncer::Share take_part();
+
 /// What kombo.sync_status says of this worker: whether it works; if not, why, and if it does, what part of its work it
 /// cannot do ("": none); and what to do about that. Both without secrets, at most 500 bytes; cheap to repeat.
 void report_trouble(bool works, const std::string &trouble, const std::string &remedy = {});
@@ -49,6 +54,13 @@ bool database_is_free(Oid database);
 /// there is none, a change to the configuration has the launcher look whether there should be.
 /// Raises nothing: safe in a transaction callback.
 void wake(Oid database, bool configuration);
+
+/// Tells one worker of the database that the inbox has news: one that waits, if there is one. It is found by the others
+/// whenever they look. Raises nothing.
+void wake_one(Oid database);
+
+/// Whether this worker waits, and has nothing else to do.
+void report_waiting(bool waits);
 
 /// Whether a worker serves the database.
 bool any_worker(Oid database);

@@ -10,6 +10,7 @@
 #include "sync/retry.h"
 
 #include <algorithm>
+#include <malloc.h>
 
 /// What the dispatcher begins and sends; what it writes is in dispatcher_steps.cpp.
 namespace pg {
@@ -21,6 +22,10 @@ using syncer::Clock;
 
 /// Fetches that may be under way for each request that may be: they are suspended between two pages.
 constexpr size_t fetches_per_request = 4;
+
+/// What an integration may ask Kombo for before another one of the same urgency is begun in its place: opening one
+/// takes as long as some requests.
+constexpr int requests_a_turn = 16;
 
 /// How soon an integration is tried again that another session syncs.
 constexpr auto busy_retry = 1s;
@@ -115,13 +120,16 @@ size_t Dispatcher::share() const {
     return integrations_ < 2 || all < 2 ? all : all - std::max<size_t>(1, all / 4);
 }
 
-/// For each urgency the fetches that are as urgent or more.
+/// For each urgency the fetches and inquiries that are as urgent or more.
 Dispatcher::UnderWay Dispatcher::under_way() const {
     UnderWay count{};
-    for (const auto &[id, sync] : syncs_)
-        for (const auto &fetch : sync->fetches)
-            for (size_t urgency = static_cast<size_t>(fetch->urgency); urgency < count.size(); ++urgency)
-                ++count[urgency];
+    const auto add = [&](syncer::Urgency most) {
+        for (size_t urgency = static_cast<size_t>(most); urgency < count.size(); ++urgency) ++count[urgency];
+    };
+    for (const auto &[id, sync] : syncs_) {
+        if (sync->inquiry) add(syncer::Urgency::WebhookDelta);
+        for (const auto &fetch : sync->fetches) add(fetch->urgency);
+    }
     return count;
 }
 
@@ -261,21 +269,34 @@ bool Dispatcher::room_for(syncer::Urgency urgency, bool first_of_its_integration
     return count < (first_of_its_integration ? fetches_per_request * requests : requests);
 }
 
-/// The integration for which something is to be begun now, if that is more urgent than what could be sent.
+/// The integration for which something is to be begun now, if that is more urgent than what could be sent. Takes time
+/// by the number of those that are open, and not of those that wait.
 std::optional<std::string> Dispatcher::best_beginner(Time now, const std::optional<Sender> &sender) {
-    const UnderWay counts = under_way(); // once, not for each integration that waits
+    const UnderWay counts = under_way();
     if (!room_for(syncer::Urgency::WebhookDelta, true, counts)) return std::nullopt;
-    return agenda_.next(now, [&](const std::string &id, const syncer::Agenda::Entry &entry) {
-        const auto open = syncs_.find(id);
-        const bool first = open == syncs_.end() || open->second->fetches.empty();
-        const auto fits = [&](std::optional<syncer::Urgency> urgency) {
-            return urgency && room_for(*urgency, first, counts) &&
-                   !(sender && *urgency > std::get<syncer::Urgency>(sender->rank));
-        };
-        auto urgency = entry.urgency();
-        if (fits(urgency) && open != syncs_.end()) urgency = open->second->urgency(entry.asks);
-        return fits(urgency) ? urgency : std::nullopt;
-    });
+    const auto fits = [&](std::optional<syncer::Urgency> urgency, bool first) {
+        return urgency && room_for(*urgency, first, counts) &&
+               !(sender && *urgency > std::get<syncer::Urgency>(sender->rank));
+    };
+    // If the first one does not fit, those behind it, which are less urgent, do not fit either.
+    auto best = agenda_.next(now, [&](const std::string &id) { return syncs_.count(id) > 0; });
+    if (best && !fits(best->urgency, true)) best.reset();
+    for (const auto &[id, sync] : syncs_) {
+        const syncer::Agenda::Entry *entry = agenda_.find(id);
+        const bool first = sync->fetches.empty();
+        if (!entry || entry->not_before > now || !fits(entry->urgency(), first)) continue;
+        const auto urgency = sync->urgency(entry->asks);
+        if (!fits(urgency, first)) continue;
+        const syncer::Agenda::Place place{*urgency, sync->idle() && has_turn(*sync) ? 0 : entry->turn, id};
+        if (!best || place < *best) best = place;
+    }
+    if (!best) return std::nullopt;
+    return best->integration_id;
+}
+
+/// Whether it may go on before others of the same urgency are begun.
+bool Dispatcher::has_turn(const IntegrationSync &sync) {
+    return sync.requests_sent < requests_a_turn;
 }
 
 bool Dispatcher::send(const Sender &sender, Time now) {
@@ -295,12 +316,13 @@ bool Dispatcher::send(const Sender &sender, Time now) {
         sync.inquiry->send();
     }
     sync.turn = ++turns_;
+    ++sync.requests_sent;
     agenda_.served(sync.id());
     return true;
 }
 
 void Dispatcher::begin(const std::string &id, Time now) {
-    syncer::Agenda::Entry &entry = *agenda_.find(id);
+    const syncer::Agenda::Entry &entry = *agenda_.find(id);
     auto sync = syncs_.find(id);
     if (sync == syncs_.end()) {
         std::unique_ptr<IntegrationSync> opened = open(id, entry.asks);
@@ -395,6 +417,18 @@ void Dispatcher::tend() {
     for (const auto &[id, sync] : syncs_)
         if (sync->idle()) idle.push_back(id);
     for (const std::string &id : idle) close_if_idle(id);
+    release_memory();
+}
+
+/// What thousands of requests took is free again, but in pieces between what is still needed: the C library keeps that.
+void Dispatcher::release_memory() {
+    constexpr size_t many = 1000;
+    most_requests_ = std::max(most_requests_, agenda_.requests());
+    if (most_requests_ < many || !agenda_.empty() || !idle()) return;
+    most_requests_ = 0;
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 /// While Kombo refuses a key for more than a moment, sessions may sync its integrations: they find the lock free, and
@@ -425,14 +459,29 @@ void Dispatcher::close(const std::string &id) {
     syncs_.erase(id);
 }
 
-/// Nobody is to wait for the lock of an integration for which there is nothing to do now.
+/// Nobody is to wait for the lock of an integration for which there is nothing to do now, or for which it is not the
+/// turn to do it; nor is there memory and locks for all that wait.
 void Dispatcher::close_if_idle(const std::string &id) {
-    const auto sync = syncs_.find(id);
-    if (sync == syncs_.end() || !sync->second->idle()) return;
+    const auto found = syncs_.find(id);
+    if (found == syncs_.end() || !found->second->idle()) return;
+    IntegrationSync &sync = *found->second;
     const auto *asks = asks_of(id);
-    if (asks && sync->second->urgency(*asks)) return;
-    put_off(*sync->second, Clock::now());
-    syncs_.erase(sync);
+    const auto urgency = asks ? sync.urgency(*asks) : std::nullopt;
+    if (urgency && has_turn(sync)) {
+        const auto next = agenda_.next(Clock::now(), [&](const std::string &other) { return syncs_.count(other) > 0; });
+        if (!next || next->urgency >= *urgency) return;
+    }
+    if (!urgency) put_off(sync, Clock::now());
+    syncs_.erase(found);
+}
+
+void Dispatcher::keep_only(const syncer::Share &share) {
+    const auto drop = [&](auto &by_integration) {
+        for (auto i = by_integration.begin(); i != by_integration.end();)
+            i = share.has(i->first) || agenda_.find(i->first) ? std::next(i) : by_integration.erase(i);
+    };
+    drop(syncs_);
+    drop(hindrances_);
 }
 
 void Dispatcher::close_all() {

@@ -5,6 +5,7 @@
 #include "pg/base/wait.h"
 #include "pg/worker/integration_sync.h"
 #include "sync/agenda.h"
+#include "sync/share.h"
 
 #include <array>
 #include <map>
@@ -45,6 +46,9 @@ public:
 
     /// The state of these integrations has changed in the database: back-offs and suspensions have ended.
     void read_again(const std::vector<std::string> &ids);
+
+    /// Ends what is under way for integrations that another worker looks after.
+    void keep_only(const syncer::Share &share);
 
     /// Ends everything that is under way: the extension is another, or a key has changed.
     void close_all();
@@ -101,9 +105,11 @@ private:
     void go_on_asking();
     std::optional<Sender> best_sender(Time now);
     std::optional<std::string> best_beginner(Time now, const std::optional<Sender> &sender);
+    static bool has_turn(const IntegrationSync &sync);
     bool send(const Sender &sender, Time now);
     void begin(const std::string &id, Time now);
     void leave_limited(Time now);
+    void release_memory();
     std::unique_ptr<IntegrationSync> open(const std::string &id, const syncer::Asks &asks);
     void put_off(IntegrationSync &sync, Time now);
     static bool room_for(syncer::Urgency urgency, bool first_of_its_integration, const UnderWay &under_way);
@@ -142,6 +148,7 @@ private:
     std::optional<Trouble> unrecorded_;     ///< why the latest run is not in kombo.sync_runs
     std::map<std::string, Trouble> ailing_; ///< to be closed: what the network brought could not be dealt with
     uint64_t turns_ = 0;
+    size_t most_requests_ = 0; ///< in the agenda, since memory was last given back
 };
 
 } // namespace pg

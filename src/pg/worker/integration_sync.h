@@ -104,6 +104,7 @@ public:
     std::unique_ptr<Inquiry> inquiry;
     syncer::Standing standing;
     uint64_t turn = 0;
+    int requests_sent = 0; ///< since it was opened
 
 private:
     syncer::UnderWay under_way() const;

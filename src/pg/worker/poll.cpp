@@ -30,54 +30,6 @@ private:
     Relation relation_ = nullptr;
 };
 
-/// The values of a row in the order of sync_requests' columns.
-struct Row {
-    TupleTableSlot *slot;
-
-    Datum value(const char *column, bool &is_null) const {
-        TupleDesc columns = slot->tts_tupleDescriptor;
-        for (int i = 0; i < columns->natts; ++i) {
-            const Form_pg_attribute attribute = TupleDescAttr(columns, i);
-            if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), column) == 0)
-                return slot_getattr(slot, static_cast<AttrNumber>(i + 1), &is_null);
-        }
-        raise(ERRCODE_UNDEFINED_COLUMN, std::string("column \"") + column + "\" of kombo.sync_requests does not exist",
-              "", altered_extension);
-    }
-
-    std::string string(const char *column) const {
-        bool is_null = false;
-        const Datum found = value(column, is_null);
-        if (is_null) return {};
-        char *copy = guard([&] { return TextDatumGetCString(found); });
-        std::string result(copy);
-        pfree(copy);
-        return result;
-    }
-};
-
-std::optional<kombo::Timestamp> instant_of(const Row &row, const char *column) {
-    bool is_null = false;
-    const Datum value = row.value(column, is_null);
-    return is_null ? std::nullopt : std::optional(from_timestamptz(DatumGetTimestampTz(value)));
-}
-
-syncer::Queued request_of(const Row &row) {
-    bool is_null = false;
-    syncer::Queued request;
-    request.id = DatumGetInt64(row.value("id", is_null));
-    request.integration_id = row.string("integration_id");
-    request.endpoint = row.string("endpoint");
-    request.full = row.string("kind") == "full";
-    request.trigger = row.string("trigger");
-    request.server = row.string("server");
-    request.unknown_model = row.string("unknown_model");
-    request.requested_at = instant_of(row, "requested_at").value_or(kombo::Timestamp());
-    request.not_before = instant_of(row, "not_before");
-    request.updated_after = instant_of(row, "updated_after");
-    return request;
-}
-
 } // namespace
 
 Installed installed_extension() {
@@ -118,17 +70,87 @@ bool inbox_has_news() {
     });
 }
 
-void read_requests(const std::function<void(const syncer::Queued &)> &take) {
+Datum RequestRow::value(const char *column, bool &is_null) const {
+    TupleDesc columns = slot_->tts_tupleDescriptor;
+    for (int i = 0; i < columns->natts; ++i) {
+        const Form_pg_attribute attribute = TupleDescAttr(columns, i);
+        if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), column) == 0)
+            return slot_getattr(slot_, static_cast<AttrNumber>(i + 1), &is_null);
+    }
+    raise(ERRCODE_UNDEFINED_COLUMN, std::string("column \"") + column + "\" of kombo.sync_requests does not exist", "",
+          altered_extension);
+}
+
+std::string RequestRow::string(const char *column) const {
+    bool is_null = false;
+    const Datum found = value(column, is_null);
+    if (is_null) return {};
+    char *copy = guard([&] { return TextDatumGetCString(found); });
+    std::string result(copy);
+    pfree(copy);
+    return result;
+}
+
+std::optional<kombo::Timestamp> RequestRow::instant(const char *column) const {
+    bool is_null = false;
+    const Datum found = value(column, is_null);
+    return is_null ? std::nullopt : std::optional(from_timestamptz(DatumGetTimestampTz(found)));
+}
+
+int64_t RequestRow::id() const {
+    bool is_null = false;
+    return DatumGetInt64(value("id", is_null));
+}
+
+syncer::Queued RequestRow::request() const {
+    syncer::Queued request;
+    request.id = id();
+    request.integration_id = integration_id();
+    request.endpoint = string("endpoint");
+    request.full = string("kind") == "full";
+    request.trigger = string("trigger");
+    request.server = string("server");
+    request.unknown_model = string("unknown_model");
+    request.requested_at = instant("requested_at").value_or(kombo::Timestamp());
+    request.not_before = instant("not_before");
+    request.updated_after = instant("updated_after");
+    return request;
+}
+
+namespace {
+
+void read_all(Relation requests, TupleTableSlot *slot, const std::function<void(const RequestRow &)> &take) {
+    TableScanDesc scan = guard([&] { return table_beginscan(requests, GetActiveSnapshot(), 0, nullptr); });
+    while (guard([&] { return table_scan_getnextslot(scan, ForwardScanDirection, slot); })) take(RequestRow(slot));
+    guard([&] { table_endscan(scan); });
+}
+
+void read_after(int64_t id, Relation requests, Relation by_id, TupleTableSlot *slot,
+                const std::function<void(const RequestRow &)> &take) {
+    IndexScanDesc scan = guard([&] {
+        ScanKeyData key;
+        ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(id));
+        IndexScanDesc begun = index_beginscan(requests, by_id, GetActiveSnapshot(), 1, 0);
+        index_rescan(begun, &key, 1, nullptr, 0);
+        return begun;
+    });
+    while (guard([&] { return index_getnext_slot(scan, ForwardScanDirection, slot); })) take(RequestRow(slot));
+    guard([&] { index_endscan(scan); });
+}
+
+} // namespace
+
+void read_requests(std::optional<int64_t> after, const std::function<void(const RequestRow &)> &take) {
     const OpenTable requests("sync_requests");
-    if (!requests.get())
+    const OpenTable by_id("sync_requests_pkey");
+    if (!requests.get() || !by_id.get())
         raise(ERRCODE_LOCK_NOT_AVAILABLE, "another session keeps kombo.sync_requests locked", "", locked_hint);
     TupleTableSlot *slot = guard([&] { return table_slot_create(requests.get(), nullptr); });
-    TableScanDesc scan = guard([&] { return table_beginscan(requests.get(), GetActiveSnapshot(), 0, nullptr); });
-    while (guard([&] { return table_scan_getnextslot(scan, ForwardScanDirection, slot); })) take(request_of({slot}));
-    guard([&] {
-        table_endscan(scan);
-        ExecDropSingleTupleTableSlot(slot);
-    });
+    if (after)
+        read_after(*after, requests.get(), by_id.get(), slot, take);
+    else
+        read_all(requests.get(), slot, take);
+    guard([&] { ExecDropSingleTupleTableSlot(slot); });
 }
 
 } // namespace pg

@@ -22,7 +22,23 @@ Installed installed_extension();
 /// Whether the inbox has a row that was not judged; also where that cannot be seen, as somebody has locked the table.
 bool inbox_has_news();
 
-/// Hands over every row of kombo.sync_requests. Raises, and does not wait, where somebody has locked the table.
-void read_requests(const std::function<void(const syncer::Queued &)> &take);
+/// A row of kombo.sync_requests while it is read: what is not asked for takes no time.
+class RequestRow {
+public:
+    explicit RequestRow(TupleTableSlot *slot) : slot_(slot) {}
+    int64_t id() const;
+    std::string integration_id() const { return string("integration_id"); }
+    syncer::Queued request() const;
+
+private:
+    Datum value(const char *column, bool &is_null) const;
+    std::string string(const char *column) const;
+    std::optional<kombo::Timestamp> instant(const char *column) const;
+    TupleTableSlot *slot_;
+};
+
+/// Hands over every row of kombo.sync_requests, or those with a higher id than `after`. Raises, and does not wait,
+/// where somebody has locked the table.
+void read_requests(std::optional<int64_t> after, const std::function<void(const RequestRow &)> &take);
 
 } // namespace pg

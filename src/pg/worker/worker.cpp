@@ -14,6 +14,7 @@
 #include "pg/worker/dispatcher.h"
 #include "pg/worker/inbox.h"
 #include "pg/worker/poll.h"
+#include "pg/worker/queue.h"
 #include "sync/retry.h"
 
 #include <algorithm>
@@ -78,6 +79,7 @@ private:
     void reload();
     void hear_news();
     void tick();
+    void take_part();
     void look();
     bool installed_as_before();
     bool note_if_gone();
@@ -97,13 +99,14 @@ private:
     Installed installed_;
     Oid role_ = InvalidOid;
     shared::News heard_;
+    syncer::Share share_; ///< what this worker looks after
+    Queue queue_;
     bool look_ = true;    ///< at the queue
     bool restart_ = true; ///< or begin: the configuration may be another
     bool judge_ = false;  ///< the inbox has news
     bool unreported_ = false;
-    bool read_only_ = false;                         ///< by the setting: nothing is to be written
-    std::optional<kombo::Timestamp> due_at_;         ///< what the schedule has next
-    std::optional<kombo::Timestamp> request_due_at_; ///< the first of the requests that wait for their time
+    bool read_only_ = false;                 ///< by the setting: nothing is to be written
+    std::optional<kombo::Timestamp> due_at_; ///< what the schedule has next
     bool schedule_ = false;
     bool new_key_ = false;       ///< what it may end is not ended yet
     std::optional<size_t> keys_; ///< hash of all addresses and keys
@@ -126,7 +129,10 @@ private:
 };
 
 Worker::Worker() {
-    const auto schedule_is_due = [this] { return schedule_ || (due_at_ && *due_at_ <= kombo::current_timestamp()); };
+    const auto schedule_is_due = [this] {
+        return share_.leads() && (schedule_ || (due_at_ && *due_at_ <= kombo::current_timestamp()));
+    };
+    const auto prune_is_due = [this](Clock::time_point next) { return share_.leads() && Clock::now() >= next; };
     // The first one makes the dispatcher, which all others need.
     chores_ = {
         {"reading requests and configuration", [this] { return look_; }, [this] { look(); }},
@@ -135,8 +141,8 @@ Worker::Worker() {
         {"judging webhooks", [this] { return judge_; }, [this] { judge(); }},
         // Many integrations may be added one by one.
         {"the schedule", schedule_is_due, [this] { schedule(); }, 100ms},
-        {"deleting old webhooks", [this] { return Clock::now() >= next_webhook_prune_; }, [this] { prune_webhooks(); }},
-        {"deleting old run records", [this] { return Clock::now() >= next_run_prune_; }, [this] { prune_history(); }}};
+        {"deleting old webhooks", [=] { return prune_is_due(next_webhook_prune_); }, [this] { prune_webhooks(); }},
+        {"deleting old run records", [=] { return prune_is_due(next_run_prune_); }, [this] { prune_history(); }}};
 }
 
 void Worker::run() {
@@ -177,7 +183,10 @@ void Worker::reload() {
 
 void Worker::hear_news() {
     const shared::News news = shared::news();
-    if (news.work != heard_.work) look_ = true;
+    if (news.work != heard_.work) {
+        look_ = true;
+        take_part();
+    }
     if (news.configuration != heard_.configuration) look_ = restart_ = true;
     heard_ = news;
 }
@@ -185,16 +194,31 @@ void Worker::hear_news() {
 void Worker::tick() {
     next_tick_ = Clock::now() + 1s;
     if (!shared::database_is_wanted()) proc_exit(0); // the launcher starts it again when the database is free
+    take_part();
     if (dispatcher_) dispatcher_->tend();
+}
+
+/// What was another worker's is found in the queue at once; the schedule is the business of one.
+void Worker::take_part() {
+    syncer::Share share = shared::take_part();
+    if (share == share_) return;
+    share_ = std::move(share);
+    look_ = true;
+    queue_.forget();
+    schedule_ = share_.leads();
+    due_at_.reset();
 }
 
 /// Returns whether there is more to do at once.
 bool Worker::work() {
+    if (queue_.due_at && *queue_.due_at <= kombo::current_timestamp()) {
+        queue_.due_at.reset();
+        next_poll_ = std::min(next_poll_, queue_.whole_read_at());
+    }
     if (Clock::now() >= next_poll_) {
         next_poll_ = Clock::now() + std::chrono::milliseconds(settings::poll_interval_ms);
         look_ = true;
     }
-    if (request_due_at_ && *request_due_at_ <= kombo::current_timestamp()) look_ = true;
     do_chores();
     report();
     if (!dispatcher_) return false;
@@ -290,21 +314,16 @@ void Worker::look() {
         look_ = false;
         return;
     }
-    std::set<int64_t> ids;
-    const kombo::Timestamp now = kombo::current_timestamp();
-    request_due_at_.reset();
+    bool all = false;
     in_transaction([&] {
         judge_ = inbox_has_news();
-        read_requests([&](const syncer::Queued &request) {
-            ids.insert(request.id);
-            if (!request.not_before || *request.not_before <= now)
-                dispatcher_->agenda().add(request);
-            else if (!request_due_at_ || *request.not_before < *request_due_at_)
-                request_due_at_ = request.not_before;
-        });
+        all = queue_.read(dispatcher_->agenda(), share_);
     });
     look_ = false;
-    dispatcher_->agenda().keep_only(ids);
+    if (all)
+        dispatcher_->keep_only(share_);
+    else
+        next_poll_ = std::min(next_poll_, queue_.whole_read_at());
 }
 
 /// Makes the dispatcher, or has it read the configuration again; or says why it cannot work.
@@ -332,10 +351,12 @@ void Worker::start() {
                             "SELECT kombo.create_tables('HRIS', owner => '...'), then kombo.add_integration");
     if (!lack.problem.empty()) return idle_because(lack.problem, lack.remedy);
     idle_reason_.clear();
-    if (!dispatcher_ || role != role_)
+    if (!dispatcher_ || role != role_) {
         dispatcher_ = std::make_unique<Dispatcher>(
             role, Dispatcher::Surroundings{[this] { return shared::news().configuration != heard_.configuration; },
                                            [this] { return note_if_gone(); }});
+        queue_.forget();
+    }
     role_ = role;
     dispatcher_->reload();
     schedule_ = true;
@@ -345,7 +366,7 @@ void Worker::idle_because(const std::string &trouble, const std::string &remedy)
     dispatcher_.reset();
     judge_ = false;
     due_at_.reset();
-    request_due_at_.reset();
+    queue_.due_at.reset();
     idle_reason_ = trouble;
     idle_remedy_ = remedy;
 }
@@ -402,11 +423,15 @@ void Worker::judge() {
     for (const NewRequest &request : judged.requests) ask(request);
     keep_unstored(judged, put_off);
     dispatcher_->read_again(judged.revived);
+    if (!std::all_of(judged.revived.begin(), judged.revived.end(), [&](const auto &id) { return share_.has(id); }))
+        shared::wake(MyDatabaseId, true); // whoever looks after them is to read them again
     judge_ = judged.more;
     unreported_ = true;
 }
 
+/// Those that are rows and another worker's it finds in the queue.
 void Worker::ask(const NewRequest &request) {
+    if (request.id > 0 && !share_.has(request.integration_id)) return;
     dispatcher_->agenda().add({request.id, request.integration_id, request.endpoint.value_or(""),
                                request.kind == "full", request.trigger, request.server, request.unknown_model,
                                request.requested_at, std::nullopt, std::nullopt});
@@ -473,12 +498,14 @@ void Worker::wait(bool busy) {
         if (const auto wake_at = dispatcher_->wake_at()) until = std::min(until, *wake_at);
         for (const Chore &chore : chores_)
             if (chore.due()) until = std::min(until, chore.not_before);
-        for (const auto &due : {due_at_, request_due_at_})
+        for (const auto &due : {due_at_, queue_.due_at})
             if (due)
                 until = std::min(until, Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                                            *due - kombo::current_timestamp()));
     }
+    shared::report_waiting(true);
     waiter_.wait(session_transfers(), until);
+    shared::report_waiting(false);
 }
 
 /// Database- and role-level settings reach workers; these must not. (default_transaction_read_only does: whoever sets

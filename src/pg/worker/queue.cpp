@@ -1,0 +1,41 @@
+#include "pg/worker/queue.h"
+
+#include "pg/worker/poll.h"
+
+#include <algorithm>
+
+namespace pg {
+
+bool Queue::read(syncer::Agenda &agenda, const syncer::Share &share) {
+    const auto began = syncer::Clock::now();
+    const bool all = began >= whole_read_at_;
+    const bool sift = !(share == share_); // some of what is known may be another worker's now
+    const kombo::Timestamp now = kombo::current_timestamp();
+    if (all) {
+        due_at.reset();
+        last_read_ = 0;
+    }
+    std::vector<int64_t> ids;
+    read_requests(all ? std::nullopt : std::optional(last_read_), [&](const RequestRow &row) {
+        const int64_t id = row.id();
+        last_read_ = std::max(last_read_, id);
+        const bool known = agenda.knows(id);
+        if ((!known || sift) && !share.has(row.integration_id())) return;
+        ids.push_back(id);
+        if (known) return;
+        const syncer::Queued request = row.request();
+        if (!request.not_before || *request.not_before <= now)
+            agenda.add(request);
+        else if (!due_at || *request.not_before < *due_at)
+            due_at = request.not_before;
+    });
+    if (!all) return false;
+    std::sort(ids.begin(), ids.end());
+    agenda.keep_only(ids);
+    share_ = share;
+    const auto ended = syncer::Clock::now();
+    whole_read_at_ = ended + 10 * (ended - began);
+    return true;
+}
+
+} // namespace pg
