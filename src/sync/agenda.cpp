@@ -52,8 +52,29 @@ void Agenda::join_line(const Entries::value_type &entry) {
         line_.insert({*its.urgency(), its.turn, id});
 }
 
+Agenda::Known Agenda::known(const Queued &request) {
+    auto unknown_model = request.unknown_model.empty() ? nullptr : std::make_unique<std::string>(request.unknown_model);
+    return {word(request.integration_id), word(request.endpoint), word(request.trigger), word(request.server),
+            std::move(unknown_model),     request.full,           request.requested_at,  request.updated_after};
+}
+
+Queued Agenda::queued(int64_t id, const Known &known) {
+    Queued request;
+    request.id = id;
+    request.integration_id = *known.integration_id;
+    request.endpoint = *known.endpoint;
+    request.full = known.full;
+    request.trigger = *known.trigger;
+    request.server = *known.server;
+    if (known.unknown_model) request.unknown_model = *known.unknown_model;
+    request.requested_at = known.requested_at;
+    request.updated_after = known.updated_after;
+    return request;
+}
+
 bool Agenda::add(const Queued &request) {
-    if (!requests_.emplace(request.id, request).second) return false;
+    if (knows(request.id)) return false;
+    requests_.emplace(request.id, known(request));
     const auto [entry, is_new] = entries_.try_emplace(request.integration_id);
     if (is_new)
         entry->second.turn = turns_;
@@ -70,10 +91,11 @@ void Agenda::remove(const std::vector<int64_t> &ids) {
     for (const int64_t id : ids) {
         const auto found = requests_.find(id);
         if (found == requests_.end()) continue;
-        touched[found->second.integration_id].insert({found->second.endpoint, found->second.full});
+        touched[*found->second.integration_id].insert({*found->second.endpoint, found->second.full});
         requests_.erase(found);
     }
     for (const auto &[integration_id, keys] : touched) forget(integration_id, keys);
+    if (requests_.empty()) words_.clear();
 }
 
 /// Requests for these have been removed.
@@ -85,7 +107,8 @@ void Agenda::forget(const std::string &integration_id, const std::set<Asks::key_
         Ask left; // what made it urgent may be gone
         const auto ask = asks.find(key);
         for (const int64_t other : ask->second.ids)
-            if (const auto known = requests_.find(other); known != requests_.end()) left.include(known->second);
+            if (const auto found = requests_.find(other); found != requests_.end())
+                left.include(queued(other, found->second));
         ask->second = std::move(left);
         if (ask->second.ids.empty()) asks.erase(ask);
     }

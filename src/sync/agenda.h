@@ -5,11 +5,13 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace syncer {
@@ -111,6 +113,19 @@ public:
 
 private:
     using Entries = std::unordered_map<std::string, Entry>;
+
+    /// A request, less its id. There may be hundreds of thousands, of few words.
+    struct Known {
+        const std::string *integration_id, *endpoint, *trigger, *server;
+        std::unique_ptr<std::string> unknown_model; ///< of few requests, and each may have another
+        bool full;
+        kombo::Timestamp requested_at;
+        std::optional<kombo::Timestamp> updated_after;
+    };
+
+    const std::string *word(const std::string &text) { return &*words_.insert(text).first; }
+    Known known(const Queued &request);
+    static Queued queued(int64_t id, const Known &known);
     void leave_line(const Entries::value_type &entry);
     void join_line(const Entries::value_type &entry);
     void bring_back(Clock::time_point now);
@@ -119,8 +134,9 @@ private:
     Entries entries_; ///< each of them is in line, or put off
     std::set<Place> line_;
     std::set<std::pair<Clock::time_point, std::string>> put_off_; ///< until when, integration
-    std::unordered_map<int64_t, Queued> requests_;
-    uint64_t turns_ = 1; ///< so that 0 is before all
+    std::unordered_map<int64_t, Known> requests_;
+    std::unordered_set<std::string> words_; ///< of the requests
+    uint64_t turns_ = 1;                    ///< so that 0 is before all
 };
 
 /// How urgent a request is.
