@@ -9,7 +9,7 @@ import statistics
 from cluster import TEMPLATE, Database
 from rows import Point, Row, at_most
 from sandbox import WEBHOOK_SECRET, Sandbox
-from stand import EMPLOYEES, data_tables, needed, vacuum
+from stand import data_tables, needed, vacuum
 from network import first_pages
 from worker import Peak, private_kilobytes, serve, until
 
@@ -30,7 +30,7 @@ class Stored:
 def stored(stand, employees):
     """Loaded once in a run."""
     sandbox = stand.sandbox(employees)
-    db = stand.kept.enter_context(stand.database(sandbox, EMPLOYEES))
+    db = stand.kept.enter_context(stand.database(sandbox))
     with db.connect() as connection:
         pid = connection.info.backend_pid
         connection.execute("SELECT 1")

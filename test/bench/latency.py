@@ -5,7 +5,6 @@ import statistics
 import time
 
 from rows import Row, at_most
-from stand import EMPLOYEES
 from network import first_pages
 from worker import data_changed, insert_webhooks, serve, until, wait_synced
 
@@ -25,7 +24,7 @@ def webhook(stand):
     sandbox = stand.sandbox(EMPLOYED)
     pause = random.Random(1)
     took = []
-    with stand.database(sandbox, EMPLOYEES) as db:
+    with stand.database(sandbox) as db:
         serve(db)
         wait_synced(db)
         db.execute("CREATE TABLE public.sent (title text PRIMARY KEY)")

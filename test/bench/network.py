@@ -16,7 +16,7 @@ def line(stand):
     sandbox = stand.sandbox(employees)
     urls = stand.urls(sandbox, whole_list(sandbox))
     ours, curl = [], []
-    with stand.database(sandbox, EMPLOYEES) as db:
+    with stand.database(sandbox) as db:
         for _ in range(min(stand.sizes.rounds, 2)):  # which take as long as three of most others
             stand.sandbox(employees, LATENCY_MS)
             ours.append(stand.sync(db)[0])
@@ -94,10 +94,11 @@ def many(stand):
                                                 limit=10)["results"][-1]["id"]
         with db.connection.transaction():
             for integration in people:
-                db.add_integration(integration, category="HRIS", only=[EMPLOYEES])
+                db.add_integration(integration, category="HRIS")
         # As if their first full fetch were done: a thousand of them would take longer than all that is measured.
         db.execute("""INSERT INTO kombo.sync_state (integration_id, endpoint, watermark, last_success_at, last_full_at)
-                      SELECT integration_id, %s, now(), now(), now() FROM kombo.integrations""", [EMPLOYEES])
+                      SELECT integration_id, path, now(), now(), now()
+                      FROM kombo.integrations JOIN kombo.endpoints USING (category)""")
         serve(db)
         for round_number in range(stand.sizes.rounds + 1):
             for integration, person in people.items():

@@ -61,7 +61,7 @@ def upserts(stand, scenario, name, employees, write, goal_first=None, goal_again
     sandbox = stand.sandbox(employees)
     pages = staged.fetch_pages(sandbox.base_url, sandbox.api_key, sandbox.integration)
     ours, theirs = ([], []), ([], [])
-    with stand.database(sandbox, EMPLOYEES) as db:
+    with stand.database(sandbox) as db:
         for _ in range(stand.sizes.rounds):
             took = [stand.sync(db)[0], stand.sync(db)[0]]
             transfer = stand.ask(sandbox, whole_list(sandbox))["seconds"]

@@ -5,7 +5,7 @@ import functools
 import time
 
 from rows import Point, Row, at_most, ratios
-from stand import EMPLOYEES, data_tables, empty, vacuum, whole_list
+from stand import data_tables, empty, vacuum, whole_list
 
 
 @dataclasses.dataclass
@@ -29,7 +29,7 @@ def written(stand, employees):
     sandbox = stand.sandbox(employees)
     seen = Written()
     files = {}
-    with stand.database(sandbox, EMPLOYEES) as db:
+    with stand.database(sandbox) as db:
         for _ in range(stand.sizes.rounds):
             seen.first.append(stand.sync(db)[0])
             files = files or copied_out(stand, db)
@@ -105,7 +105,7 @@ def changed(stand):
     employees = stand.sizes.changed
     sandbox = stand.sandbox(employees)
     some, none = [], []
-    with stand.database(sandbox, EMPLOYEES) as db:
+    with stand.database(sandbox) as db:
         stand.sync(db)
         ids = [row["id"] for row in db.execute("SELECT id FROM kombo.hris_employees ORDER BY md5(id) LIMIT %s",
                                                [max(1, employees // 100)])]

@@ -14,7 +14,7 @@ GROUPS = "/hris/groups"
 ABSENCES = "/hris/absences"
 SECOND = "hibob:second"
 # A changed key is no row of ours and wakes nobody by itself: it is found by the next poll at the latest.
-POLLED = 8
+POLLED = 25
 DELTA = "SELECT kombo.request_sync(%s, 'delta')"
 
 

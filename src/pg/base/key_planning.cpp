@@ -52,12 +52,12 @@ void install_key_planning() {
     get_relation_info_hook = assume_large;
 }
 
-void plan_by_key(SPIPlanPtr plan, bool kept) {
+void plan_by_key(SPIPlanPtr plan) {
     const MemoryScope planners; // it leaves some hundred kilobytes behind
     const Assumption large;
     guard([&] {
         CachedPlan *cached = SPI_plan_get_cached_plan(plan);
-        if (cached) ReleaseCachedPlan(cached, kept ? CurrentResourceOwner : nullptr); // as SPI takes the reference
+        if (cached) ReleaseCachedPlan(cached, CurrentResourceOwner);
     });
 }
 

@@ -10,8 +10,7 @@ namespace pg {
 /// if every table were large, through the hook that PostgreSQL has for what the planner believes of a relation.
 void install_key_planning();
 
-/// Makes sure that the statement's generic plan exists and is one of that kind. Costs nothing once it is there. `kept`:
-/// SPI_keepplan() was called for it.
-void plan_by_key(SPIPlanPtr plan, bool kept);
+/// Makes sure that the statement's generic plan exists and is one of that kind. Costs nothing once it is there.
+void plan_by_key(SPIPlanPtr plan);
 
 } // namespace pg

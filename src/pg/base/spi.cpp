@@ -2,13 +2,13 @@
 
 #include "pg/base/key_planning.h"
 
+#include <deque>
+
 namespace pg {
 
 namespace {
 
 constexpr int64_t epoch_difference = INT64CONST(946684800) * 1000000; // 1970 to 2000
-
-constexpr size_t most_statements = 500;
 
 /// While it lives a statement runs; from a trigger others may, too.
 struct Running {
@@ -34,34 +34,38 @@ SPIPlanPtr prepare(const std::string &sql, const std::vector<Oid> &types, Planni
     });
 }
 
-/// The session's statements, by their text.
-SPIPlanPtr kept(const std::string &sql, const std::vector<Oid> &types, Planning planning) {
-    static std::unordered_map<std::string, SPIPlanPtr> statements;
-    if (statements.size() >= most_statements && Running::count == 0) {
-        for (const auto &[text, plan] : statements) SPI_freeplan(plan);
-        statements.clear();
-    }
-    SPIPlanPtr &plan = statements[sql];
-    if (plan) return plan;
-    SPIPlanPtr made = prepare(sql, types, planning);
-    guard([&] { SPI_keepplan(made); });
-    return plan = made;
-}
-
-/// Frees a plan that is not kept. After an error something may still hold it: it goes with the SPI connection.
-class Passing {
+/// Statements of the session, by their text. Where there are more than `most`, the oldest goes.
+class Plans {
 public:
-    explicit Passing(SPIPlanPtr plan) : plan_(plan), exceptions_(std::uncaught_exceptions()) {}
-    ~Passing() {
-        if (plan_ && std::uncaught_exceptions() == exceptions_) SPI_freeplan(plan_);
+    explicit Plans(size_t most) : most_(most) {}
+
+    SPIPlanPtr get(const std::string &sql, const std::vector<Oid> &types, Planning planning) {
+        if (const auto found = plans_.find(sql); found != plans_.end()) return found->second;
+        if (plans_.size() >= most_ && Running::count == 0) {
+            const auto oldest = plans_.find(by_age_.front());
+            SPI_freeplan(oldest->second);
+            plans_.erase(oldest);
+            by_age_.pop_front();
+        }
+        SPIPlanPtr made = prepare(sql, types, planning);
+        guard([&] { SPI_keepplan(made); });
+        plans_.emplace(sql, made);
+        by_age_.push_back(sql);
+        return made;
     }
-    Passing(const Passing &) = delete;
-    Passing &operator=(const Passing &) = delete;
 
 private:
-    SPIPlanPtr plan_;
-    int exceptions_;
+    size_t most_;
+    std::unordered_map<std::string, SPIPlanPtr> plans_;
+    std::deque<std::string> by_age_;
 };
+
+/// The bound on those of which there may be ever others keeps what Kombo sends from filling memory: 15 MB at most.
+SPIPlanPtr kept(const std::string &sql, const std::vector<Oid> &types, Planning planning) {
+    static Plans plans(500);
+    static Plans varied(64);
+    return (planning == Planning::ByKeyVaried ? varied : plans).get(sql, types, planning);
+}
 
 } // namespace
 
@@ -200,10 +204,8 @@ std::optional<kombo::Timestamp> Result::instant(uint64_t row, int column) const 
 }
 
 Result execute(const std::string &sql, const Params &params, Planning planning) {
-    const bool once = planning == Planning::ByKeyOnce;
-    SPIPlanPtr plan = once ? prepare(sql, params.types(), planning) : kept(sql, params.types(), planning);
-    const Passing passing(once ? plan : nullptr);
-    if (planning != Planning::Usual) plan_by_key(plan, !once);
+    SPIPlanPtr plan = kept(sql, params.types(), planning);
+    if (planning != Planning::Usual) plan_by_key(plan);
     const Running running;
     guard([&] {
         const int code = SPI_execute_plan(plan, const_cast<Datum *>(params.values().data()), params.nulls().data(),

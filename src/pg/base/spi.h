@@ -46,8 +46,8 @@ private:
 /// How the planner is to go about a statement.
 enum class Planning {
     Usual,
-    ByKey,    ///< rows are found by key, whatever the statistics say: see key_planning.h
-    ByKeyOnce ///< the same for a statement that may not come again: its plan, of some 200 kB, is not kept
+    ByKey,      ///< rows are found by key, whatever the statistics say: see key_planning.h
+    ByKeyVaried ///< the same for a statement that what Kombo sends gives ever other forms
 };
 
 /// The result of a query, valid until the object or the SPI connection goes.

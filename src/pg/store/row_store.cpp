@@ -24,7 +24,7 @@ constexpr uint64_t rows_at_once = 10000;
 
 /// Linked records make a statement for every combination of keys that they carry.
 Planning planning_of(const syncer::RowSet &set) {
-    return set.mode == syncer::Mode::UpdateLinked ? Planning::ByKeyOnce : Planning::ByKey;
+    return set.mode == syncer::Mode::UpdateLinked ? Planning::ByKeyVaried : Planning::ByKey;
 }
 
 /// Where the next step of a walk goes on, by the first column; nullopt: these were the last rows.

@@ -255,7 +255,9 @@ std::string quoted(const std::string &identifier) {
 }
 
 std::string qualified(const syncer::Table &table) {
-    return "kombo." + quoted(table.name);
+    std::string name;
+    for (const char c : table.name) name += c == '"' ? "\"\"" : std::string(1, c);
+    return "kombo.\"" + name + "\"";
 }
 
 std::string live() {

@@ -42,7 +42,7 @@ std::string unlinked(const syncer::Catalogue &catalogue, const std::vector<synce
 /// The identifier, quoted where it needs to be.
 std::string quoted(const std::string &identifier);
 
-/// The name of a data table, qualified and quoted.
+/// The name of a data table, qualified, and quoted always: by that an error's hint tells it from our own tables.
 std::string qualified(const syncer::Table &table);
 
 /// `integration_id = $1 AND …` of an own table's rows that are no tombstones.
