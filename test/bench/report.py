@@ -33,7 +33,7 @@ READING = """## How to read it
 * `COPY` reads binary files that lie on the server into the same tables, in one transaction.
 * `webhook` goes by the times that the server itself keeps of commits (`track_commit_timestamp`). `memory` is what is
   private to the backend (`RssAnon`), looked at every 20 ms.
-* `pending`: all 13 lists of every integration wait for their first full sync. Of each size as many runs are timed as the
+* `pending`: all lists of every integration wait for their first full sync. Of each size as many runs are timed as the
   smallest has in all, with `fsync` off: each page of a full sync waits for the disk otherwise.
 """
 
