@@ -19,3 +19,7 @@ END
 $$;
 
 SELECT * FROM kombo.page_statements('/hris/nothing');
+BEGIN;
+DROP TABLE kombo.hris_teams;
+SELECT * FROM kombo.page_statements('/hris/groups');
+ROLLBACK;

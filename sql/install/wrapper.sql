@@ -93,9 +93,9 @@ CREATE FUNCTION kombo.page_statements(endpoint text)
     SET search_path = pg_catalog, pg_temp;
 REVOKE ALL ON FUNCTION kombo.page_statements(text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.page_statements(text) IS
-    'The SQL that writes a page of an endpoint whose records have all fields that the catalogue knows: per table, in the '
-    'order in which it runs, each step only where it is needed. Nothing is run. $1 is the integration''s id, the arrays '
-    'are the rows'' columns. Raises 42704 for a path that no endpoint has.';
+    'The SQL that writes a page of an endpoint whose records have all fields that the catalogue knows: per table, in '
+    'the order in which it runs, each step only where it is needed. Nothing is run. $1 is the integration''s id, the '
+    'arrays are the rows'' columns. Raises 42704 for a path that no endpoint has, 42P01 where its tables are not made.';
 
 CREATE FUNCTION kombo.verify_webhook(body text, signature text) RETURNS boolean
     AS 'MODULE_PATHNAME', 'verify_webhook' LANGUAGE c VOLATILE PARALLEL UNSAFE

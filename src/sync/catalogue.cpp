@@ -1,5 +1,7 @@
 #include "sync/catalogue.h"
 
+#include "sync/error.h"
+
 #include <algorithm>
 
 namespace syncer {
@@ -16,6 +18,12 @@ std::optional<size_t> Table::find(const std::string &column) const {
     for (size_t i = 0; i < fields.size(); ++i)
         if (fields[i].column == column) return i;
     return std::nullopt;
+}
+
+void Endpoint::check_tables() const {
+    if (!missing_table.empty())
+        throw InvalidRequest("table kombo.\"" + missing_table + "\" does not exist", "",
+                             "SELECT kombo.create_tables('" + category + "') makes what is missing.", "42P01");
 }
 
 bool Endpoint::owns(size_t of_table) const {

@@ -72,7 +72,7 @@ struct Endpoint {
     std::string path;
     std::string category;
     size_t table = 0;
-    std::string missing_table; ///< one that the endpoint fills and that was never made; then it cannot be synced
+    std::string missing_table; ///< one that the endpoint fills and that was never made; see check_tables()
     bool enabled = true;       ///< subscribed by default
     bool paginated = true;     ///< takes cursor and page_size
     bool incremental = true;   ///< takes updated_after and include_deleted
@@ -80,6 +80,9 @@ struct Endpoint {
     OnMissing on_missing = OnMissing::Mark;
     std::vector<EndpointModel> models;
     std::vector<Nested> nested;
+
+    /// Throws InvalidRequest where one of its tables was never made: it can be neither synced nor written.
+    void check_tables() const;
 
     /// Whether rows of the table come as complete lists with the endpoint's records.
     bool owns(size_t of_table) const;

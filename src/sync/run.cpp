@@ -32,10 +32,7 @@ RunResult fresh(const Task &task) {
 }
 
 Task with_tables(Task task) {
-    const Endpoint &endpoint = *task.endpoint;
-    if (!endpoint.missing_table.empty())
-        throw InvalidRequest("table kombo.\"" + endpoint.missing_table + "\" does not exist", "",
-                             "SELECT kombo.create_tables('" + endpoint.category + "') makes what is missing.", "42P01");
+    task.endpoint->check_tables();
     return task;
 }
 

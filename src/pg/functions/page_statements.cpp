@@ -60,6 +60,7 @@ PG_ENTRY(page_statements, {
     const pg::Spi spi;
     const syncer::Catalogue catalogue = pg::load_catalogue(pg::category_of(path), pg::find_sync_role());
     const syncer::Endpoint &endpoint = *catalogue.find(path);
+    endpoint.check_tables();
     const syncer::States states = pg::load_states(catalogue, {});
     pg::Statements statements(catalogue, reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo));
     statements.put_table(endpoint.table, syncer::Mode::Replace, nullptr);
