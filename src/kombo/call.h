@@ -18,7 +18,7 @@ struct RetryPolicy {
 };
 
 /// One logical GET with its retries: a state machine that never waits. The caller drives the transfers, and calls
-/// advance() after each of their events and when wake_at() has come; or notice() and, where it is due(), send(), if it
+/// advance() after each of their events and when wake_at() has come; or poll() and, where it is due(), send(), if it
 /// decides itself when a request may go out.
 class Call {
 public:
@@ -44,7 +44,7 @@ public:
     void advance(Clock::time_point now);
 
     /// Notices the end of the request, and schedules the retry.
-    void notice(Clock::time_point now);
+    void poll(Clock::time_point now);
 
     /// Whether a request, the first or a repeated one, is to be sent now.
     bool due(Clock::time_point now) const { return wake_at_ && now >= *wake_at_; }

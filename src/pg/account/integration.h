@@ -1,7 +1,7 @@
 #pragma once
 
 #include "pg/base/guard.h"
-#include "sync/plan.h"
+#include "syncer/plan.h"
 
 #include <optional>
 #include <string>

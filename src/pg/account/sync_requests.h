@@ -1,7 +1,7 @@
 #pragma once
 
 #include "kombo/time.h"
-#include "sync/request_plan.h"
+#include "syncer/request_plan.h"
 
 #include <cstdint>
 #include <functional>

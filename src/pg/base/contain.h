@@ -1,6 +1,6 @@
 #pragma once
 
-#include "sync/failure.h"
+#include "syncer/failure.h"
 
 #include <functional>
 

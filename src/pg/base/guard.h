@@ -1,7 +1,7 @@
 #pragma once
 
 #include "pg/base/postgres.h"
-#include "sync/error.h"
+#include "syncer/exceptions.h"
 
 /// The only bridge between PostgreSQL's longjmp and C++ exceptions.
 namespace pg {

@@ -18,7 +18,7 @@ namespace {
 /// One call of request_sync.
 class RequestCall {
 public:
-    RequestCall(syncer::Wish wish) : wish_(std::move(wish)), caller_(GetUserId()) {}
+    RequestCall(syncer::FetchRequest request) : request_(std::move(request)), caller_(GetUserId()) {}
 
     /// Returns how many fetches it asked for.
     size_t run(const std::optional<std::string> &integration_id) {
@@ -64,7 +64,7 @@ private:
                 catalogue = catalogues_.emplace(integration.category, load_catalogue(integration.category, role)).first;
             const syncer::RequestPlan planned =
                 syncer::plan_requests(catalogue->second, integration.category,
-                                      load_states(catalogue->second, integration.id), wish_, integration.id);
+                                      load_states(catalogue->second, integration.id), request_, integration.id);
             for (const std::string &model : planned.ignored) notice_ignored(model);
             for (const syncer::PlannedRequest &request : planned.requests)
                 requests_.push_back(to_new_request(request, "sql"));
@@ -96,7 +96,7 @@ private:
         });
     }
 
-    syncer::Wish wish_;
+    syncer::FetchRequest request_;
     Oid caller_;
     std::map<std::string, syncer::Catalogue> catalogues_; ///< by category
     std::vector<NewRequest> requests_;
@@ -119,9 +119,9 @@ PG_ENTRY(request_sync, {
         PreventCommandDuringRecovery("request_sync()");
         PreventCommandIfReadOnly("request_sync()");
     });
-    syncer::Wish wish;
-    wish.kind = pg::kind_of(pg::text_argument(fcinfo, 1));
-    wish.what = pg::what_argument(fcinfo, 2);
-    const size_t asked = pg::RequestCall(std::move(wish)).run(pg::text_argument(fcinfo, 0));
+    syncer::FetchRequest request;
+    request.kind = pg::kind_of(pg::text_argument(fcinfo, 1));
+    request.what = pg::what_argument(fcinfo, 2);
+    const size_t asked = pg::RequestCall(std::move(request)).run(pg::text_argument(fcinfo, 0));
     return Int32GetDatum(static_cast<int32>(asked));
 })

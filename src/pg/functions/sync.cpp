@@ -13,9 +13,9 @@
 #include "pg/functions/reporter.h"
 #include "pg/functions/sync_arguments.h"
 #include "pg/shared/shared.h"
-#include "pg/store/store.h"
-#include "sync/failure.h"
-#include "sync/runner.h"
+#include "pg/store/sql_store.h"
+#include "syncer/failure.h"
+#include "syncer/runner.h"
 
 /// The SQL functions kombo_sync_delta and kombo_sync_full.
 namespace pg {
@@ -51,8 +51,8 @@ std::optional<std::string> lock(const std::string &integration_id) {
 /// One call of a sync function, for one integration or all.
 class SyncCall {
 public:
-    SyncCall(syncer::Wish wish, ReturnSetInfo *result)
-        : wish_(std::move(wish)), result_(result), caller_(GetUserId()) {}
+    SyncCall(syncer::FetchRequest request, ReturnSetInfo *result)
+        : request_(std::move(request)), result_(result), caller_(GetUserId()) {}
 
     void run(const std::optional<std::string> &integration_id) {
         const OneAtATime guard_against_recursion;
@@ -107,7 +107,7 @@ private:
         if (jobs.empty() && !errors.empty()) throw syncer::InvalidRequest(errors.front().second);
         if (jobs.empty() && unknown) throw syncer::InvalidRequest(*unknown);
         for (const auto &[id, error] : errors)
-            Reporter(result_, id, patience_).not_begun(wish_.kind, syncer::explain(std::make_exception_ptr(error)));
+            Reporter(result_, id, patience_).not_begun(request_.kind, syncer::explain(std::make_exception_ptr(error)));
         return jobs;
     }
 
@@ -115,14 +115,14 @@ private:
         auto catalogue = catalogues_.find(integration.category);
         if (catalogue == catalogues_.end())
             catalogue = catalogues_.emplace(integration.category, load_catalogue(integration.category, role)).first;
-        if (wish_.what) make_plan(integration, catalogue->second, load_states(catalogue->second, integration.id));
+        if (request_.what) make_plan(integration, catalogue->second, load_states(catalogue->second, integration.id));
         const Server server = load_server(integration.server, caller_);
         return std::make_unique<Job>(Job{integration, connect_to(server), role});
     }
 
     syncer::Plan make_plan(const Integration &integration, const syncer::Catalogue &catalogue,
                            const syncer::States &states) const {
-        return syncer::plan(catalogue, integration.category, states, wish_, kombo::current_timestamp(),
+        return syncer::plan(catalogue, integration.category, states, request_, kombo::current_timestamp(),
                             std::chrono::seconds(settings::min_full_interval_seconds));
     }
 
@@ -141,7 +141,7 @@ private:
             plan = make_plan(job.integration, catalogue, states);
             store = std::make_unique<SqlStore>(catalogue, job.integration.id);
         });
-        if (failure) return reporter.not_begun(wish_.kind, *failure);
+        if (failure) return reporter.not_begun(request_.kind, *failure);
         for (const std::string &model : plan.ignored) notice_ignored(model);
         if (busy) return report_skipped(plan, *busy, reporter);
         take_requests(job.integration.id, plan);
@@ -212,7 +212,7 @@ private:
         }
     }
 
-    syncer::Wish wish_;
+    syncer::FetchRequest request_;
     ReturnSetInfo *result_;
     Oid caller_;
     Patience patience_;
@@ -226,10 +226,10 @@ Datum sync_function(FunctionCallInfo fcinfo, syncer::Kind kind, const char *name
         PreventCommandIfReadOnly(name);
         InitMaterializedSRF(fcinfo, 0);
     });
-    syncer::Wish wish;
-    wish.kind = kind;
-    wish.what = what_argument(fcinfo, 1);
-    SyncCall(std::move(wish), reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo)).run(text_argument(fcinfo, 0));
+    syncer::FetchRequest request;
+    request.kind = kind;
+    request.what = what_argument(fcinfo, 1);
+    SyncCall(std::move(request), reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo)).run(text_argument(fcinfo, 0));
     return Datum(0);
 }
 

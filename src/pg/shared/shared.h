@@ -1,7 +1,7 @@
 #pragma once
 
 #include "pg/base/guard.h"
-#include "sync/share.h"
+#include "syncer/share.h"
 
 /// What launcher, workers and sessions tell one another through shared memory. Without shared_preload_libraries there
 /// is none: then nothing here raises, and what it says is that nobody is there.
@@ -10,7 +10,7 @@ namespace pg::shared {
 /// Whether this server was started with the library in shared_preload_libraries.
 bool available();
 
-/// Asks for the shared memory; to be called from _PG_init, once the settings are defined.
+/// PendingFetches for the shared memory; to be called from _PG_init, once the settings are defined.
 /// Does nothing where the library is loaded later than the server's start.
 void define();
 
@@ -36,11 +36,11 @@ syncer::Share take_part();
 void report_trouble(bool works, const std::string &trouble, const std::string &remedy = {});
 
 /// How often this worker was told of new work, and of a change to configuration or catalogue.
-struct News {
+struct ChangeCounts {
     uint64_t work = 0;
     uint64_t configuration = 0;
 };
-News news();
+ChangeCounts change_counts();
 
 /// Whether this worker may stay connected. False: somebody is about to drop, rename or move the database, or copies it
 /// as a template, and waits (5 s at most) for all connections to go. The worker then ends at once with proc_exit(0);
@@ -103,7 +103,7 @@ std::vector<RateLimit> rate_limits();
 bool lift_limit(Oid server);
 
 /// What a fetch is doing.
-enum class Phase : uint8_t {
+enum class ProgressPhase : uint8_t {
     Starting,   ///< no page is here yet
     Fetching,   ///< waits for Kombo
     Writing,    ///< writes a batch
@@ -125,7 +125,7 @@ public:
     Progress &operator=(const Progress &) = delete;
 
     /// So far, in all. `blocked_by`: pid of the session that holds the lock, 0 for none.
-    void update(Phase phase, int pages, int64_t rows, uint64_t bytes, int blocked_by = 0);
+    void update(ProgressPhase phase, int pages, int64_t rows, uint64_t bytes, int blocked_by = 0);
 
 private:
     int line_ = -1;

@@ -3,7 +3,7 @@
 #include "pg/base/spi.h"
 #include "pg/base/transaction.h"
 #include "pg/store/jsonb_builder.h"
-#include "sync/store.h"
+#include "syncer/store.h"
 
 namespace pg {
 

@@ -1,8 +1,8 @@
 #pragma once
 
-#include "sync/batch.h"
-#include "sync/catalogue.h"
-#include "sync/links.h"
+#include "syncer/batch.h"
+#include "syncer/catalogue.h"
+#include "syncer/links.h"
 
 #include <string>
 #include <vector>

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "sync/agenda.h"
-#include "sync/share.h"
+#include "syncer/agenda.h"
+#include "syncer/share.h"
 
 namespace pg {
 

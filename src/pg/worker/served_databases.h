@@ -15,20 +15,20 @@ struct Database {
 };
 
 /// Which workers are to run, which do, and what is in the way.
-class Roster {
+class ServedDatabases {
 public:
     /// Reads settings and pg_database anew; workers that are not wanted any more are terminated.
     void look();
     /// Starts the workers that are due. True if one has ended.
-    bool tend();
+    bool manage();
     /// Tells kombo.sync_status, and the log, how it stands.
     void report();
     /// Terminates all.
     void dismiss();
 
-    /// Whether tend() would start one.
+    /// Whether manage() would start one.
     bool start_is_due() const;
-    /// When tend() has something to do even though nothing is heard of a worker.
+    /// When manage() has something to do even though nothing is heard of a worker.
     std::optional<Clock::time_point> due() const;
 
 private:
@@ -38,7 +38,7 @@ private:
     void tell();
 
     std::vector<Database> databases_;
-    std::vector<Post> posts_;
+    std::vector<WorkerProcess> processes_;
     std::map<std::string, Clock::time_point> told_; ///< what the log has, and when
     std::vector<std::string> standing_;             ///< troubles that were there at the last report
 };

@@ -7,9 +7,9 @@ namespace pg::launcher {
 using Clock = std::chrono::steady_clock;
 
 /// A worker that is to run, or that is being ended.
-class Post {
+class WorkerProcess {
 public:
-    Post(Oid database, int number) : database_(database), number_(number) {}
+    WorkerProcess(Oid database, int number) : database_(database), number_(number) {}
 
     Oid database() const { return database_; }
     int number() const { return number_; }
@@ -22,8 +22,8 @@ public:
     /// Whether it is to run; one that is not wanted any more is terminated.
     void want(bool wanted);
     /// Notes its end, starts it when it is due. True if it ended.
-    bool tend(Clock::time_point now);
-    /// When tend() has something to do even though nothing is heard of the worker.
+    bool manage(Clock::time_point now);
+    /// When manage() has something to do even though nothing is heard of the worker.
     std::optional<Clock::time_point> due() const;
     void terminate();
 
