@@ -7,7 +7,7 @@ CREATE SERVER kombo_eu FOREIGN DATA WRAPPER kombo_sync OPTIONS (base_url 'https:
 SELECT * FROM kombo.sync_status;
 SELECT * FROM kombo.sync_progress;
 -- Waking nobody is no error.
-SELECT kombo.wake(true);
+SELECT kombo_internal.wake(true);
 
 SELECT kombo.add_integration('personio:one', 'kombo_eu', 'HRIS');
 \x off

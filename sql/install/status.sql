@@ -8,7 +8,7 @@ CREATE VIEW kombo.sync_status AS
         FROM kombo.sync_progress p ORDER BY p.integration_id, p.endpoint, p.phase = 'yielding', p.started_at),
     limits AS MATERIALIZED (
         SELECT f.srvname AS server, l.until
-        FROM kombo.rate_limits() l JOIN pg_catalog.pg_foreign_server f ON f.oid = l.server),
+        FROM kombo_internal.rate_limits() l JOIN pg_catalog.pg_foreign_server f ON f.oid = l.server),
     requested AS MATERIALIZED (
         SELECT r.integration_id, r.endpoint, count(*) FILTER (WHERE NOT r.waits) AS pending,
                min(r.requested_at) FILTER (WHERE NOT r.waits) AS since,
@@ -181,7 +181,7 @@ CREATE VIEW kombo.sync_status AS
                        CASE WHEN o.endpoint IS NULL THEN e.delta_interval ELSE o.delta_interval END AS delta_interval)
                 wanted
             WHERE coalesce(o.enabled, e.enabled)
-        ) s CROSS JOIN kombo.this_database() here
+        ) s CROSS JOIN kombo_internal.this_database() here
     ) it
     ORDER BY integration_id NULLS FIRST, endpoint;
 COMMENT ON VIEW kombo.sync_status IS

@@ -176,7 +176,7 @@ def test_a_front_end_wakes_the_worker_without_any_right_to(few, sandbox):
     few.execute("SELECT kombo.grant_webhook_writer(%s)", [name])
     with few.connect(user=name) as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute("SELECT kombo.wake(true)")
+            connection.execute("SELECT kombo_internal.wake(true)")
         send_webhook(few, sandbox, connection=connection)
     wait_requested(few, sandbox, EMPLOYEES, timeout=WOKEN)
     wait_synced(few)

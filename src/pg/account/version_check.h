@@ -5,7 +5,7 @@
 /// Library and SQL objects of one version fit together: both carry the number of the interface between them.
 namespace pg {
 
-/// What the library expects of kombo.interface_number().
+/// What the library expects of kombo_internal.interface_number().
 constexpr int64_t interface_number = 3;
 
 /// What the SQL objects of this database say. Throws Error.

@@ -40,7 +40,7 @@ public:
         // Who names an integration wants it tried, as with the functions that sync at once.
         if (integration_id) {
             const bool limited = shared::lift_limit(load_server(integrations.front().server, caller_).oid);
-            if (!end_back_off({*integration_id}, requests_).empty() || limited) execute("SELECT kombo.wake(true)");
+            if (!end_back_off({*integration_id}, requests_).empty() || limited) execute("SELECT kombo_internal.wake(true)");
         }
         if (!requests_.empty() && !shared::any_worker(MyDatabaseId)) warn_of_no_worker();
         return requests_.size();

@@ -253,7 +253,7 @@ void Worker::failed(Chore &chore, const Trouble &trouble) {
     chore.trouble = trouble;
     if (!trouble.passing()) config_changed_ = queue_changed_ = true; // the sync role, say, may be another
     if (trouble.sqlstate == "23505")                                 // a sequence may be behind its table
-        contain([&] { as_sync_role(BOOTSTRAP_SUPERUSERID, [] { execute("SELECT kombo.advance_sequences()"); }); });
+        contain([&] { as_sync_role(BOOTSTRAP_SUPERUSERID, [] { execute("SELECT kombo_internal.advance_sequences()"); }); });
     if (!chore.worth_telling(now)) return;
     chore.told = std::string(chore.name) + " fails: " + with_locker(trouble);
     log_warning("kombo_sync worker: " + chore.told, trouble.sqlstate, trouble.detail, trouble.hint);
@@ -457,7 +457,7 @@ void Worker::keep_unstored(const Judged &judged, const std::vector<int64_t> &put
 }
 
 void Worker::schedule() {
-    as_sync_role(role_, [&] { due_at_ = execute("SELECT kombo.request_due()").instant(0, 1); });
+    as_sync_role(role_, [&] { due_at_ = execute("SELECT kombo_internal.request_due()").instant(0, 1); });
     // The clock may have gone on meanwhile, and another worker may be at it.
     if (due_at_) due_at_ = std::max(*due_at_, kombo::current_timestamp() + 1s);
     schedule_changed_ = false;
