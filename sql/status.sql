@@ -42,6 +42,11 @@ SELECT DISTINCT ON (state) state, endpoint, reason, next FROM kombo.sync_status
 WHERE integration_id = 'personio:one' ORDER BY state, endpoint;
 \x off
 
+-- One row for the integration: its worst list decides.
+\x on
+SELECT state, endpoint, reason, next, lists, fresh, data_as_of, rejected, pending FROM kombo.integration_status;
+\x off
+
 -- "Behind" follows the intervals of the subscription, with a tenth to spare.
 INSERT INTO kombo.subscriptions (integration_id, endpoint, delta_interval)
     VALUES ('personio:one', '/hris/absences', '6 hours');

@@ -52,7 +52,8 @@ BEGIN
         RAISE WARNING 'there are tables in schema "kombo" already' USING
             DETAIL = found,
             HINT = 'They are taken for data tables, and all syncing will run as their owner. If you do not expect them, '
-                   'drop the extension and look at them first.';
+                   'drop the extension and look at them first. What kombo.grant_reader, kombo.grant_operator and '
+                   'kombo.grant_webhook_writer gave went with the extension: call them again.';
     END IF;
 END
 $$;

@@ -63,6 +63,21 @@ COMMENT ON FUNCTION kombo_internal.grant_sync_role(regrole) IS
     'Gives the owner of the data tables what syncing needs of catalogue, state, requests and inbox; create_tables '
     'calls it.';
 
+CREATE FUNCTION kombo_internal.grant_status(role text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.worker_state(), kombo_internal.progress(), '
+                   'kombo_internal.rate_limits(), kombo_internal.this_database(), '
+                   'kombo_internal.reason_of(kombo_internal.list_states), '
+                   'kombo_internal.next_of(kombo_internal.list_states), '
+                   'kombo_internal.call_of(kombo_internal.list_states, text) TO %s', role);
+END
+$$;
+REVOKE ALL ON FUNCTION kombo_internal.grant_status(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.grant_status(text) IS
+    'Lets a role call what the status views call. role: a quoted name, or PUBLIC.';
+
 CREATE FUNCTION kombo.grant_reader(role regrole) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -75,7 +90,7 @@ BEGIN
     EXECUTE format('GRANT SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
                    'kombo.excluded_fields, kombo.data_tables, kombo.integrations, kombo.subscriptions, '
                    'kombo.sync_state, kombo.sync_requests, kombo.sync_runs, '
-                   'kombo.sync_status, kombo.sync_progress TO %s', role);
+                   'kombo.sync_status, kombo.integration_status, kombo.sync_progress TO %s', role);
     -- A parked record has no row in its table that a policy could judge.
     secured := (SELECT string_agg(d.table_name, ', ' ORDER BY d.table_name)
                 FROM kombo.data_tables d JOIN pg_class c ON c.oid = d.relation WHERE c.relrowsecurity);
@@ -89,9 +104,8 @@ BEGIN
             DETAIL = format('Row-level security is on for: %s. Its policies cannot judge parked records.', secured),
             HINT = format('If the role may read all rows: GRANT SELECT ON kombo.rejected_records TO %s.', role);
     END IF;
-    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.worker_state(), kombo_internal.progress(), '
-                   'kombo_internal.rate_limits(), kombo_internal.sync_role(), kombo_internal.this_database() TO %s',
-                   role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo_internal.sync_role() TO %s', role);
+    PERFORM kombo_internal.grant_status(role::text);
     FOR relation IN SELECT d.relation FROM kombo.data_tables d LOOP
         EXECUTE format('GRANT SELECT ON %s TO %s', relation, role);
     END LOOP;
@@ -125,8 +139,8 @@ BEGIN
     PERFORM kombo_internal.check_role(role);
     EXECUTE format('GRANT USAGE ON SCHEMA kombo, kombo_internal TO %s', role);
     EXECUTE format('GRANT SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
-                   'kombo.excluded_fields, kombo.data_tables, kombo.sync_runs, kombo.sync_status, kombo.sync_progress '
-                   'TO %s', role);
+                   'kombo.excluded_fields, kombo.data_tables, kombo.sync_runs, kombo.sync_status, '
+                   'kombo.integration_status, kombo.sync_progress TO %s', role);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON kombo.integrations, kombo.subscriptions TO %s', role);
     EXECUTE format('GRANT SELECT, UPDATE (watermark, accept_sweep, next_attempt_at, failures, attempts) '
                    'ON kombo.sync_state TO %s', role);
@@ -137,13 +151,13 @@ BEGIN
                    'kombo.check_connection(text), kombo.integration_info(text, text), '
                    'kombo.add_integration(text, text, text), kombo.remove_integration(text, boolean), '
                    'kombo.pause(text, text), kombo.resume(text), kombo.accept_sweep(text, text), '
-                   -- and what these and the view call
-                   'kombo.worker_state(), kombo_internal.progress(), kombo_internal.rate_limits(), '
+                   -- and what these call
                    'kombo_internal.check_integration(text), kombo_internal.provide_tables(text), '
                    'kombo_internal.warn_of_superuser(regrole), kombo_internal.execute_as_sync_role(text), '
-                   'kombo_internal.sync_role(), kombo_internal.this_database(), kombo_internal.interface_number(), '
+                   'kombo_internal.sync_role(), kombo_internal.interface_number(), '
                    'kombo_internal.take_lock(text, boolean), kombo_internal.lift_limit(oid), '
                    'kombo_internal.wake(boolean) TO %s', role);
+    PERFORM kombo_internal.grant_status(role::text);
     RAISE NOTICE 'role % needs USAGE on the servers whose integrations it is to run', role USING
         HINT = format('The owner of a server gives it: GRANT USAGE ON FOREIGN SERVER ... TO %s.', role);
 END

@@ -98,6 +98,7 @@ BEGIN
             END IF;
             IF col.missing THEN
                 EXECUTE format('COMMENT ON COLUMN kombo.%I.%I IS %L', its_name, col.column_name, col.comment);
+                PERFORM kombo_internal.mark_excluded(its_name, col.column_name);
                 IF col.is_reference THEN
                     EXECUTE format('CREATE INDEX ON kombo.%I (integration_id, %I)', its_name, col.column_name);
                 END IF;
@@ -113,6 +114,7 @@ BEGIN
         END IF;
     END LOOP;
 
+    PERFORM kombo_internal.take_up_exclusions();
     PERFORM kombo_internal.grant_sync_role(new_owner);
     -- What is stored was fetched without the new columns: only a full fetch brings their values. A running sync does
     -- not know of them, and would put its watermark back.
@@ -138,6 +140,86 @@ COMMENT ON FUNCTION kombo.create_tables(text, regrole) IS
     'the sync role, settled by the first call; NULL means that role, else the caller. Never drops or retypes a column; '
     'what was added is filled by the full fetch that it asks for. Raises on an unknown category, another owner than '
     'the settled one, wrong catalogue rows, and a name that is taken.';
+
+-- A field that is excluded says so in the comment of its column, which outlives the extension.
+CREATE FUNCTION kombo_internal.mark_excluded(table_name text, column_name text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    mark CONSTANT text := kombo_internal.exclusion_mark();
+    is_excluded boolean := EXISTS (SELECT FROM kombo.excluded_fields f
+                                   WHERE f.table_name = mark_excluded.table_name
+                                     AND f.column_name = mark_excluded.column_name);
+    col record;
+BEGIN
+    SELECT coalesce(col_description(d.relation, a.attnum), '') AS comment, d.owner INTO col
+    FROM kombo.data_tables d JOIN pg_attribute a ON a.attrelid = d.relation AND NOT a.attisdropped
+    WHERE d.table_name = mark_excluded.table_name AND a.attname = mark_excluded.column_name;
+    IF FOUND AND starts_with(col.comment, mark) <> is_excluded AND pg_has_role(col.owner, 'USAGE') THEN
+        EXECUTE format('COMMENT ON COLUMN kombo.%I.%I IS %L', table_name, column_name,
+                       CASE WHEN is_excluded THEN concat_ws(' ', mark, nullif(col.comment, ''))
+                            ELSE ltrim(substr(col.comment, length(mark) + 1)) END);
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo_internal.mark_excluded(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.mark_excluded(text, text) IS
+    'Makes the comment of a data table''s column say whether kombo.excluded_fields has it.';
+
+CREATE FUNCTION kombo_internal.exclusion_mark() RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN 'Excluded by kombo.exclude_field, always NULL.';
+REVOKE ALL ON FUNCTION kombo_internal.exclusion_mark() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.exclusion_mark() IS 'How the comment of an excluded column begins.';
+
+CREATE FUNCTION kombo_internal.follow_exclusion() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        PERFORM kombo_internal.mark_excluded(OLD.table_name, OLD.column_name);
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        PERFORM kombo_internal.mark_excluded(NEW.table_name, NEW.column_name);
+    END IF;
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo_internal.follow_exclusion() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.follow_exclusion() IS
+    'Trigger of kombo.excluded_fields: the comments of the columns follow its rows.';
+CREATE TRIGGER follow_exclusion AFTER INSERT OR UPDATE OR DELETE ON kombo.excluded_fields
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.follow_exclusion();
+COMMENT ON TRIGGER follow_exclusion ON kombo.excluded_fields IS 'the comment of the column says that it is excluded';
+
+CREATE FUNCTION kombo_internal.take_up_exclusions() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found text;
+BEGIN
+    WITH marked AS (
+        INSERT INTO kombo.excluded_fields (table_name, column_name)
+        SELECT d.table_name, a.attname
+        FROM kombo.data_tables d JOIN pg_attribute a ON a.attrelid = d.relation AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE starts_with(col_description(d.relation, a.attnum), kombo_internal.exclusion_mark())
+        ON CONFLICT DO NOTHING
+        RETURNING table_name, column_name)
+    SELECT string_agg(format('%s.%s', m.table_name, m.column_name), ', ' ORDER BY m.table_name, m.column_name)
+    INTO found FROM marked m;
+    IF found IS NOT NULL THEN
+        RAISE NOTICE 'fields that were excluded before are excluded again: %', found USING
+            HINT = 'To have one back, delete its row of kombo.excluded_fields and run a full sync.';
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo_internal.take_up_exclusions() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.take_up_exclusions() IS
+    'Adds to kombo.excluded_fields what the comments of data tables say is excluded: tables that outlived the '
+    'extension, or came from elsewhere.';
+-- Tables that outlived the extension may be here already.
+SELECT kombo_internal.take_up_exclusions();
 
 CREATE FUNCTION kombo_internal.warn_of_superuser(owner regrole) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp

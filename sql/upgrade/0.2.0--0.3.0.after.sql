@@ -41,8 +41,7 @@ BEGIN
         FROM pg_class c, aclexplode(c.relacl) acl
         WHERE c.oid = 'kombo.sync_status'::regclass AND acl.privilege_type = 'SELECT' AND acl.grantee <> c.relowner
     LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.worker_state(), kombo_internal.progress(), '
-                       'kombo_internal.rate_limits() TO %s', somebody.name);
+        PERFORM kombo_internal.grant_status(somebody.name);
     END LOOP;
 
     -- PostgreSQL takes what an extension's script grants for what the extension comes with, and leaves that out of dumps.
@@ -90,3 +89,6 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- Exclusions are said in the comments of the columns from now on.
+SELECT kombo_internal.mark_excluded(f.table_name, f.column_name) FROM kombo.excluded_fields f;

@@ -25,14 +25,17 @@ public:
         const MemoryScope memory;
         const Spi spi;
         const Oid role = find_sync_role();
-        if (!OidIsValid(role) && !integration_id) return 0; // nothing was ever added
+        if (!integration_id) check_tables_exist(role);
         if (OidIsValid(role)) check_sync_role(role);
         const SyncRole as(OidIsValid(role) ? role : caller_);
         check_interface();
         const std::vector<Integration> integrations = load_integrations(integration_id);
-        if (integration_id) check_named_here(*integration_id, integrations, role);
+        if (integration_id)
+            check_named_here(*integration_id, integrations, role);
+        else
+            notice_left_out(integrations, left_out);
         for (const Integration &integration : integrations) {
-            if (!integration_id && (integration.paused || integration.restored)) continue;
+            if (!integration_id && left_out(integration)) continue;
             ask(integration, role, integration_id.has_value());
         }
         if (requests_.empty() && unknown_) throw syncer::UnknownName(*unknown_);
@@ -40,13 +43,17 @@ public:
         // Who names an integration wants it tried, as with the functions that sync at once.
         if (integration_id) {
             const bool limited = shared::lift_limit(load_server(integrations.front().server, caller_).oid);
-            if (!end_back_off({*integration_id}, requests_).empty() || limited) execute("SELECT kombo_internal.wake(true)");
+            if (!end_back_off({*integration_id}, requests_).empty() || limited)
+                execute("SELECT kombo_internal.wake(true)");
         }
         if (!requests_.empty() && !shared::any_worker(MyDatabaseId)) warn_of_no_worker();
         return requests_.size();
     }
 
 private:
+    /// The requests of an integration that kombo_sync paused wait until that ends.
+    static bool left_out(const Integration &integration) { return integration.paused || integration.restored; }
+
     static void check_named_here(const std::string &id, const std::vector<Integration> &found, Oid role) {
         check_named(id, found, role);
         if (found.front().restored)

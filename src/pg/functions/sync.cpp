@@ -59,12 +59,15 @@ public:
         const MemoryScope memory;
         const Spi spi;
         const Oid role = find_sync_role();
-        if (!OidIsValid(role) && !integration_id) return; // nothing was ever added
+        if (!integration_id) check_tables_exist(role);
         if (OidIsValid(role)) check_sync_role(role);
         const SyncRole as(OidIsValid(role) ? role : caller_);
         check_interface();
         const std::vector<Integration> integrations = load_integrations(integration_id);
-        if (integration_id) check_named(*integration_id, integrations, role);
+        if (integration_id)
+            check_named(*integration_id, integrations, role);
+        else
+            notice_left_out(integrations, left_out);
         // What is known before the first request is found out for all before anything is asked.
         const auto jobs = integration_id ? prepare_named(integrations.front(), role) : prepare_all(integrations, role);
         for (const auto &job : jobs) sync(*job);
@@ -74,6 +77,10 @@ public:
     }
 
 private:
+    static bool left_out(const Integration &integration) {
+        return integration.paused || integration.suspended || integration.restored;
+    }
+
     /// What one integration's sync needs.
     struct Job {
         Integration integration;
@@ -95,7 +102,7 @@ private:
         std::vector<std::pair<std::string, syncer::InvalidRequest>> errors;
         std::optional<syncer::InvalidRequest> unknown;
         for (const Integration &integration : integrations) {
-            if (integration.paused || integration.suspended || integration.restored) continue;
+            if (left_out(integration)) continue;
             try {
                 jobs.push_back(prepare(integration, role));
             } catch (const syncer::UnknownName &error) {
