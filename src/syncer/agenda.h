@@ -30,7 +30,7 @@ struct QueuedRequest {
     std::optional<kombo::Timestamp> updated_after; ///< a delta has to reach back to here
 };
 
-/// What goes first. Webhook deltas are what somebody waits for; a full fetch can wait.
+/// The order of fetches: somebody waits for webhook deltas; a full fetch can wait.
 enum class Urgency : uint8_t { WebhookDelta, AskedFor, Scheduled, Full };
 
 /// All requests for one endpoint of one kind: one fetch serves them.
@@ -47,14 +47,14 @@ struct PendingFetch {
     void include(const QueuedRequest &request);
 };
 
-/// What is asked for of one integration, by endpoint (empty: the integration itself) and whether it is a full fetch.
+/// The pending fetches of one integration, by endpoint (empty: the integration itself) and whether it is a full fetch.
 using PendingFetches = std::map<std::pair<std::string, bool>, PendingFetch>;
 
-/// What is left to do, by integration. Knows nothing of who may do it: a worker takes the integration whose turn it is,
-/// the most urgent first, among equals round robin. Each call takes time by the logarithm of their number.
+/// The work that is left, by integration. It does not know who may do it: a worker takes the integration whose turn it
+/// is, the most urgent first, among equals round robin. Each call takes time by the logarithm of their number.
 class Agenda {
 public:
-    /// Where an integration stands in line: the least is next.
+    /// The place of an integration in line: the least is next.
     struct Place {
         Urgency urgency = Urgency::Full;
         uint64_t turn = 0; ///< when it was last served
@@ -108,7 +108,7 @@ public:
     /// All that was put off is looked at again.
     void wake_all() { bring_back(Clock::time_point::max()); }
 
-    /// When the first of those that are put off comes back; nullopt if none is.
+    /// The time at which the first of those that are put off comes back; nullopt if none is.
     std::optional<Clock::time_point> wake_at(Clock::time_point now) const;
 
 private:
@@ -139,7 +139,7 @@ private:
     uint64_t turns_ = 1;                    ///< so that 0 is before all
 };
 
-/// How urgent a request is.
+/// The urgency of a request.
 Urgency urgency_of(const QueuedRequest &request);
 
 } // namespace syncer

@@ -24,7 +24,7 @@ struct Cell {
     bool null = true;
 };
 
-/// What a row may do to the table.
+/// The effect that a row may have on the table.
 enum class Mode : uint8_t {
     Replace,     ///< every column is the endpoint's word: insert, or update what differs
     UpdateLinked ///< the same for the columns that a linked record carries
@@ -51,7 +51,7 @@ struct ListSet {
     std::vector<std::string_view> parents;
 };
 
-/// What was odd about the data of a run, with counts; at most 100 different ones are told apart, each by the first 63
+/// The oddities in the data of a run, with counts; at most 100 different ones are told apart, each by the first 63
 /// bytes of its key's name.
 class Oddities {
 public:

@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-/// What can be fetched and where it goes, as the rows of the catalogue tables say. No endpoint, model or field name
-/// stands in C++ but the ones that every Kombo record has.
+/// The catalogue: what can be fetched and where it is stored, from the catalogue tables. No endpoint, model or field
+/// name stands in C++ but the ones that every Kombo record has.
 namespace syncer {
 
-/// How a column's SQL type says to decode a value.
+/// The decoding of a value, by its column's SQL type.
 enum class Type : uint8_t { Text, Boolean, Numeric, Date, Time, Timestamptz, Jsonb };
 
 struct Field {
@@ -39,13 +39,13 @@ struct Table {
     std::optional<size_t> find(const std::string &column) const;
 };
 
-/// How much of an endpoint is fetched: what changed since the watermark, or everything.
+/// The extent of a fetch: what changed since the watermark, or everything.
 enum class Kind : uint8_t { Delta, Full };
 const char *name(Kind kind);
 
 enum class Relation : uint8_t { Owned, Linked, Join, Copy };
 
-/// How a nested record or list of an endpoint unfolds.
+/// A nested record or list of an endpoint, and how it unfolds.
 struct Nested {
     std::string json_path;
     Relation relation = Relation::Copy;
@@ -53,7 +53,7 @@ struct Nested {
     /// Column that holds the id of the parent: of owned lists and joins.
     std::string parent_column;
 
-    /// Whether it lies in the endpoint's own record, and not in one that is nested itself.
+    /// True if it lies in the endpoint's own record, and not in one that is nested itself.
     bool of_record() const { return json_path.find('.') == std::string::npos; }
 };
 
@@ -84,7 +84,7 @@ struct Endpoint {
     /// Throws InvalidRequest where one of its tables was never made: it can be neither synced nor written.
     void check_tables() const;
 
-    /// Whether rows of the table come as complete lists with the endpoint's records.
+    /// True if rows of the table come as complete lists with the endpoint's records.
     bool owns(size_t of_table) const;
 };
 
@@ -95,7 +95,7 @@ struct Catalogue {
     const Endpoint *find(const std::string &path) const;
 };
 
-/// What is in force for one integration and endpoint: the endpoint's defaults and the subscription's overrides.
+/// The settings of one integration and endpoint: the endpoint's defaults and the subscription's overrides.
 struct Subscription {
     bool enabled = true;
     /// The operator has said no, in so many words.

@@ -11,7 +11,7 @@
 
 namespace syncer {
 
-/// What is under way for an integration.
+/// The fetches of an integration that are under way.
 struct UnderWay {
     std::vector<const Task *> fetches;
     /// The requests that the question for the state of the integration fulfils, sorted; null: it is not asked.
@@ -20,11 +20,11 @@ struct UnderWay {
     bool idle() const { return fetches.empty() && !question; }
     bool runs(const std::string &endpoint, Kind kind) const;
 
-    /// Whether what is under way has taken all of its requests.
+    /// True if what is under way has taken all of its requests.
     bool has_taken(const PendingFetch &wanted) const;
 };
 
-/// What is known of an integration beside the states of its endpoints.
+/// The state of an integration beside those of its endpoints.
 struct Standing {
     bool added = true; ///< otherwise Kombo is asked whether there is such an integration
     bool suspended = false;
@@ -44,7 +44,7 @@ public:
         : catalogue_(catalogue), states_(states), standing_(standing), under_way_(std::move(under_way)),
           pending_(pending), now_(now), min_full_interval_(min_full_interval) {}
 
-    /// How urgent the most urgent of what could be begun now is; nullopt: nothing can.
+    /// The highest urgency of all that can begin now; nullopt: nothing can.
     std::optional<Urgency> urgency() const;
 
     struct Beginning {
@@ -54,16 +54,16 @@ public:
         Urgency urgency = Urgency::WebhookDelta;
     };
 
-    /// What is to be begun. Must not be called where urgency() says nothing.
+    /// The fetch to begin. Must not be called if urgency() is nullopt.
     Beginning beginning() const;
 
-    /// When something of what is asked for can be begun by the clock; nullopt: when something else ends, or never.
+    /// The time at which a pending fetch can begin; nullopt: when something else ends, or never.
     std::optional<kombo::Timestamp> next_start() const;
 
     /// Requests that nothing can come of: the endpoint is not in the catalogue, switched off, or was fetched meanwhile.
     std::vector<int64_t> pointless() const;
 
-    /// Whether a full fetch of the endpoint has to let a delta go first: one that runs, or could be begun now.
+    /// True if a full fetch of the endpoint has to let a delta go first: one that runs, or could be begun now.
     bool delta_goes_first(const std::string &endpoint) const;
 
 private:

@@ -26,14 +26,14 @@ struct Failure {
     bool too_many_parked = false;
     /// Fewer records a page may help: the answer took too long, or was too large.
     bool too_much = false;
-    /// How long Kombo asks to wait.
+    /// The time that Kombo asks to wait.
     std::optional<std::chrono::milliseconds> retry_after = std::nullopt;
 
     /// It passes when others end their transactions, or when the statement is run again: a lock, a deadlock, a cancel.
     bool passing() const;
 };
 
-/// What an error of the API or the network means to the user.
+/// The meaning of an error of the API or the network for the user.
 Failure explain(const kombo::ApiError &error);
 
 /// The same for every exception. Throws again what ends more than one piece of work: cancel, timeouts, shutdown.

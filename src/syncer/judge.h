@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-/// What comes of a webhook: whether it is believed, and what it asks for.
+/// Judges webhooks: whether one is believed, and what it asks for.
 namespace syncer {
 
 /// A server that webhooks may come from.
@@ -60,7 +60,7 @@ public:
     /// `webhook` is what `body` says. Throws what `catalogue_of` throws, and std::runtime_error where OpenSSL fails.
     Verdict judge(const kombo::Webhook &webhook, std::string_view body, const std::optional<std::string> &signature);
 
-    /// Who an event is told by: what does not fit kombo.webhook_inbox is cut.
+    /// The key of an event; what does not fit kombo.webhook_inbox is cut.
     static Event event_of(const kombo::Webhook &webhook);
 
 private:

@@ -22,12 +22,12 @@ struct Link {
     }
 };
 
-/// Where the ids of a table's records are stored that come linked in others: next to the link by the name of
+/// The places where the ids of records that come linked in others are stored: next to the link by the name of
 /// `<key>_id` or `<key>.id`, or as the key of a join. Empty if one of the places is not known, because the catalogue
 /// has no such column, or the user excluded it.
 std::vector<Link> links_to(const Catalogue &catalogue, const States &states, size_t table);
 
-/// Whether all lists that carry the table's records have been read in full; `now` is being read.
+/// True if all lists that carry the table's records have been read in full; `now` is being read.
 bool carriers_complete(const Catalogue &catalogue, const States &states, size_t table, const Endpoint &now);
 
 } // namespace syncer

@@ -18,7 +18,7 @@ struct OpenFull {
     kombo::Timestamp cursor_at;  ///< when the cursor came
     std::string progress;        ///< JSON: what the run has counted so far
 
-    /// Whether its cursor may still be good. How long Kombo keeps one is not documented.
+    /// True if its cursor may still be good. How long Kombo keeps one is not documented.
     bool alive(kombo::Timestamp now) const { return now - cursor_at < longest_life; }
 
     static constexpr std::chrono::hours longest_life{1};

@@ -12,7 +12,7 @@
 
 namespace syncer {
 
-/// What the planner needs to know of one endpoint of the integration.
+/// The state of one endpoint of the integration, as the planner needs it.
 struct EndpointState {
     Subscription subscription;
     std::optional<kombo::Timestamp> watermark;
@@ -32,7 +32,7 @@ struct EndpointState {
 };
 using States = std::map<std::string, EndpointState>;
 
-/// What is asked for: `what` holds model names and endpoint paths; nullopt is everything subscribed.
+/// A request of a user: `what` holds model names and endpoint paths; nullopt is everything subscribed.
 struct FetchRequest {
     Kind kind = Kind::Delta;
     std::optional<std::vector<std::string>> what;
@@ -66,19 +66,19 @@ Plan plan(const Catalogue &catalogue, const std::string &category, const States 
 Task task_for(const Catalogue &catalogue, const States &states, const Endpoint &endpoint, Kind kind,
               kombo::Timestamp now);
 
-/// Whether a delta of `other` shows all that one of `endpoint` would, so that this needs no request of its own.
+/// True if a delta of `other` shows all that one of `endpoint` would, so that this needs no request of its own.
 bool vouched_for(const States &states, const Endpoint &endpoint, const Endpoint &other, kombo::Timestamp now);
 
 /// Tombstones that are older than this are not kept; nullopt: all are.
 std::optional<kombo::Timestamp> purge_limit(const Subscription &subscription);
 
-/// Whether the endpoint is subscribed and Kombo offers its model.
+/// True if the endpoint is subscribed and Kombo offers its model.
 bool delivers(const States &states, const Endpoint &endpoint);
 
-/// Whether a list whose records are rows of the table delivers.
+/// True if a list whose records are rows of the table delivers.
 bool own_list_delivers(const Catalogue &catalogue, const States &states, size_t table);
 
-/// Whether the table's rows come complete: from a list of their own, or from one that owns them. Each table has one
+/// True if the table's rows come complete: from a list of their own, or from one that owns them. Each table has one
 /// writer of its rows: where there is such a list, copies that are nested in other records store nothing.
 bool has_writer(const Catalogue &catalogue, const States &states, size_t table);
 

@@ -8,7 +8,7 @@
 
 namespace syncer {
 
-/// What the worker is asked to do.
+/// A request to the worker.
 struct PlannedRequest {
     std::string integration_id;
     std::optional<std::string> endpoint; ///< none: ask for the state of the integration

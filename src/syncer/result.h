@@ -28,10 +28,10 @@ std::string rows_by_table(const TableCounts &counts, const Catalogue &catalogue)
 enum class Status : uint8_t { Ok, Failed, Held, Skipped, Waiting, Unavailable };
 const char *name(Status status);
 
-/// Whether a row of any table was written or removed.
+/// True if a row of any table was written or removed.
 bool changed_rows(const TableCounts &counts);
 
-/// What became of one endpoint.
+/// The result of one endpoint's run.
 struct RunResult {
     Status status = Status::Ok;
     Kind kind = Kind::Delta;

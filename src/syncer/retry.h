@@ -7,7 +7,7 @@
 
 namespace syncer {
 
-/// When an endpoint that came to nothing is tried again by itself. `attempts` is how many have come to nothing in a
+/// The time at which an endpoint is retried after failures. `attempts` is the number of failures in a
 /// row, this one included; `jitter`, from 0 to 1, spreads those that failed together.
 ///
 /// A failure that may pass: after 5 s, 10 s, 20 s … an hour at most. Kombo has no data yet: after 5 minutes, rising to

@@ -17,7 +17,7 @@
 
 namespace syncer {
 
-/// What outlives the transactions of a run.
+/// The parts of a run that commit together.
 enum class Durability : uint8_t {
     AtOnce,    ///< all of it commits together: a function call
     PageByPage ///< each step commits; a full fetch keeps its place in the database: the worker
@@ -52,24 +52,24 @@ public:
         result_.oddities.add(kind, table, key);
     }
 
-    /// When an endpoint began that ran before, as its watermark: this one began later.
+    /// Sets the start of an endpoint that ran before, as its watermark: this one began later.
     void began_after(std::optional<kombo::Timestamp> watermark) { earlier_watermark_ = watermark; }
-    /// When the run began, as a watermark; known once it has ended.
+    /// The start of the run, as a watermark; known once it has ended.
     kombo::Timestamp watermark() const { return watermark_; }
 
-    /// Whether a request can be sent now.
+    /// True if a request can be sent now.
     bool wants_to_send(Clock::time_point now) const;
     /// Sends it.
     void send();
     /// Takes an answer that has come. Throws nothing that the answer is to blame for: step() does.
     void poll(Clock::time_point now);
     bool in_flight() const;
-    /// When a request that failed is due again.
+    /// The time at which a failed request is due again.
     std::optional<Clock::time_point> wake_at() const;
-    /// Whether nothing more will be requested of the list itself.
+    /// True if nothing more will be requested of the list itself.
     bool list_ended() const { return list_ && list_->ended(); }
 
-    /// Whether step() has something to do.
+    /// True if step() has something to do.
     bool ready() const;
 
     /// Does it, in the caller's transaction: writes a page, or sweeps, or finishes. Throws kombo::ApiError for what the
@@ -77,13 +77,13 @@ public:
     /// back, and step() may be called again (a lock was not to be had), or failed().
     void step();
 
-    /// What step() did is committed.
+    /// To be called once the work of step() is committed.
     void committed();
 
     /// The result of a run that `caught` has ended. Throws again what is not an endpoint's failure.
     RunResult failed(const std::exception_ptr &caught) const;
 
-    /// Whether the error that step() threw came with a cursor which Kombo no longer takes: then a new run, from the
+    /// True if the error that step() threw came with a cursor which Kombo no longer takes: then a new run, from the
     /// first page, may do better.
     bool cursor_refused() const { return cursor_refused_; }
 

@@ -33,7 +33,7 @@ public:
     /// done): then the rest ends alike without a request. Interrupts and timeouts go through.
     void run(const std::vector<Task> &tasks);
 
-    /// Whether Kombo has given any endpoint what was asked of it.
+    /// True if Kombo has given any endpoint what was asked of it.
     bool succeeded_once() const { return latest_watermark_.has_value(); }
 
 private:

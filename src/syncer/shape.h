@@ -12,7 +12,8 @@
 
 namespace syncer {
 
-/// How the JSON object at one place of an endpoint's records unfolds: compiled once per run from the catalogue.
+/// The rules by which the JSON object at one place of an endpoint's records unfolds, compiled once per run from the
+/// catalogue.
 struct Shape {
     /// A table that gets a row from this object.
     struct Target {
@@ -29,7 +30,7 @@ struct Shape {
         Type type; ///< that of the field, which is far away
     };
 
-    /// What a key of the object is good for.
+    /// The use of a key of the object.
     struct Member {
         std::vector<Column> columns;
         std::vector<Column> id_columns; ///< fields that take the id of the nested object under this key

@@ -17,7 +17,7 @@ public:
     /// If a worker comes or goes, only what it gets or had is another one's.
     bool has(std::string_view integration_id) const;
 
-    /// Whether it does what one worker does for all of them.
+    /// True if it does what one worker does for all of them.
     bool leads() const { return !workers_.empty() && workers_.front() == own_; }
 
     bool operator==(const Share &other) const { return own_ == other.own_ && workers_ == other.workers_; }

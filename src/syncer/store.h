@@ -86,7 +86,7 @@ public:
     /// Commits what such a full fetch has counted since its last page.
     virtual void keep_progress(const Task &task, const std::string &progress) = 0;
 
-    /// What the pages of the open full fetch brought.
+    /// The ids that the pages of the open full fetch brought.
     virtual SeenIds seen(const Endpoint &endpoint) = 0;
 
     /// An empty file for what would take too much memory.

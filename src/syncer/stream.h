@@ -21,7 +21,7 @@ public:
     virtual void wait(kombo::Transfers &transfers, std::optional<Clock::time_point> until) = 0;
 };
 
-/// How one server is talked to.
+/// The way to talk to one server.
 struct Connection {
     kombo::Transfers &transfers;
     kombo::Api api;
@@ -47,7 +47,7 @@ public:
     PageStream(Connection &connection, std::string path, std::string integration_id, kombo::Query filters,
                std::optional<std::string> cursor = std::nullopt);
 
-    /// Whether a request can be sent now: the first, that of the next page, or one that failed and is due again.
+    /// True if a request can be sent now: the first, that of the next page, or one that failed and is due again.
     bool wants_to_send(Clock::time_point now) const;
 
     /// Sends it.
@@ -56,13 +56,13 @@ public:
     /// Looks whether the answer has come. What is wrong with it comes out of take().
     void poll(Clock::time_point now);
 
-    /// Whether take() has something to give.
+    /// True if take() has something to give.
     bool answered() const { return call_ && call_->done(); }
 
-    /// Whether a request is on its way.
+    /// True if a request is on its way.
     bool in_flight() const { return call_ && call_->in_flight(); }
 
-    /// When a request that failed is due again; nullopt: none waits for that.
+    /// The time at which a failed request is due again; nullopt: none waits for that.
     std::optional<Clock::time_point> wake_at() const;
 
     /// The page that has arrived. Throws kombo::ApiError, also for a cursor that comes twice.

@@ -10,9 +10,9 @@
 
 namespace syncer {
 
-/// What ends a full fetch: finds the live rows that Kombo did not return, removes those that it does not know any more,
-/// and what has lost its parent. In steps of bounded size, so that none is a long transaction: one that is rolled back
-/// is done again, until committed() says that it was not.
+/// The end of a full fetch: finds the live rows that Kombo did not return, removes those that it does not know any
+/// more, and what has lost its parent. In steps of bounded size, so that none is a long transaction: one that is rolled
+/// back is done again, until committed() says that it was not.
 class Sweep {
 public:
     /// The references must outlive the object.
@@ -41,7 +41,7 @@ public:
     void committed();
 
 private:
-    /// How far it has come.
+    /// The progress of the sweep.
     struct Place {
         std::string after;  ///< the last key of a walk that is under way
         int64_t live = 0;   ///< rows that search() has passed

@@ -28,7 +28,7 @@ public:
     std::string redacted(std::string_view record);
 
 private:
-    /// What one nested or outer object came to.
+    /// The outcome of one nested or outer object.
     struct Outcome {
         bool stored = false;   ///< its rows have all their keys
         std::string_view id;   ///< its "id", empty if none

@@ -8,7 +8,7 @@ namespace pg {
 /// The transfers of this backend: connections and TLS sessions live as long as the session.
 kombo::Transfers &session_transfers();
 
-/// How to talk to the server, with its key.
+/// The connection to the server, with its key.
 syncer::Connection connect_to(const Server &server);
 
 } // namespace pg

@@ -28,7 +28,7 @@ struct WorkerSlot {
     pg_atomic_uint64 waits;   ///< 1: it has nothing to do
 };
 
-/// What the launcher says of a database of kombo_sync.databases. Name empty: free.
+/// A database of kombo_sync.databases as the launcher reports it. Name empty: free.
 struct ServedDatabase {
     char name[NAMEDATALEN];
     Oid oid;

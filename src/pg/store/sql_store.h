@@ -10,7 +10,7 @@ namespace pg {
 /// requests, runs, and records that were refused.
 class SqlStore : public RowStore {
 public:
-    /// How often a step is to be done again whose run could not be recorded for a lock.
+    /// The number of times to repeat a step whose run could not be recorded because of a lock.
     int record_attempts = 0;
 
     /// Is told of every run that was recorded, or why it could not be.

@@ -6,7 +6,7 @@
 #include <functional>
 #include <string>
 
-/// What the worker looks at again and again: read straight from the tables, without the executor, so that an idle
+/// The reads that the worker repeats: straight from the tables, without the executor, so that an idle
 /// worker leaves no trace in pg_stat_statements. All in the caller's transaction.
 namespace pg {
 
@@ -19,7 +19,7 @@ struct Installed {
 };
 Installed installed_extension();
 
-/// Whether the inbox has a row that was not judged; also where that cannot be seen, as somebody has locked the table.
+/// True if the inbox has a row that was not judged; also where that cannot be seen, as somebody has locked the table.
 bool inbox_has_news();
 
 /// A row of kombo.sync_requests while it is read: what is not asked for takes no time.

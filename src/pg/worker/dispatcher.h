@@ -15,13 +15,13 @@
 
 namespace pg {
 
-/// What the worker does for all integrations at once: it begins fetches, lets them send their requests, and writes what
+/// Drives the fetches of all integrations: it begins fetches, lets them send their requests, and writes what
 /// has come, one step at a time. The requests that go out are shared out one by one: the most urgent first, among
 /// equals the integration that was served longest ago; so neither a big customer nor a full fetch keeps the others
 /// waiting.
 class Dispatcher {
 public:
-    /// What the worker knows of the world around.
+    /// The worker as the dispatcher sees it.
     struct Surroundings {
         std::function<bool()> outdated; ///< whether configuration or catalogue have changed since they were read
         std::function<bool()> gone;     ///< whether the extension is not the one any more that all this is for
@@ -53,15 +53,15 @@ public:
     /// Ends everything that is under way: the extension is another, or a key has changed.
     void close_all();
 
-    /// When exchange() or step() has something to do by the clock.
+    /// The time at which exchange() or step() has something to do; nullopt: none is known.
     std::optional<syncer::Clock::time_point> wake_at() const;
 
     bool idle() const { return syncs_.empty(); }
 
-    /// Whether no run has taken what is asked for there: then another request for the same changes nothing.
+    /// True if no run has taken what is asked for there: then another request for the same changes nothing.
     bool none_taken(const NewRequest &request) const;
 
-    /// What keeps integrations from being synced and could not be noted in their state, in words, with the hint.
+    /// The trouble of integrations that could not be noted in their state, in words, with the hint.
     std::optional<std::pair<std::string, std::string>> trouble() const;
 
     /// The catalogue of a category, kept until reload(); in a transaction.

@@ -45,7 +45,7 @@ private:
     std::optional<syncer::Failure> failure_;
 };
 
-/// Whether there is such a server and integrations that it tells of are to be registered. Read anew where it counts: a
+/// True if there is such a server and integrations that it tells of are to be registered. Read anew where it counts: a
 /// request may have been written by somebody else than the worker, or before the option was switched off.
 bool registers(const std::string &server);
 

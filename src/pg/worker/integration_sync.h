@@ -28,7 +28,7 @@ struct ActiveFetch {
     int gave_way_at = -1; ///< pages of a full fetch when a delta of its endpoint last ended: it gets one more first
     int passed_over = 0;  ///< steps of more urgent fetches since its last one, while it waited
 
-    /// What was made to wait for long enough comes next, whatever comes. `turn`: of its integration.
+    /// Returns the fetch's place in line: one that has waited long enough is next. `turn`: of its integration.
     Rank rank(uint64_t turn) const;
 
     /// Tells kombo.sync_progress.
@@ -67,7 +67,7 @@ public:
     /// Takes over the row as it is now; false where so much has changed that everything has to be begun anew.
     bool accept(const std::vector<Integration> &rows);
 
-    /// How urgent the most urgent of what could be begun now is; nullopt: nothing can.
+    /// The highest urgency of all that can begin now; nullopt: nothing can.
     std::optional<syncer::Urgency> urgency(const syncer::PendingFetches &pending) const {
         return choice(pending).urgency();
     }
@@ -79,7 +79,7 @@ public:
     /// The fetch has ended, well or not.
     void drop(const ActiveFetch &fetch);
 
-    /// When something of what is asked for can be begun by the clock; nullopt: when something else ends, or never.
+    /// The time at which a pending fetch can begin; nullopt: when something else ends, or never.
     std::optional<kombo::Timestamp> next_start(const syncer::PendingFetches &pending) const {
         return choice(pending).next_start();
     }
@@ -87,18 +87,18 @@ public:
     /// Requests that nothing can come of: the endpoint is not in the catalogue, switched off, or was fetched meanwhile.
     std::vector<int64_t> pointless(const syncer::PendingFetches &pending) const { return choice(pending).pointless(); }
 
-    /// Whether a full fetch has to give way to a delta of its endpoint: one that runs, or could be begun now.
+    /// True if a full fetch has to give way to a delta of its endpoint: one that runs, or could be begun now.
     bool gives_way(const ActiveFetch &fetch, const syncer::PendingFetches *pending) const;
 
     bool idle() const { return fetches.empty() && !check; }
 
-    /// Whether runs that are under way have taken all of its requests.
+    /// True if runs that are under way have taken all of its requests.
     bool all_taken(const syncer::PendingFetch &wanted) const { return under_way().has_taken(wanted); }
 
     /// Tells kombo.sync_progress of the fetches that wait for the end of a rate limit.
     void show_limit();
 
-    /// Whether all that it does is wait, and ending it loses no page of a delta; `at_a_loss`: that, too, is no reason.
+    /// True if all that it does is wait, and ending it loses no page of a delta; `at_a_loss`: that, too, is no reason.
     bool can_be_left(bool at_a_loss) const;
 
     /// Its requests that are on the way.

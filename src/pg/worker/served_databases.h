@@ -14,7 +14,7 @@ struct Database {
     bool told = true; ///< whether the log is to have it; what passes by itself is for sync_status alone
 };
 
-/// Which workers are to run, which do, and what is in the way.
+/// The workers that have to run, those that do, and what is in the way.
 class ServedDatabases {
 public:
     /// Reads settings and pg_database anew; workers that are not wanted any more are terminated.
@@ -26,9 +26,9 @@ public:
     /// Terminates all.
     void dismiss();
 
-    /// Whether manage() would start one.
+    /// True if manage() would start one.
     bool start_is_due() const;
-    /// When manage() has something to do even though nothing is heard of a worker.
+    /// The time at which manage() has something to do even if no worker reports anything.
     std::optional<Clock::time_point> due() const;
 
 private:

@@ -19,11 +19,11 @@ public:
     const std::string &remedy() const { return remedy_; }
     bool told() const { return told_; }
 
-    /// Whether it is to run; one that is not wanted any more is terminated.
+    /// Sets whether the process has to run; one that is not wanted any more is terminated.
     void want(bool wanted);
     /// Notes its end, starts it when it is due. True if it ended.
     bool manage(Clock::time_point now);
-    /// When manage() has something to do even though nothing is heard of the worker.
+    /// The time at which manage() has something to do even if the worker reports nothing.
     std::optional<Clock::time_point> due() const;
     void terminate();
 
