@@ -13,7 +13,7 @@ namespace kombo {
 /// The meaning of a failure for the caller. Of a response: by `error.code` first, then by HTTP status.
 enum class ErrorClass {
     Transport,     ///< no whole answer came: resolve, connect, TLS, timeout, connection lost, too large
-    MalformedBody, ///< an answer that is not Kombo's, such as a 3xx or 4xx without Kombo's error envelope
+    MalformedBody, ///< an unexpected response, such as a 3xx or 4xx without Kombo's error envelope
     Transient,     ///< a server-side failure that passes: 408, 421, 425, 499, 5xx
     RateLimited,   ///< 429 and the limit codes
     SetupPending,  ///< Kombo has not finished its first sync of this integration, or people have to act there

@@ -113,7 +113,7 @@ Failure explain(const kombo::ApiError &error) {
         return failure(Status::Failed, connection_failure, "the transfer from Kombo failed: " + said, error,
                        "Sync again; request_timeout, max_response_size and page_size are options of the server.");
     case kombo::ErrorClass::MalformedBody:
-        return failure(Status::Failed, protocol_violation, "the answer is not one of Kombo's API: " + said, error,
+        return failure(Status::Failed, protocol_violation, "unexpected response from Kombo: " + said, error,
                        "Check that base_url is that of Kombo's API, as in https://api.kombo.dev/v1.");
     case kombo::ErrorClass::NotFound:
         // kombo.sync_status knows it by these words, and says what to do.

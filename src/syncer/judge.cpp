@@ -167,7 +167,7 @@ std::string Judge::not_its_own(const KnownIntegration &integration, const Signin
         return "";
     const std::string its_own = "server " + quoted(integration.server);
     if (!named(integration.server)) return its_own + " of the integration does not exist";
-    if (!is_signed) return "the webhook is not signed, and " + its_own + " accepts no such";
+    if (!is_signed) return "the webhook is not signed, and " + its_own + " does not accept unsigned webhooks";
     const SigningServer &signer = *servers.front();
     return "signed by server " + quoted(signer.name) + ", but the integration belongs to " + its_own;
 }

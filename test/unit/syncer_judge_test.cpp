@@ -145,7 +145,7 @@ TEST(Judge, what_is_not_signed_is_taken_by_servers_that_accept_it) {
     EXPECT_EQ(told(inbox.raw("nonsense", "")), "rejected: the webhook is not signed");
     inbox.servers[1].accept_unsigned = true;
     EXPECT_EQ(told(inbox.raw(body_of_one, "")),
-              "rejected: the webhook is not signed, and server \"first\" accepts no such");
+              "rejected: the webhook is not signed, and server \"first\" does not accept unsigned webhooks");
     inbox.servers[0].accept_unsigned = true;
     EXPECT_EQ(told(inbox.raw(body_of_one, "")), "done one/people/delta");
 }
