@@ -54,7 +54,8 @@ def run_block(block, own, managed):
     db = {"-- in your own PostgreSQL": own, "-- in the managed PostgreSQL": managed}[
         text.splitlines()[0].removesuffix(", with psql")]
     if "CONNECTION" in text:
-        text = replaced(text, {"host=kombo.internal port=5432 dbname=hr user=kombo_replica": conninfo(own, "kombo_replica")})
+        text = replaced(text, {"host=kombo.internal port=5432 dbname=hr user=kombo_replica":
+                               conninfo(own, "kombo_replica")})
     script = db.cluster.folder / "block.sql"
     script.write_text(text, encoding="utf-8")
     return db.cluster.program("psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", db.name, "-f", script)
