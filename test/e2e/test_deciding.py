@@ -20,6 +20,12 @@ def test_only_a_superuser_installs_it(cluster):
     cluster.run(f"DROP ROLE {name}_admin")
 
 
+def test_every_link_of_the_pages_in_the_root_leads_somewhere():
+    for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"):
+        targets = re.findall(r"\]\((?!https?:)([^)#]+)#?[^)]*\)", page(name))
+        assert [target for target in targets if not (ROOT / target).exists()] == [], name
+
+
 def versions():
     """[(version, date or "unreleased")] of the changelog, the latest first."""
     return re.findall(r"^## \[(.*?)\] - (.*)$", page("CHANGELOG.md"), re.MULTILINE)
