@@ -36,6 +36,7 @@ def function_schema(db, name):
     return db.value("SELECT pronamespace::regnamespace::text FROM pg_proc WHERE proname = %s", [name])
 
 
+@pytest.mark.time_limit(300)
 def test_the_query_counts_what_the_schedule_asks_for(hris):
     """Fourteen days in steps of 20 minutes: all times of the state move back by that much before each step."""
     hris.execute("""

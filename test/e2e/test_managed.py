@@ -110,9 +110,11 @@ def test_the_data_tables_are_replicated_to_a_postgresql_without_the_extension(ow
     assert managed.value("SELECT last_name FROM kombo.hris_employees WHERE id = %s", [changed]) == "Replicated"
     assert managed.value("SELECT remote_deleted_at IS NOT NULL FROM kombo.hris_employees WHERE id = %s", [gone])
 
+    own.execute("DELETE FROM kombo.hris_employees WHERE id = %s", [gone])  # as purge_after does
     own.execute("SELECT kombo.exclude_field('hris_employees', 'ssn')")
     wait_equal(own, managed)
     assert managed.value("SELECT count(ssn) FROM kombo.hris_employees") == 0
+    assert managed.value("SELECT count(*) FROM kombo.hris_employees WHERE id = %s", [gone]) == 0
     assert "kombo_data" in run_block(statements("Watch it")[0], own, managed)
 
 
