@@ -106,7 +106,7 @@ CREATE FUNCTION kombo_internal.reason_of(list kombo_internal.list_states) RETURN
             WHEN 'rejecting' THEN list.refused
             WHEN 'never synced' THEN 'no fetch has succeeded yet'
             WHEN 'behind' THEN format('the last success is older than %s', list.expected) END,
-        CASE WHEN list.rejected > 0 AND list.state <> 'rejecting'
+        CASE WHEN list.rejected > 0 AND list.state NOT IN ('restored', 'paused', 'rejecting')
              THEN format('%s %s parked in kombo.rejected_records', list.rejected,
                          CASE list.rejected WHEN 1 THEN 'record is' ELSE 'records are' END) END,
         CASE WHEN list.state NOT IN ('restored', 'paused')
@@ -249,28 +249,27 @@ COMMENT ON COLUMN kombo.sync_status.pending IS
     'requests in kombo.sync_requests that wait for the worker; in its own row the webhooks that do';
 
 CREATE VIEW kombo.integration_status AS
-    WITH lists AS MATERIALIZED (SELECT l.*, l AS list FROM kombo_internal.list_states l),
-    totals AS (
-        SELECT l.integration_id, count(*) AS lists, count(*) FILTER (WHERE l.state = 'fresh') AS fresh,
-               CASE WHEN bool_and(l.fresh_at IS NOT NULL) THEN min(l.fresh_at) END AS data_as_of,
-               sum(l.rejected) AS rejected, sum(l.pending) AS pending
-        FROM lists l WHERE l.state <> 'unavailable' GROUP BY l.integration_id),
-    worst AS (
-        SELECT DISTINCT ON (l.integration_id) l.integration_id, l.endpoint, l.state, l.list
-        FROM lists l
-        -- A tool that lacks a model is no trouble: what it has decides.
-        ORDER BY l.integration_id, array_position(ARRAY['restored', 'paused', 'failed', 'held', 'rejecting', 'waiting',
-                 'never synced', 'behind', 'fresh', 'unavailable'], l.state), l.rejected = 0, l.endpoint)
-    SELECT i.integration_id, i.server, coalesce(w.state, 'no lists') AS state, w.endpoint,
-           kombo_internal.reason_of(w.list) AS reason,
-           CASE WHEN w.state IS NULL THEN 'every list of its category is switched off in kombo.subscriptions'
-                ELSE kombo_internal.next_of(w.list) END AS next,
-           coalesce(t.lists, 0) AS lists, coalesce(t.fresh, 0) AS fresh, t.data_as_of,
-           now() - t.data_as_of AS data_age,
-           coalesce(t.rejected, 0)::bigint AS rejected, coalesce(t.pending, 0)::bigint AS pending
+    SELECT i.integration_id, i.server,
+           CASE WHEN s.integration_id IS NULL THEN 'no lists' ELSE coalesce((s.worst).state, 'fresh') END AS state,
+           (s.worst).endpoint AS endpoint, kombo_internal.reason_of(s.worst) AS reason,
+           CASE WHEN s.integration_id IS NULL THEN 'every list of its category is switched off in kombo.subscriptions'
+                ELSE kombo_internal.next_of(s.worst) END AS next,
+           coalesce(s.lists, 0) AS lists, coalesce(s.fresh, 0) AS fresh, s.data_as_of, now() - s.data_as_of AS data_age,
+           coalesce(s.rejected, 0)::bigint AS rejected, coalesce(s.pending, 0)::bigint AS pending
     FROM kombo.integrations i
-    LEFT JOIN worst w USING (integration_id)
-    LEFT JOIN totals t USING (integration_id)
+    LEFT JOIN (
+        SELECT l.integration_id, count(*) FILTER (WHERE l.state <> 'unavailable') AS lists,
+               count(*) FILTER (WHERE l.state = 'fresh') AS fresh,
+               CASE WHEN bool_and(l.fresh_at IS NOT NULL OR l.state = 'unavailable')
+                    THEN min(l.fresh_at) FILTER (WHERE l.state <> 'unavailable') END AS data_as_of,
+               sum(l.rejected) AS rejected, sum(l.pending) AS pending,
+               -- A tool that lacks a model is no trouble: what it has decides. Most lists are fresh, and need no words.
+               (array_agg(CASE WHEN l.state <> 'fresh' OR l.rejected > 0 THEN l END
+                          ORDER BY array_position(ARRAY['restored', 'paused', 'failed', 'held', 'rejecting', 'waiting',
+                                   'never synced', 'behind', 'fresh', 'unavailable'], l.state),
+                                   l.rejected = 0, l.endpoint))[1] AS worst
+        FROM kombo_internal.list_states l GROUP BY l.integration_id
+    ) s ON s.integration_id = i.integration_id
     ORDER BY i.integration_id;
 COMMENT ON VIEW kombo.integration_status IS
     'One row per integration: the state of its worst list, what to do about it, and how old its data are. '
@@ -280,7 +279,7 @@ COMMENT ON COLUMN kombo.integration_status.server IS 'server whose key it is fet
 COMMENT ON COLUMN kombo.integration_status.state IS
     'the worst state of its lists, in this order: restored, paused, failed, held, rejecting, waiting, never synced, '
     'behind, fresh; unavailable if the tool has none of the models; no lists if none is subscribed';
-COMMENT ON COLUMN kombo.integration_status.endpoint IS 'a list in that state';
+COMMENT ON COLUMN kombo.integration_status.endpoint IS 'a list in that state; NULL: all are fresh';
 COMMENT ON COLUMN kombo.integration_status.reason IS 'why that list is in that state';
 COMMENT ON COLUMN kombo.integration_status.next IS 'what happens next to that list, or what to do';
 COMMENT ON COLUMN kombo.integration_status.lists IS 'subscribed lists whose model the tool has';

@@ -148,7 +148,7 @@ def test_what_was_granted_revoked_and_built_on_it_stays(old):
     upgrade(old)
     for role, function, allowed in [
             ("up_writer", "verify_webhook(text, text)", True), ("up_watcher", "verify_webhook(text, text)", True),
-            ("up_watcher", "request_sync(text, text, text[])", False), ("up_reader", "request_due()", False)]:
+            ("up_watcher", "request_sync(text, text, text[])", False), ("up_reader", "accept_sweep(text, text)", False)]:
         assert old.value("SELECT has_function_privilege(%s, %s, 'EXECUTE')", [role, f"kombo.{function}"]) is allowed
     assert old.value("SELECT state FROM public.not_fresh WHERE integration_id IS NULL") == "no worker"
     assert old.value("SELECT count(*) FROM pg_indexes WHERE indexname = 'my_index'") == 1
