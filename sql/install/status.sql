@@ -185,21 +185,22 @@ CREATE VIEW kombo.sync_status AS
     ) it
     ORDER BY integration_id NULLS FIRST, endpoint;
 COMMENT ON VIEW kombo.sync_status IS
-    'Per integration and subscribed endpoint: is it up to date, why not, and what to do. The row without integration '
-    'is about the background worker.';
-COMMENT ON COLUMN kombo.sync_status.integration_id IS 'the integration; NULL: the row is about the background worker';
-COMMENT ON COLUMN kombo.sync_status.endpoint IS 'path of the endpoint';
+    'One row per integration and subscribed endpoint: whether it is up to date, why not, and what to do. The row '
+    'without integration is about the background worker.';
+COMMENT ON COLUMN kombo.sync_status.integration_id IS 'Integration. NULL: the row is about the background worker.';
+COMMENT ON COLUMN kombo.sync_status.endpoint IS 'Path of the endpoint.';
 COMMENT ON COLUMN kombo.sync_status.state IS
-    'fresh, behind (older than the endpoint''s interval and a tenth), never synced, failed, held, rejecting (the '
-    'database refused most of the records), waiting, unavailable, paused or restored; of the background worker: running, not working or no worker';
-COMMENT ON COLUMN kombo.sync_status.since IS 'since when it has been so, where that is known';
-COMMENT ON COLUMN kombo.sync_status.reason IS 'why it is so, and how far a fetch that is under way has come';
-COMMENT ON COLUMN kombo.sync_status.next IS 'what happens next, or what to do';
-COMMENT ON COLUMN kombo.sync_status.watermark IS 'start of the last successful fetch: everything older is here';
-COMMENT ON COLUMN kombo.sync_status.last_success_at IS 'when the last successful fetch finished';
-COMMENT ON COLUMN kombo.sync_status.last_full_at IS 'when the last successful full fetch finished';
-COMMENT ON COLUMN kombo.sync_status.failures IS 'failed runs since the last success';
-COMMENT ON COLUMN kombo.sync_status.rejected IS
-    'records that the database refused and that are parked in kombo.rejected_records';
+    'State of an endpoint: fresh, behind (older than its interval and a tenth), never synced, failed, held, rejecting '
+    '(the database refused most of the records), waiting, unavailable, paused or restored. State of the background '
+    'worker: running, not working or no worker.';
+COMMENT ON COLUMN kombo.sync_status.since IS 'Since when it is in this state, if that is known.';
+COMMENT ON COLUMN kombo.sync_status.reason IS 'Why it is in this state, and how far a running fetch has come.';
+COMMENT ON COLUMN kombo.sync_status.next IS 'What happens next, or what to do.';
+COMMENT ON COLUMN kombo.sync_status.watermark IS
+    'Start of the last successful fetch. Every older change is stored here.';
+COMMENT ON COLUMN kombo.sync_status.last_success_at IS 'When the last successful fetch finished.';
+COMMENT ON COLUMN kombo.sync_status.last_full_at IS 'When the last successful full fetch finished.';
+COMMENT ON COLUMN kombo.sync_status.failures IS 'Failed runs since the last success.';
+COMMENT ON COLUMN kombo.sync_status.rejected IS 'Records in kombo.rejected_records, which the database refused.';
 COMMENT ON COLUMN kombo.sync_status.pending IS
-    'requests in kombo.sync_requests that wait for the worker; in its own row the webhooks that do';
+    'Requests in kombo.sync_requests that wait for the worker. In the worker''s own row: webhooks that wait.';
