@@ -42,7 +42,8 @@ def tables_of(db, category):
     for column in found:
         named = re.search(r"\bid in (\w+)", column["comment"])
         column["refers_to"] = named and named[1]
-        tables.setdefault(column["table_name"], {"comment": column["described"], "columns": []})["columns"].append(column)
+        one = tables.setdefault(column["table_name"], {"comment": column["described"], "columns": []})
+        one["columns"].append(column)
     return tables
 
 
@@ -82,5 +83,5 @@ def label(name, one):
     colour = "#fdf6e7" if is_join else "#e4ecf5"
     rows = [f'<tr><td port="id" bgcolor="{colour}"><b>{name}</b></td></tr>']
     rows += [f'<tr><td port="{column["name"]}" align="left">{column["name"]}</td></tr>' for column in references(one)]
-    return "\n        ".join(['<table border="0" cellborder="1" cellspacing="0" cellpadding="3" color="#5b7083">', *rows,
-                              "</table>"])
+    head = '<table border="0" cellborder="1" cellspacing="0" cellpadding="3" color="#5b7083">'
+    return "\n        ".join([head, *rows, "</table>"])

@@ -22,9 +22,9 @@ STATEMENTS = {"server": "CREATE SERVER probe FOREIGN DATA WRAPPER kombo_sync OPT
 
 def page(db, template):
     """The page's text. Raises if the template names what is not there, or leaves out an option."""
-    lines = iter(template.read_text(encoding="utf-8").splitlines())
-    named = set(re.findall(r"[\w]+", " ".join(re.findall(r"^@(?:functions|relations) (.*)", template.read_text(
-        encoding="utf-8"), re.MULTILINE))))
+    source = template.read_text(encoding="utf-8")
+    named = set(" ".join(re.findall(r"^@(?:functions|relations) (.*)", source, re.MULTILINE)).split())
+    lines = iter(source.splitlines())
     functions, relations = all_functions(db), all_relations(db)
     text = []
     for line in lines:
@@ -79,8 +79,8 @@ def all_functions(db):
         found = session.execute("""
             SELECT p.proname AS name, pg_get_function_arguments(p.oid) AS arguments,
                    pg_get_function_result(p.oid) AS result, obj_description(p.oid, 'pg_proc') AS comment,
-                   ARRAY(SELECT g FROM unnest(%s::text[]) g WHERE has_function_privilege('probe_' || g, p.oid, 'EXECUTE'))
-                       AS callers
+                   ARRAY(SELECT g FROM unnest(%s::text[]) g
+                         WHERE has_function_privilege('probe_' || g, p.oid, 'EXECUTE')) AS callers
             FROM pg_proc p WHERE p.pronamespace = 'kombo'::regnamespace AND p.proname <> ALL (%s)
             ORDER BY p.proname""", [list(GRANTS), list(NOBODYS)]).fetchall()
         session.rollback()
@@ -120,15 +120,16 @@ def relation_section(db, relation):
         SELECT attname AS name, format_type(atttypid, atttypmod) AS type, col_description(attrelid, attnum) AS comment
         FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum""", [relation["oid"]])
     key = f" Key: {', '.join(f'`{column}`' for column in relation['key'])}." if relation["key"] else ""
+    rows = [(f"`{column['name']}`", short(column["type"]), marked(column["comment"])) for column in columns]
     return (f"#### {relation['name']}\n\n" + wrapped(f"{relation['kind']}. {marked(relation['comment'])}{key}") + "\n\n"
-            + table(["column", "type", ""], [(f"`{c['name']}`", short(c["type"]), marked(c["comment"])) for c in columns]) + "\n")
+            + table(["column", "type", ""], rows) + "\n")
 
 
 def endpoints(db):
     found = db.execute("""
         SELECT e.path, e.table_name, e.enabled, e.incremental, e.on_missing, e.status,
-               ARRAY(SELECT DISTINCT n.table_name FROM kombo.nested_records n
-                     WHERE n.endpoint = e.path AND n.relation <> 'copy' AND n.table_name <> e.table_name ORDER BY 1) AS nested
+               ARRAY(SELECT DISTINCT n.table_name FROM kombo.nested_records n WHERE n.endpoint = e.path
+                     AND n.relation <> 'copy' AND n.table_name <> e.table_name ORDER BY 1) AS nested
         FROM kombo.endpoints e ORDER BY e.category, e.path""")
 
     def remarks(e):
@@ -176,7 +177,8 @@ def options(db, context, said):
     if sorted(valid) != sorted(said):
         raise ValueError(f"options of a {context}: {valid}; the template has {list(said)}")
     return table(["option", "default", "value", "who", ""], [
-        (f"`{name}`", said[name][0], values(db, context, name), setters(db, context, name), said[name][1]) for name in said])
+        (f"`{name}`", default, values(db, context, name), setters(db, context, name), meaning)
+        for name, (default, meaning) in said.items()])
 
 
 def values(db, context, option):

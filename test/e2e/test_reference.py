@@ -1,4 +1,4 @@
-"""The pages that are generated: docs/reference.md and docs/data-model.md are what a database with the extension says."""
+"""The generated pages, docs/reference.md and docs/data-model.md, are what a database with the extension says."""
 
 import html
 import os
@@ -42,7 +42,8 @@ def test_every_picture_shows_what_its_text_says():
         source = text.read_text(encoding="utf-8")
         nodes = set(re.findall(r"^ +(\w+) \[label", source, re.MULTILINE))
         edges = set(re.findall(r"^ +([\w:]+ -> [\w:]+)", source, re.MULTILINE))
-        titles = re.findall(r'class="(?:node|edge)">\s*<title>([^<]*)</title>', text.with_suffix(".svg").read_text("utf-8"))
+        picture = text.with_suffix(".svg").read_text(encoding="utf-8")
+        titles = re.findall(r'class="(?:node|edge)">\s*<title>([^<]*)</title>', picture)
         drawn = {re.sub(r"\s*->\s*", " -> ", html.unescape(title)) for title in titles}
         assert drawn == nodes | edges, f"{text.name} was not drawn anew: run docs/draw"
 
