@@ -47,6 +47,6 @@ WHERE e.extname = 'kombo_sync' ORDER BY c.config::regclass::text;
 
 -- The role that the other tests give the data tables to.
 CREATE ROLE regress_kombo_owner;
-SELECT kombo.sync_role();
+SELECT kombo_internal.sync_role();
 SELECT kombo.create_tables('HRIS', owner => 'regress_kombo_owner');
-SELECT kombo.sync_role();
+SELECT kombo_internal.sync_role();

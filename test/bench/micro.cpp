@@ -6,9 +6,9 @@
 
 #include "dumped_catalogue.h"
 #include "kombo/page.h"
-#include "sync/plan.h"
-#include "sync/shape.h"
-#include "sync/unfold.h"
+#include "syncer/plan.h"
+#include "syncer/shape.h"
+#include "syncer/unfold.h"
 
 #include <benchmark/benchmark.h>
 #include <cstdio>

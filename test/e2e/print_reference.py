@@ -71,7 +71,7 @@ def short(type_name):
 
 
 def all_functions(db):
-    """{name: its section} of the functions of schema kombo that somebody may call."""
+    """{name: its section} of the functions of schema kombo."""
     with db.connect(autocommit=False) as session:
         for kind in GRANTS:
             session.execute(f"CREATE ROLE probe_{kind}")
@@ -81,8 +81,7 @@ def all_functions(db):
                    pg_get_function_result(p.oid) AS result, obj_description(p.oid, 'pg_proc') AS comment,
                    ARRAY(SELECT g FROM unnest(%s::text[]) g
                          WHERE has_function_privilege('probe_' || g, p.oid, 'EXECUTE')) AS callers
-            FROM pg_proc p WHERE p.pronamespace = 'kombo'::regnamespace AND p.proname <> ALL (%s)
-            ORDER BY p.proname""", [list(GRANTS), list(NOBODYS)]).fetchall()
+            FROM pg_proc p WHERE p.pronamespace = 'kombo'::regnamespace ORDER BY p.proname""", [list(GRANTS)]).fetchall()
         session.rollback()
     return {f["name"]: function(f) for f in found}
 
@@ -211,12 +210,3 @@ def refused(db, statement):
     except psycopg.Error as error:
         return error.diag
     raise ValueError(f"this was not refused: {statement}")
-
-
-# To be in a schema of their own: nobody calls them.
-NOBODYS = ("advance_sequences", "check_endpoint_reference", "check_excludable", "check_integration",
-           "check_integration_server", "check_role", "check_subscription", "erase_field", "execute_as_sync_role",
-           "follow_endpoint", "forget_integration", "grant_sync_role", "interface_number", "is_member",
-           "keep_shipped_row", "kombo_sync_validator", "lift_limit", "lock_integrations", "merge_catalogue_row",
-           "progress", "provide_tables", "rate_limits", "readers", "request_due", "sync_role", "table_columns",
-           "table_comment", "take_lock", "this_database", "wake", "wake_worker", "warn_of_superuser", "worker_state")

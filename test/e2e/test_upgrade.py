@@ -142,7 +142,7 @@ def test_what_was_granted_revoked_and_built_on_it_stays(old):
     old.execute("REVOKE EXECUTE ON FUNCTION kombo.accept_sweep(text, text) FROM up_operator")
     old.execute("GRANT USAGE ON SCHEMA kombo TO up_watcher")
     old.execute("GRANT SELECT ON kombo.sync_status TO up_watcher")
-    old.execute("GRANT EXECUTE ON FUNCTION kombo.this_database() TO up_watcher")
+    old.execute("GRANT EXECUTE ON FUNCTION kombo_internal.this_database() TO up_watcher")
     old.execute("CREATE VIEW public.not_fresh AS SELECT * FROM kombo.sync_status WHERE state <> 'fresh'")
     old.execute("CREATE INDEX my_index ON kombo.sync_runs (status)")
     upgrade(old)

@@ -5,7 +5,12 @@
 namespace pg {
 
 int64_t found_interface() {
-    return execute("SELECT kombo.interface_number()::bigint").integer(0, 1);
+    // Older versions have all their functions in one schema.
+    const bool of_its_own =
+        execute("SELECT to_regprocedure('kombo_internal.interface_number()') IS NOT NULL").boolean(0, 1);
+    return execute(of_its_own ? "SELECT kombo_internal.interface_number()::bigint"
+                              : "SELECT kombo.interface_number()::bigint")
+        .integer(0, 1);
 }
 
 std::string interface_remedy(int64_t found) {

@@ -5,13 +5,13 @@
 /// Library and SQL objects of one version fit together: both carry the number of the interface between them.
 namespace pg {
 
-/// What the library expects of kombo.interface_number().
+/// The result of kombo_internal.interface_number() that the library expects.
 constexpr int64_t interface_number = 3;
 
-/// What the SQL objects of this database say. Throws Error.
+/// The interface number of the SQL objects in this database. Throws Error.
 int64_t found_interface();
 
-/// What to do where the two differ.
+/// The advice for numbers that differ.
 std::string interface_remedy(int64_t found);
 
 /// Raises where they differ.

@@ -3,7 +3,7 @@
 #include "pg/base/memory.h"
 #include "pg/store/columns.h"
 #include "pg/store/statements.h"
-#include "sync/watermark.h"
+#include "syncer/watermark.h"
 
 #include <algorithm>
 #include <cstring>
