@@ -16,6 +16,13 @@ namespace syncer {
 constexpr size_t max_fields = 256;
 using ColumnSet = std::bitset<max_fields>;
 
+/// All fields of the table.
+inline ColumnSet all_columns(const Table &table) {
+    ColumnSet all;
+    for (size_t field = 0; field < table.fields.size(); ++field) all.set(field);
+    return all;
+}
+
 /// One decoded value. Text, numeric and jsonb are `text` (a numeric's digits, jsonb's JSON); boolean, date (days since
 /// 1970-01-01), time and timestamptz (microseconds, since midnight and since 1970) are `number`.
 struct Cell {

@@ -42,7 +42,7 @@ private:
                                      "Correct the row of kombo.fields.");
         }
         drop_excluded(shape, table);
-        for (size_t field = 0; field < table.fields.size(); ++field) target.columns.set(field);
+        target.columns = all_columns(table);
         shape.targets.push_back(std::move(target));
     }
 

@@ -253,7 +253,8 @@ void Worker::failed(Chore &chore, const Trouble &trouble) {
     chore.trouble = trouble;
     if (!trouble.passing()) config_changed_ = queue_changed_ = true; // the sync role, say, may be another
     if (trouble.sqlstate == "23505")                                 // a sequence may be behind its table
-        contain([&] { as_sync_role(BOOTSTRAP_SUPERUSERID, [] { execute("SELECT kombo_internal.advance_sequences()"); }); });
+        contain(
+            [&] { as_sync_role(BOOTSTRAP_SUPERUSERID, [] { execute("SELECT kombo_internal.advance_sequences()"); }); });
     if (!chore.worth_telling(now)) return;
     chore.told = std::string(chore.name) + " fails: " + with_locker(trouble);
     log_warning("kombo_sync worker: " + chore.told, trouble.sqlstate, trouble.detail, trouble.hint);
@@ -262,27 +263,30 @@ void Worker::failed(Chore &chore, const Trouble &trouble) {
 /// Tells kombo.sync_status what does not work.
 void Worker::report() {
     if (!dispatcher_ && !idle_reason_.empty()) return shared::report_trouble(false, idle_reason_, idle_remedy_);
-    std::optional<std::pair<std::string, std::string>> told;
-    for (const Chore &chore : chores_) {
-        if (chore.told.empty()) continue;
-        if (!told)
-            told.emplace(chore.told, chore.trouble->hint.empty() ? chore.trouble->detail : chore.trouble->hint);
-        else
-            told->first += "; " + chore.told;
-    }
-    if (!told && !unstored_.empty())
-        told.emplace(std::to_string(unstored_.size()) +
-                         " webhooks cannot be marked as judged: " + unstored_.begin()->second.why,
-                     "look for a constraint or trigger on kombo.webhook_inbox and kombo.sync_requests");
-    if (!told && dispatcher_) told = dispatcher_->trouble();
-    if (told && told->second.empty()) told->second = "it is tried again by itself; the server's log has the details";
-    shared::report_trouble(dispatcher_ != nullptr, told ? told->first : "", told ? told->second : "");
+    std::string told, remedy;
+    const auto add = [&](const std::string &trouble, const std::string &its_remedy) {
+        told += (told.empty() ? "" : "; ") + trouble;
+        if (remedy.empty()) remedy = its_remedy;
+    };
+    for (const Chore &chore : chores_)
+        if (!chore.told.empty())
+            add(chore.told, chore.trouble->hint.empty() ? chore.trouble->detail : chore.trouble->hint);
+    if (!unstored_.empty())
+        add(std::to_string(unstored_.size()) + " webhooks cannot be marked as judged: " + unstored_.begin()->second.why,
+            "look for a constraint or trigger on kombo.webhook_inbox and kombo.sync_requests");
+    if (const auto trouble = dispatcher_ ? dispatcher_->trouble() : std::nullopt) add(trouble->first, trouble->second);
+    if (!told.empty() && remedy.empty()) remedy = "it is tried again by itself; the server's log has the details";
+    shared::report_trouble(dispatcher_ != nullptr, told, remedy);
 }
 
-/// Whether the extension is the one that the dispatcher was made for.
+/// Whether the extension is the one that the dispatcher was made for. Notes altered data tables in the same
+/// transaction.
 bool Worker::installed_as_before() {
     Installed now;
-    in_transaction([&] { now = installed_extension(); });
+    in_transaction([&] {
+        now = installed_extension();
+        if (now == installed_ && !config_changed_) config_changed_ = columns_altered();
+    });
     return std::exchange(installed_, now) == now;
 }
 
@@ -306,7 +310,6 @@ void Worker::read_queue() {
                             "the worker writes nothing meanwhile; to let it go on: ALTER SYSTEM, or ALTER DATABASE, "
                             "RESET default_transaction_read_only; SELECT pg_reload_conf()");
     }
-    if (!config_changed_) in_transaction([&] { config_changed_ = columns_altered(); });
     // What keeps it from working may end without a word to it: a grant, the commit of an upgrade whose news come late.
     if (config_changed_ || !dispatcher_) start();
     config_changed_ = false; // not before: what throws is tried again
@@ -490,7 +493,7 @@ void Worker::prune_history() {
 
 /// The network goes on also while there is work: then it is only looked at.
 void Worker::wait(bool busy) {
-    if (busy) return session_transfers().read_queue();
+    if (busy) return session_transfers().look();
     if (dispatcher_ && dispatcher_->idle() && std::exchange(unreported_, false))
         guard([] { pgstat_report_stat(true); });
     guard([] { pgstat_report_activity(STATE_IDLE, nullptr); });
