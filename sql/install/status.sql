@@ -198,10 +198,10 @@ COMMENT ON FUNCTION kombo_internal.next_of(kombo_internal.list_states) IS
 
 CREATE VIEW kombo.sync_status AS
     SELECT NULL::text AS integration_id, NULL::text AS endpoint, w.state, w.since,
-           concat_ws('; ', w.reason, coalesce(
+           concat_ws('; ', w.reason, CASE WHEN w.state = 'running' THEN coalesce(
                'last authentic webhook at ' || date_trunc('second', h.received_at),
                CASE WHEN h.any_webhook THEN 'none of the latest 10000 webhooks is authentic'
-                    ELSE 'no webhook has come yet' END)) AS reason,
+                    ELSE 'no webhook has come yet' END) END) AS reason,
            w.next,
            NULL::timestamptz AS watermark, NULL::timestamptz AS last_success_at, NULL::timestamptz AS last_full_at,
            NULL::integer AS failures, NULL::bigint AS rejected,

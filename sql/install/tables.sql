@@ -209,7 +209,8 @@ BEGIN
     SELECT string_agg(format('%s.%s', m.table_name, m.column_name), ', ' ORDER BY m.table_name, m.column_name)
     INTO found FROM marked m;
     IF found IS NOT NULL THEN
-        RAISE NOTICE 'fields that were excluded before are excluded again: %', found USING
+        -- While an extension is made, no notice gets out.
+        RAISE WARNING 'fields that were excluded before are excluded again: %', found USING
             HINT = 'To have one back, delete its row of kombo.excluded_fields and run a full sync.';
     END IF;
 END

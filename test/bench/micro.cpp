@@ -138,10 +138,10 @@ void plan(benchmark::State &state) {
     const syncer::States known = states();
     std::vector<std::string> models;
     for (const syncer::EndpointModel &model : given.endpoint->models) models.push_back(model.model);
-    const syncer::Wish wish{syncer::Kind::Delta, models};
+    const syncer::FetchRequest request{syncer::Kind::Delta, models};
     for (auto round : state) {
         (void)round;
-        const syncer::Plan made = syncer::plan(given.catalogue, given.endpoint->category, known, wish, now, 1h);
+        const syncer::Plan made = syncer::plan(given.catalogue, given.endpoint->category, known, request, now, 1h);
         benchmark::DoNotOptimize(made.tasks.data());
     }
     state.SetItemsProcessed(state.iterations());

@@ -99,16 +99,3 @@ def test_a_call_for_all_without_tables_is_an_error(cluster, call):
         assert "kombo.create_tables" in refused.value.diag.message_hint
     finally:
         bare.drop()
-
-
-def test_the_first_row_tells_of_the_latest_authentic_webhook(small):
-    def first_reason():
-        return small.value("SELECT reason FROM kombo.sync_status WHERE integration_id IS NULL")
-
-    assert first_reason().endswith("no webhook has come yet")
-    small.execute("INSERT INTO kombo.webhook_inbox (body, status) VALUES ('{}', 'rejected')")
-    assert first_reason().endswith("none of the latest 10000 webhooks is authentic")
-    at = small.value("INSERT INTO kombo.webhook_inbox (body, status) VALUES ('{}', 'ignored') RETURNING received_at")
-    small.execute("INSERT INTO kombo.webhook_inbox (body, status) VALUES ('{}', 'rejected')")
-    shown = small.value("SELECT date_trunc('second', %s::timestamptz)::text", [at])
-    assert first_reason().endswith(f"last authentic webhook at {shown}")

@@ -29,6 +29,18 @@ def test_a_running_worker_has_its_pid_and_since_when_it_runs(few):
     assert all(str(worker["pid"]) in first_row(few)["reason"] for worker in workers_of(few))
 
 
+def test_the_first_row_tells_of_the_latest_authentic_webhook(few, sandbox):
+    assert first_row(few)["reason"].endswith("; no webhook has come yet")
+    few.execute("INSERT INTO kombo.webhook_inbox (body, signature) VALUES ('{}', 'forged')")
+    wait_synced(few)
+    assert first_row(few)["reason"].endswith("; none of the latest 10000 webhooks is authentic")
+    number = send_webhook(few, sandbox)
+    few.execute("INSERT INTO kombo.webhook_inbox (body, signature) VALUES ('{}', 'forged')")
+    wait_synced(few)
+    at = few.value("SELECT received_at FROM kombo.webhook_inbox WHERE id = %s", [number])
+    assert first_row(few)["reason"].endswith(f"; last authentic webhook at {clock(few, at)}")
+
+
 def test_a_database_that_is_not_served_is_told_how_to_be(few):
     other = Database(few.cluster, few.cluster.new_database(TEMPLATE))
     row = first_row(other)

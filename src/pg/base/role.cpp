@@ -2,6 +2,7 @@
 
 #include "pg/base/entry_points.h"
 #include "pg/base/spi.h"
+#include "pg/base/version_check.h"
 
 namespace pg {
 
@@ -36,6 +37,7 @@ const std::string &sync_role_name() {
 Oid find_sync_role() {
     // The caller of a sync needs EXECUTE on the function, not SELECT on the catalogue that this reads.
     const SyncRole owner_of_everything(BOOTSTRAP_SUPERUSERID);
+    check_interface();
     const Result role = execute("SELECT coalesce(kombo_internal.sync_role()::oid, 0)::bigint");
     return static_cast<Oid>(role.integer(0, 1));
 }

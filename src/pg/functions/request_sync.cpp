@@ -2,7 +2,6 @@
 #include "pg/account/load_catalogue.h"
 #include "pg/account/options.h"
 #include "pg/account/sync_requests.h"
-#include "pg/account/version_check.h"
 #include "pg/base/entry_points.h"
 #include "pg/base/memory.h"
 #include "pg/base/role.h"
@@ -28,7 +27,6 @@ public:
         if (!integration_id) check_tables_exist(role);
         if (OidIsValid(role)) check_sync_role(role);
         const SyncRole as(OidIsValid(role) ? role : caller_);
-        check_interface();
         const std::vector<Integration> integrations = load_integrations(integration_id);
         if (integration_id)
             check_named_here(*integration_id, integrations, role);

@@ -1,4 +1,4 @@
-#include "pg/account/version_check.h"
+#include "pg/base/version_check.h"
 
 #include "pg/base/spi.h"
 
