@@ -87,7 +87,7 @@ def all_functions(db):
 
 
 def function(found):
-    arguments = re.sub(r"::[\w ]+(\[\])?", "", found["arguments"])
+    arguments = short(re.sub(r"::[\w ]+(\[\])?", "", found["arguments"]))
     result = short(found["result"]).replace("TABLE(", "TABLE (")
     head = f"{found['name']}({arguments}) RETURNS {result}"
     if len(head) > 118:
