@@ -86,23 +86,23 @@ CREATE TABLE kombo.endpoints (
 );
 COMMENT ON TABLE kombo.endpoints IS
     'Catalogue: the list endpoints of Kombo''s API. Rows of your own are welcome and are dumped; shipped ones are not.';
-COMMENT ON COLUMN kombo.endpoints.path IS 'path below the server''s base_url, such as /hris/employees';
-COMMENT ON COLUMN kombo.endpoints.category IS 'Kombo''s category of integrations that has this endpoint, such as HRIS';
-COMMENT ON COLUMN kombo.endpoints.table_name IS 'table of schema kombo that the records of the list go to';
-COMMENT ON COLUMN kombo.endpoints.enabled IS 'whether an integration without a row in kombo.subscriptions fetches it';
-COMMENT ON COLUMN kombo.endpoints.paginated IS 'whether the endpoint takes cursor and page_size';
+COMMENT ON COLUMN kombo.endpoints.path IS 'Path below the server''s base_url, such as /hris/employees.';
+COMMENT ON COLUMN kombo.endpoints.category IS 'Kombo''s category of integrations that has this endpoint, such as HRIS.';
+COMMENT ON COLUMN kombo.endpoints.table_name IS 'Table of schema kombo that the records of the list go to.';
+COMMENT ON COLUMN kombo.endpoints.enabled IS 'Whether an integration without a row in kombo.subscriptions fetches it.';
+COMMENT ON COLUMN kombo.endpoints.paginated IS 'Whether the endpoint takes cursor and page_size.';
 COMMENT ON COLUMN kombo.endpoints.incremental IS
-    'whether the endpoint takes updated_after and include_deleted; one that does not is always fetched in full';
+    'Whether the endpoint takes updated_after and include_deleted. One that does not is always fetched in full.';
 COMMENT ON COLUMN kombo.endpoints.on_missing IS
-    'what a full sync does with a row that Kombo no longer returns: mark (set remote_deleted_at), delete or keep';
-COMMENT ON COLUMN kombo.endpoints.full_interval IS 'time between scheduled full fetches; NULL: none';
-COMMENT ON COLUMN kombo.endpoints.delta_interval IS 'time between scheduled delta fetches; NULL: none';
+    'What a full fetch does with a row that Kombo no longer returns: mark (set remote_deleted_at), delete or keep.';
+COMMENT ON COLUMN kombo.endpoints.full_interval IS 'Time between scheduled full fetches. NULL: none are scheduled.';
+COMMENT ON COLUMN kombo.endpoints.delta_interval IS 'Time between scheduled delta fetches. NULL: none are scheduled.';
 COMMENT ON COLUMN kombo.endpoints.status IS
-    'how ripe Kombo calls the endpoint: stable, open_beta, closed_beta or deprecated';
-COMMENT ON COLUMN kombo.endpoints.comment IS 'what a record of the list is; becomes the comment of the table';
-COMMENT ON COLUMN kombo.endpoints.shipped IS 'whether the row came with the extension';
+    'Maturity of the endpoint by Kombo: stable, open_beta, closed_beta or deprecated.';
+COMMENT ON COLUMN kombo.endpoints.comment IS 'What a record of the list is. It becomes the comment of the table.';
+COMMENT ON COLUMN kombo.endpoints.shipped IS 'Whether the row came with the extension.';
 COMMENT ON COLUMN kombo.endpoints.edited IS
-    'columns of a shipped row that were changed here: they are dumped, and an upgrade leaves them as they are';
+    'Columns of a shipped row that were changed here: they are dumped, and an upgrade leaves them as they are.';
 
 CREATE TABLE kombo.endpoint_models (
     endpoint        text NOT NULL,
@@ -113,17 +113,17 @@ CREATE TABLE kombo.endpoint_models (
     edited          text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (endpoint, model)
 );
-COMMENT ON TABLE kombo.endpoint_models IS 'Catalogue: which of Kombo''s changed models an endpoint shows';
-COMMENT ON COLUMN kombo.endpoint_models.endpoint IS 'path of the endpoint';
+COMMENT ON TABLE kombo.endpoint_models IS 'Catalogue: which of Kombo''s changed models an endpoint shows.';
+COMMENT ON COLUMN kombo.endpoint_models.endpoint IS 'Path of the endpoint.';
 COMMENT ON COLUMN kombo.endpoint_models.model IS
-    'name of the model, as in the changed_models of a data-changed webhook';
+    'Name of the model, as in the changed_models of a data-changed webhook.';
 COMMENT ON COLUMN kombo.endpoint_models.role IS
-    'own: the endpoint to ask for this model; implied: complete and with every field in this endpoint, too; carried: '
-    'in parts, or by link';
-COMMENT ON COLUMN kombo.endpoint_models.delta IS 'whether a delta fetch of this endpoint shows a change of this model';
-COMMENT ON COLUMN kombo.endpoint_models.shipped IS 'whether the row came with the extension';
+    'How the endpoint shows the model. own: it is the endpoint to ask for this model. implied: it shows the model '
+    'complete, with every field. carried: it shows parts of it, or a link to it.';
+COMMENT ON COLUMN kombo.endpoint_models.delta IS 'Whether a delta fetch of this endpoint shows a change of this model.';
+COMMENT ON COLUMN kombo.endpoint_models.shipped IS 'Whether the row came with the extension.';
 COMMENT ON COLUMN kombo.endpoint_models.edited IS
-    'columns of a shipped row that were changed here: they are dumped, and an upgrade leaves them as they are';
+    'Columns of a shipped row that were changed here: they are dumped, and an upgrade leaves them as they are.';
 
 CREATE TABLE kombo.fields (
     table_name      text NOT NULL CHECK (octet_length(table_name) BETWEEN 1 AND 63),
@@ -141,22 +141,21 @@ CREATE TABLE kombo.fields (
         'remote_deleted_at', 'custom_fields', 'remote_data', 'extra', 'synced_at'))
 );
 COMMENT ON TABLE kombo.fields IS
-    'Catalogue: the columns of the data tables and where in a record their values are. Every model table has '
-    'integration_id, id, changed_at, remote_deleted_at, custom_fields, remote_data, extra and synced_at besides; a '
-    'table with key fields is a join table and has integration_id, extra and synced_at besides.';
-COMMENT ON COLUMN kombo.fields.table_name IS 'table of schema kombo';
-COMMENT ON COLUMN kombo.fields.column_name IS 'column of that table';
-COMMENT ON COLUMN kombo.fields.type IS 'SQL type of the column, which says how the value is decoded';
+    'Catalogue: the columns of the data tables, and where in a record their values are. Columns that every data table '
+    'has are not listed.';
+COMMENT ON COLUMN kombo.fields.table_name IS 'Table of schema kombo.';
+COMMENT ON COLUMN kombo.fields.column_name IS 'Column of that table.';
+COMMENT ON COLUMN kombo.fields.type IS 'SQL type of the column. It decides how the value is decoded.';
 COMMENT ON COLUMN kombo.fields.json_key IS
-    'key in the record; dotted (reviewee.id) for a key of a nested object; NULL for the column of a join table that '
-    'holds the parent''s id';
-COMMENT ON COLUMN kombo.fields.key IS 'whether the column is part of a join table''s primary key';
+    'Key in the record; with dots (reviewee.id) for a key of a nested object. NULL: the column of a join table that '
+    'holds the parent''s id.';
+COMMENT ON COLUMN kombo.fields.key IS 'Whether the column is part of a join table''s primary key.';
 COMMENT ON COLUMN kombo.fields."position" IS
-    'order of the columns within the table, and of the keys within the primary key';
-COMMENT ON COLUMN kombo.fields.comment IS 'what the value is, with its unit; becomes the comment of the column';
-COMMENT ON COLUMN kombo.fields.shipped IS 'whether the row came with the extension';
+    'Order of the columns within the table, and of the keys within the primary key.';
+COMMENT ON COLUMN kombo.fields.comment IS 'What the value is, with its unit. It becomes the comment of the column.';
+COMMENT ON COLUMN kombo.fields.shipped IS 'Whether the row came with the extension.';
 COMMENT ON COLUMN kombo.fields.edited IS
-    'columns of a shipped row that were changed here: they are dumped, and an upgrade leaves them as they are';
+    'Columns of a shipped row that were changed here: they are dumped, and an upgrade leaves them as they are.';
 
 CREATE TABLE kombo.nested_records (
     endpoint        text NOT NULL,
@@ -171,19 +170,19 @@ CREATE TABLE kombo.nested_records (
         CHECK (relation NOT IN ('owned', 'join') OR parent_column IS NOT NULL)
 );
 COMMENT ON TABLE kombo.nested_records IS
-    'Catalogue: records that come nested in the records of an endpoint, and the tables they unfold to';
-COMMENT ON COLUMN kombo.nested_records.endpoint IS 'path of the endpoint';
+    'Catalogue: records that come nested in the records of an endpoint, and the tables that they go to.';
+COMMENT ON COLUMN kombo.nested_records.endpoint IS 'Path of the endpoint.';
 COMMENT ON COLUMN kombo.nested_records.json_path IS
-    'where the records are: keys joined by dots, lists and objects alike, such as groups or skills.skill';
+    'Where the records are: keys joined by dots, lists and objects alike, such as groups or skills.skill.';
 COMMENT ON COLUMN kombo.nested_records.relation IS
-    'owned: a list complete with each parent; linked: has an endpoint of its own; join: the list is a set of links; '
-    'copy: repeats what has its own row elsewhere';
-COMMENT ON COLUMN kombo.nested_records.table_name IS 'table of schema kombo that the records go to';
+    'How the records belong to their parent. owned: a list that is complete with each parent. linked: they have an '
+    'endpoint of their own. join: the list is a set of links. copy: they repeat rows that are stored elsewhere.';
+COMMENT ON COLUMN kombo.nested_records.table_name IS 'Table of schema kombo that the records go to.';
 COMMENT ON COLUMN kombo.nested_records.parent_column IS
-    'owned and join: the column of that table that holds the id of the parent';
-COMMENT ON COLUMN kombo.nested_records.shipped IS 'whether the row came with the extension';
+    'Column of that table that holds the id of the parent, for owned and join.';
+COMMENT ON COLUMN kombo.nested_records.shipped IS 'Whether the row came with the extension.';
 COMMENT ON COLUMN kombo.nested_records.edited IS
-    'columns of a shipped row that were changed here: they are dumped, and an upgrade leaves them as they are';
+    'Columns of a shipped row that were changed here: they are dumped, and an upgrade leaves them as they are.';
 
 CREATE TABLE kombo.excluded_fields (
     table_name      text NOT NULL,
@@ -192,10 +191,10 @@ CREATE TABLE kombo.excluded_fields (
     PRIMARY KEY (table_name, column_name)
 );
 COMMENT ON TABLE kombo.excluded_fields IS
-    'Fields that are kept out of this database for good; add to it with kombo.exclude_field';
-COMMENT ON COLUMN kombo.excluded_fields.table_name IS 'table of schema kombo';
-COMMENT ON COLUMN kombo.excluded_fields.column_name IS 'column of that table, which stays NULL';
-COMMENT ON COLUMN kombo.excluded_fields.excluded_at IS 'when it was excluded';
+    'Fields that are kept out of this database for good; add to it with kombo.exclude_field.';
+COMMENT ON COLUMN kombo.excluded_fields.table_name IS 'Table of schema kombo.';
+COMMENT ON COLUMN kombo.excluded_fields.column_name IS 'Column of that table, which stays NULL.';
+COMMENT ON COLUMN kombo.excluded_fields.excluded_at IS 'When it was excluded.';
 
 SELECT pg_catalog.pg_extension_config_dump('kombo.endpoints', 'WHERE NOT shipped OR edited <> ''{}''');
 SELECT pg_catalog.pg_extension_config_dump('kombo.endpoint_models', 'WHERE NOT shipped OR edited <> ''{}''');
@@ -212,10 +211,10 @@ CREATE VIEW kombo.data_tables AS
     WHERE c.relkind IN ('r', 'p')
       AND NOT EXISTS (SELECT FROM pg_depend d
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e');
-COMMENT ON VIEW kombo.data_tables IS 'The tables of the catalogue that exist in this database';
-COMMENT ON COLUMN kombo.data_tables.table_name IS 'name as in the catalogue';
-COMMENT ON COLUMN kombo.data_tables.relation IS 'the table';
-COMMENT ON COLUMN kombo.data_tables.owner IS 'its owner';
+COMMENT ON VIEW kombo.data_tables IS 'The tables of the catalogue that exist in this database.';
+COMMENT ON COLUMN kombo.data_tables.table_name IS 'Name as in the catalogue.';
+COMMENT ON COLUMN kombo.data_tables.relation IS 'The table.';
+COMMENT ON COLUMN kombo.data_tables.owner IS 'Role that owns the table.';
 
 CREATE FUNCTION kombo_internal.is_member(table_name text) RETURNS boolean
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -330,4 +329,4 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo.check_catalogue(text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.check_catalogue(text) IS
-    'Raises on a category that is NULL or unknown, and on rows of its catalogue that contradict each other.';
+    'Raises if a category is NULL or unknown, and if its catalogue rows contradict each other.';

@@ -279,19 +279,21 @@ VALUES
     ('hris_join_employees_teams', 2, 'team_id', 'text', 'id', true, 'The group: id in hris_teams.', true),
 
     ('hris_join_staffing_entities_locations', 1, 'staffing_entity_id', 'text', NULL, true,
-     'The staffing entity.', true),
+     'The staffing entity: id in hris_staffing_entities.', true),
     ('hris_join_staffing_entities_locations', 2, 'location_id', 'text', 'id', true,
      'Where it is to be filled: id in hris_locations.', true),
 
     ('hris_join_staffing_entities_legal_entities', 1, 'staffing_entity_id', 'text', NULL, true,
-     'The staffing entity.', true),
+     'The staffing entity: id in hris_staffing_entities.', true),
     ('hris_join_staffing_entities_legal_entities', 2, 'legal_entity_id', 'text', 'id', true,
      'The employer: id in hris_legal_entities.', true),
 
-    ('hris_join_staffing_entities_groups', 1, 'staffing_entity_id', 'text', NULL, true, 'The staffing entity.', true),
+    ('hris_join_staffing_entities_groups', 1, 'staffing_entity_id', 'text', NULL, true,
+     'The staffing entity: id in hris_staffing_entities.', true),
     ('hris_join_staffing_entities_groups', 2, 'group_id', 'text', 'id', true, 'The group: id in hris_teams.', true),
 
-    ('hris_join_staffing_entities_skills', 1, 'staffing_entity_id', 'text', NULL, true, 'The staffing entity.', true),
+    ('hris_join_staffing_entities_skills', 1, 'staffing_entity_id', 'text', NULL, true,
+     'The staffing entity: id in hris_staffing_entities.', true),
     ('hris_join_staffing_entities_skills', 2, 'skill_id', 'text', 'skill_id', true,
      'The skill that is asked for: id in hris_skills.', true),
     ('hris_join_staffing_entities_skills', 3, 'expected_proficiency', 'jsonb', 'expected_proficiency', false,

@@ -21,28 +21,29 @@ CREATE TABLE kombo.integrations (
     CONSTRAINT integrations_paused_at_with_paused_by CHECK ((paused_at IS NULL) = (paused_by IS NULL))
 );
 COMMENT ON TABLE kombo.integrations IS
-    'The Kombo integrations that are copied to this database; see kombo.add_integration';
+    'The Kombo integrations that are copied to this database. kombo.add_integration adds one.';
 COMMENT ON COLUMN kombo.integrations.integration_id IS
-    'Kombo''s id of the integration, such as personio:CBNMt7dSNCzBdnRTx87dev4E';
-COMMENT ON COLUMN kombo.integrations.server IS 'foreign server with the address and key to fetch it with';
+    'Kombo''s id of the integration, such as personio:CBNMt7dSNCzBdnRTx87dev4E.';
+COMMENT ON COLUMN kombo.integrations.server IS
+    'Foreign server that holds the address of Kombo; its user mapping holds the key.';
 COMMENT ON COLUMN kombo.integrations.category IS
-    'Kombo''s category of the integration, such as HRIS; says which endpoints it has';
+    'Kombo''s category of the integration, such as HRIS. It decides which endpoints there are.';
 COMMENT ON COLUMN kombo.integrations.tool IS
-    'the HR system behind the integration, such as personio; NULL where Kombo was not asked';
-COMMENT ON COLUMN kombo.integrations.added_at IS 'when it was added';
-COMMENT ON COLUMN kombo.integrations.paused_at IS 'since when it is paused; NULL: it is not';
+    'HR system behind the integration, such as personio. NULL: Kombo was not asked.';
+COMMENT ON COLUMN kombo.integrations.added_at IS 'When the integration was added.';
+COMMENT ON COLUMN kombo.integrations.paused_at IS 'Since when the integration is paused. NULL: it is not.';
 COMMENT ON COLUMN kombo.integrations.paused_by IS
-    'who paused it: operator (kombo.pause), which only kombo.resume ends; or kombo_sync, by itself, until an attempt '
-    'succeeds';
-COMMENT ON COLUMN kombo.integrations.pause_reason IS 'why it is paused';
-COMMENT ON COLUMN kombo.integrations.next_attempt_at IS 'when a pause by kombo_sync is put to the test again';
+    'Who paused it. operator: kombo.pause, until kombo.resume. kombo_sync: by itself, until an attempt succeeds.';
+COMMENT ON COLUMN kombo.integrations.pause_reason IS 'Why it is paused.';
+COMMENT ON COLUMN kombo.integrations.next_attempt_at IS 'When kombo_sync next tests whether its own pause can end.';
 COMMENT ON COLUMN kombo.integrations.data_expired_at IS
-    'since when Kombo calls its copy of the data out of date, as after a change of filters; NULL: it does not';
-COMMENT ON COLUMN kombo.integrations.checked_at IS 'when Kombo last told the state of the integration; NULL: never yet';
+    'Since when Kombo calls its copy of the data out of date, as after a change of filters. NULL: it is not.';
+COMMENT ON COLUMN kombo.integrations.checked_at IS 'When Kombo last told the state of the integration. NULL: never.';
 COMMENT ON COLUMN kombo.integrations.system_identifier IS
-    'system identifier of the cluster it was enabled in; in a restored copy it differs from the present one';
+    'System identifier of the cluster that fetches the integration. In a restored copy it differs from the present '
+    'one.';
 COMMENT ON COLUMN kombo.integrations.database_oid IS
-    'oid of the database it was enabled in; in a restored copy it differs from the present one';
+    'Oid of the database that fetches the integration. In a restored copy it differs from the present one.';
 
 CREATE TABLE kombo.subscriptions (
     integration_id  text NOT NULL,
@@ -55,17 +56,17 @@ CREATE TABLE kombo.subscriptions (
     PRIMARY KEY (integration_id, endpoint)
 );
 COMMENT ON TABLE kombo.subscriptions IS
-    'What an integration does otherwise than kombo.endpoints has it: a row overrides the endpoint''s enabled, '
-    'intervals and on_missing';
-COMMENT ON COLUMN kombo.subscriptions.integration_id IS 'the integration';
-COMMENT ON COLUMN kombo.subscriptions.endpoint IS 'path of an endpoint of the integration''s category';
-COMMENT ON COLUMN kombo.subscriptions.enabled IS 'whether the endpoint is fetched';
-COMMENT ON COLUMN kombo.subscriptions.full_interval IS 'time between scheduled full fetches; NULL: none';
-COMMENT ON COLUMN kombo.subscriptions.delta_interval IS 'time between scheduled delta fetches; NULL: none';
+    'Exceptions of one integration: a row overrides what kombo.endpoints says of an endpoint.';
+COMMENT ON COLUMN kombo.subscriptions.integration_id IS 'Integration that the row is for.';
+COMMENT ON COLUMN kombo.subscriptions.endpoint IS 'Path of an endpoint of the integration''s category.';
+COMMENT ON COLUMN kombo.subscriptions.enabled IS 'Whether the endpoint is fetched for this integration.';
+COMMENT ON COLUMN kombo.subscriptions.full_interval IS 'Time between scheduled full fetches. NULL: none are scheduled.';
+COMMENT ON COLUMN kombo.subscriptions.delta_interval IS
+    'Time between scheduled delta fetches. NULL: none are scheduled.';
 COMMENT ON COLUMN kombo.subscriptions.on_missing IS
-    'what a full sync does with a row that Kombo no longer returns: mark, delete or keep; NULL: as the endpoint has it';
+    'What a full fetch does with a row that Kombo no longer returns: mark, delete or keep. NULL: as the endpoint says.';
 COMMENT ON COLUMN kombo.subscriptions.purge_after IS
-    'age at which rows with remote_deleted_at are deleted; NULL: never';
+    'Age at which rows with remote_deleted_at are deleted. NULL: never.';
 
 CREATE FUNCTION kombo_internal.check_subscription() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -157,38 +158,38 @@ CREATE TABLE kombo.sync_state (
     refused         text,
     PRIMARY KEY (integration_id, endpoint)
 );
-COMMENT ON TABLE kombo.sync_state IS 'How far each endpoint of each integration has come';
-COMMENT ON COLUMN kombo.sync_state.integration_id IS 'the integration';
-COMMENT ON COLUMN kombo.sync_state.endpoint IS 'path of the endpoint';
+COMMENT ON TABLE kombo.sync_state IS 'How far each endpoint of each integration has come.';
+COMMENT ON COLUMN kombo.sync_state.integration_id IS 'Integration that the row is about.';
+COMMENT ON COLUMN kombo.sync_state.endpoint IS 'Path of the endpoint.';
 COMMENT ON COLUMN kombo.sync_state.watermark IS
-    'start of the last successful fetch; the next delta asks for what changed since; NULL: the next one is a full';
-COMMENT ON COLUMN kombo.sync_state.last_status IS 'status of the last run: ok, failed, held, waiting or unavailable';
-COMMENT ON COLUMN kombo.sync_state.last_success_at IS 'when the last successful fetch finished';
-COMMENT ON COLUMN kombo.sync_state.last_full_at IS 'when the last successful full fetch finished';
+    'Start of the last successful fetch. The next delta asks for what changed since. NULL: the next fetch is a full '
+    'one.';
+COMMENT ON COLUMN kombo.sync_state.last_status IS 'Status of the last run: ok, failed, held, waiting or unavailable.';
+COMMENT ON COLUMN kombo.sync_state.last_success_at IS 'When the last successful fetch finished.';
+COMMENT ON COLUMN kombo.sync_state.last_full_at IS 'When the last successful full fetch finished.';
 COMMENT ON COLUMN kombo.sync_state.held IS
-    'the sweep that the fuse held back in the last full fetch, in words; NULL: none';
-COMMENT ON COLUMN kombo.sync_state.failures IS 'failed runs since the last success';
+    'Sweep that the fuse held back in the last full fetch, in words. NULL: none.';
+COMMENT ON COLUMN kombo.sync_state.failures IS 'Failed runs since the last success.';
 COMMENT ON COLUMN kombo.sync_state.attempts IS
-    'runs since the last success, whatever kept them from one: the more, the longer until the next';
+    'Runs without success since the last one, waiting ones too. The more, the longer until the next.';
 COMMENT ON COLUMN kombo.sync_state.next_attempt_at IS
-    'before this time no attempt is made by itself; NULL: no back-off';
-COMMENT ON COLUMN kombo.sync_state.last_error IS 'error of the last run that failed; NULL after a success';
+    'The worker makes no attempt of its own before this time. NULL: no back-off.';
+COMMENT ON COLUMN kombo.sync_state.last_error IS 'Error of the last failed run. NULL: the last run succeeded.';
 COMMENT ON COLUMN kombo.sync_state.accept_sweep IS
-    'whether the next full may sweep more rows than the fuse allows, once; see kombo.accept_sweep';
+    'Whether the next full fetch may sweep more rows than the fuse allows, once. kombo.accept_sweep sets it.';
 COMMENT ON COLUMN kombo.sync_state.full_started_at IS
-    'when the full fetch that is under way sent its first request; NULL: none is under way';
+    'When the full fetch that is under way sent its first request. NULL: none is under way.';
 COMMENT ON COLUMN kombo.sync_state.full_watermark IS
-    'what the watermark becomes when that full fetch is done; where there is none yet, deltas use it meanwhile';
-COMMENT ON COLUMN kombo.sync_state.full_query IS 'the filters of its requests: every page must repeat them';
+    'Watermark when that full fetch is done. Deltas use it meanwhile if there is none yet.';
+COMMENT ON COLUMN kombo.sync_state.full_query IS 'Filters of its requests, which every page must repeat.';
 COMMENT ON COLUMN kombo.sync_state.full_cursor IS
-    'cursor of the page that it goes on with; empty: all pages are here and the sweep is left to do';
-COMMENT ON COLUMN kombo.sync_state.full_cursor_at IS 'when Kombo gave that cursor';
-COMMENT ON COLUMN kombo.sync_state.full_progress IS 'what it counted so far';
+    'Cursor of its next page. Empty: all pages are stored, and only the sweep is left.';
+COMMENT ON COLUMN kombo.sync_state.full_cursor_at IS 'When Kombo gave that cursor.';
+COMMENT ON COLUMN kombo.sync_state.full_progress IS 'What that full fetch has counted so far.';
 COMMENT ON COLUMN kombo.sync_state.page_size IS
-    'records a page that are asked for after answers that took too long or were too large; NULL: as the server''s '
-    'option page_size says';
+    'Records a page, reduced after responses that were too slow or too large. NULL: the server''s option page_size.';
 COMMENT ON COLUMN kombo.sync_state.refused IS
-    'that the database refused most of what the last full fetch brought, in words; NULL: it did not';
+    'Says that the database refused most of the last full fetch. NULL: it did not.';
 
 CREATE TABLE kombo.sync_seen (
     integration_id  text NOT NULL,
@@ -198,11 +199,11 @@ CREATE TABLE kombo.sync_seen (
     PRIMARY KEY (integration_id, endpoint, batch)
 ) WITH (toast_tuple_target = 4080);
 COMMENT ON TABLE kombo.sync_seen IS
-    'Which records the full fetches that are under way have returned: their sweeps take the others';
-COMMENT ON COLUMN kombo.sync_seen.integration_id IS 'the integration';
-COMMENT ON COLUMN kombo.sync_seen.endpoint IS 'path of the endpoint';
-COMMENT ON COLUMN kombo.sync_seen.batch IS 'number of the batch that was written together';
-COMMENT ON COLUMN kombo.sync_seen.hashes IS 'hashes of the ids in that batch, 8 bytes each';
+    'Records that the running full fetches have returned. Their sweeps take the others.';
+COMMENT ON COLUMN kombo.sync_seen.integration_id IS 'Integration that is fetched.';
+COMMENT ON COLUMN kombo.sync_seen.endpoint IS 'Path of the endpoint.';
+COMMENT ON COLUMN kombo.sync_seen.batch IS 'Number of a batch that was written in one transaction.';
+COMMENT ON COLUMN kombo.sync_seen.hashes IS 'Hashes of the ids in that batch, 8 bytes each.';
 
 CREATE TABLE kombo.sync_requests (
     id              bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
@@ -220,25 +221,23 @@ CREATE TABLE kombo.sync_requests (
 );
 CREATE INDEX sync_requests_endpoint_idx ON kombo.sync_requests (integration_id, endpoint);
 COMMENT ON TABLE kombo.sync_requests IS
-    'What the background worker is asked to do: rows are appended, and a run that succeeds deletes those that it saw '
-    'when it began';
-COMMENT ON COLUMN kombo.sync_requests.id IS 'number of the request';
-COMMENT ON COLUMN kombo.sync_requests.integration_id IS 'the integration';
-COMMENT ON COLUMN kombo.sync_requests.endpoint IS 'path of the endpoint to fetch; NULL where kind is integration';
+    'What the background worker is asked to do. A run that succeeds deletes the requests that it saw when it began.';
+COMMENT ON COLUMN kombo.sync_requests.id IS 'Number of the request.';
+COMMENT ON COLUMN kombo.sync_requests.integration_id IS 'Integration to fetch.';
+COMMENT ON COLUMN kombo.sync_requests.endpoint IS 'Path of the endpoint to fetch. NULL: kind is integration.';
 COMMENT ON COLUMN kombo.sync_requests.kind IS
-    'delta, full, or integration: ask Kombo for the state of the integration';
-COMMENT ON COLUMN kombo.sync_requests.trigger IS
-    'what asked for it: webhook, schedule or sql (kombo.request_sync)';
-COMMENT ON COLUMN kombo.sync_requests.requested_at IS 'when it was asked for';
+    'What to do: delta, full or integration (ask Kombo for the state of the integration).';
+COMMENT ON COLUMN kombo.sync_requests.trigger IS 'What asked for it: webhook, schedule or sql (kombo.request_sync).';
+COMMENT ON COLUMN kombo.sync_requests.requested_at IS 'When it was asked for.';
 COMMENT ON COLUMN kombo.sync_requests.server IS
-    'server to register the integration with, where it is not added yet (option auto_register)';
+    'Server to add the integration with, if it is not here yet (option auto_register).';
 COMMENT ON COLUMN kombo.sync_requests.unknown_model IS
-    'changed model that the catalogue does not know, on whose account every subscribed endpoint is asked for';
+    'Changed model that the catalogue does not know. Every subscribed endpoint is fetched for it.';
 COMMENT ON COLUMN kombo.sync_requests.attempt IS
-    'how often it was asked for in vain: a webhook''s delta that changed no row is asked for again twice';
-COMMENT ON COLUMN kombo.sync_requests.not_before IS 'when that is due; NULL: at once';
+    'How often it was fetched in vain. A webhook''s delta that changed no row is repeated twice.';
+COMMENT ON COLUMN kombo.sync_requests.not_before IS 'When that repetition is due. NULL: at once.';
 COMMENT ON COLUMN kombo.sync_requests.updated_after IS
-    'the delta reaches back to here, even if the watermark is later; NULL: from the watermark';
+    'Time that the delta reaches back to, even if the watermark is later. NULL: the watermark.';
 
 CREATE TABLE kombo.sync_runs (
     id              bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
@@ -265,32 +264,31 @@ CREATE TABLE kombo.sync_runs (
 CREATE INDEX sync_runs_finished_at_idx ON kombo.sync_runs (finished_at);
 CREATE INDEX sync_runs_endpoint_idx ON kombo.sync_runs (integration_id, endpoint, started_at DESC);
 COMMENT ON TABLE kombo.sync_runs IS
-    'History: one row per run of an endpoint; scheduled deltas without news, one after the other, share one';
-COMMENT ON COLUMN kombo.sync_runs.id IS 'number of the run';
-COMMENT ON COLUMN kombo.sync_runs.integration_id IS 'the integration, which may have been removed since';
-COMMENT ON COLUMN kombo.sync_runs.endpoint IS 'path of the endpoint';
-COMMENT ON COLUMN kombo.sync_runs.kind IS 'what was done: delta or full';
-COMMENT ON COLUMN kombo.sync_runs.trigger IS 'what asked for it: sql, webhook or schedule';
-COMMENT ON COLUMN kombo.sync_runs.status IS 'ok, failed, held, waiting or unavailable';
-COMMENT ON COLUMN kombo.sync_runs.started_at IS 'when it started';
-COMMENT ON COLUMN kombo.sync_runs.finished_at IS 'when it finished; NULL while it runs';
-COMMENT ON COLUMN kombo.sync_runs.pages IS 'pages fetched';
-COMMENT ON COLUMN kombo.sync_runs.received IS 'records of the endpoint''s own list, repeats included';
-COMMENT ON COLUMN kombo.sync_runs.inserted IS 'rows inserted into the endpoint''s own table';
+    'History: one row per run of an endpoint. Successive scheduled deltas without news share one row.';
+COMMENT ON COLUMN kombo.sync_runs.id IS 'Number of the run.';
+COMMENT ON COLUMN kombo.sync_runs.integration_id IS 'Integration that was fetched. It may have been removed since.';
+COMMENT ON COLUMN kombo.sync_runs.endpoint IS 'Path of the endpoint.';
+COMMENT ON COLUMN kombo.sync_runs.kind IS 'What was done: delta or full.';
+COMMENT ON COLUMN kombo.sync_runs.trigger IS 'What asked for it: webhook, schedule or sql.';
+COMMENT ON COLUMN kombo.sync_runs.status IS 'Status of the run: ok, failed, held, waiting or unavailable.';
+COMMENT ON COLUMN kombo.sync_runs.started_at IS 'When the run started.';
+COMMENT ON COLUMN kombo.sync_runs.finished_at IS 'When the run finished. NULL: it still runs.';
+COMMENT ON COLUMN kombo.sync_runs.pages IS 'Pages fetched.';
+COMMENT ON COLUMN kombo.sync_runs.received IS 'Records of the endpoint''s own list, repeats included.';
+COMMENT ON COLUMN kombo.sync_runs.inserted IS 'Rows inserted into the endpoint''s own table.';
 COMMENT ON COLUMN kombo.sync_runs.updated IS
-    'rows updated in the endpoint''s own table, tombstones from Kombo included';
-COMMENT ON COLUMN kombo.sync_runs.unchanged IS 'rows of the endpoint''s own table that were equal to what was sent';
-COMMENT ON COLUMN kombo.sync_runs.deleted IS 'rows of the endpoint''s own table that the sweep marked or removed';
+    'Rows updated in the endpoint''s own table, tombstones from Kombo included.';
+COMMENT ON COLUMN kombo.sync_runs.unchanged IS 'Rows of the endpoint''s own table that were equal to what was sent.';
+COMMENT ON COLUMN kombo.sync_runs.deleted IS 'Rows of the endpoint''s own table that the sweep marked or removed.';
 COMMENT ON COLUMN kombo.sync_runs.rows_by_table IS
-    'the same counts for every table that was written: {"table": {"inserted": n, ...}}';
-COMMENT ON COLUMN kombo.sync_runs.bytes IS 'bytes received on the wire';
-COMMENT ON COLUMN kombo.sync_runs.retries IS 'requests that were repeated';
+    'The same counts for every table that was written: {"table": {"inserted": n, ...}}.';
+COMMENT ON COLUMN kombo.sync_runs.bytes IS 'Bytes received on the wire.';
+COMMENT ON COLUMN kombo.sync_runs.retries IS 'Requests that were sent again.';
 COMMENT ON COLUMN kombo.sync_runs.warnings IS
-    'what was odd about the data, counted: unknown keys, values that did not fit their column, characters that were '
-    'replaced';
-COMMENT ON COLUMN kombo.sync_runs.error IS 'why it failed';
+    'Oddities of the data, counted: unknown keys, values that do not fit their column, replaced characters.';
+COMMENT ON COLUMN kombo.sync_runs.error IS 'Why the run failed.';
 COMMENT ON COLUMN kombo.sync_runs.repeats IS
-    'scheduled deltas without news that came just before this one, which has taken their row';
+    'Scheduled deltas without news that came just before this one and gave it their row.';
 
 CREATE TABLE kombo.rejected_records (
     id              bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
@@ -304,17 +302,17 @@ CREATE TABLE kombo.rejected_records (
 );
 CREATE INDEX rejected_records_record_idx ON kombo.rejected_records (integration_id, endpoint, record_id);
 COMMENT ON TABLE kombo.rejected_records IS
-    'Records that the database refused (a constraint or trigger of yours, a record without id); the next full fetch '
-    'tries them again';
-COMMENT ON COLUMN kombo.rejected_records.id IS 'number of the row';
-COMMENT ON COLUMN kombo.rejected_records.integration_id IS 'the integration';
-COMMENT ON COLUMN kombo.rejected_records.endpoint IS 'path of the endpoint that returned the record';
-COMMENT ON COLUMN kombo.rejected_records.record_id IS 'Kombo''s id of the record; NULL where it has none';
+    'Records that the database refused, by a constraint or trigger of yours or for want of an id. The next full fetch '
+    'tries them again.';
+COMMENT ON COLUMN kombo.rejected_records.id IS 'Number of the row.';
+COMMENT ON COLUMN kombo.rejected_records.integration_id IS 'Integration that the record belongs to.';
+COMMENT ON COLUMN kombo.rejected_records.endpoint IS 'Path of the endpoint that returned the record.';
+COMMENT ON COLUMN kombo.rejected_records.record_id IS 'Kombo''s id of the record. NULL: it has none.';
 COMMENT ON COLUMN kombo.rejected_records.record IS
-    'the record as sent, without excluded fields: personal data; NULL where it has more than 16 MB';
-COMMENT ON COLUMN kombo.rejected_records.sqlstate IS 'SQLSTATE of the error';
-COMMENT ON COLUMN kombo.rejected_records.error IS 'message of the error';
-COMMENT ON COLUMN kombo.rejected_records.rejected_at IS 'when it was refused';
+    'The record as sent, without excluded fields: personal data. NULL: it is larger than 16 MB.';
+COMMENT ON COLUMN kombo.rejected_records.sqlstate IS 'SQLSTATE of the error.';
+COMMENT ON COLUMN kombo.rejected_records.error IS 'Message of the error.';
+COMMENT ON COLUMN kombo.rejected_records.rejected_at IS 'When the record was refused.';
 
 CREATE TABLE kombo.webhook_inbox (
     id              bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
@@ -331,20 +329,18 @@ CREATE TABLE kombo.webhook_inbox (
 CREATE INDEX webhook_inbox_new_idx ON kombo.webhook_inbox (id) WHERE status = 'new';
 CREATE INDEX webhook_inbox_done_idx ON kombo.webhook_inbox (webhook_id) WHERE status = 'done';
 CREATE INDEX webhook_inbox_judged_idx ON kombo.webhook_inbox (processed_at) WHERE status <> 'new';
-COMMENT ON TABLE kombo.webhook_inbox IS
-    'Kombo''s webhooks as a front end received them: it inserts body and signature, nothing else';
-COMMENT ON COLUMN kombo.webhook_inbox.id IS 'number of the row';
-COMMENT ON COLUMN kombo.webhook_inbox.received_at IS 'when it was inserted';
-COMMENT ON COLUMN kombo.webhook_inbox.body IS 'raw body of the request, at most 1048576 bytes';
-COMMENT ON COLUMN kombo.webhook_inbox.signature IS
-    'value of the header X-Kombo-Signature, at most 1024 bytes';
+COMMENT ON TABLE kombo.webhook_inbox IS 'Kombo''s webhooks. A front end inserts body and signature and nothing else.';
+COMMENT ON COLUMN kombo.webhook_inbox.id IS 'Number of the row.';
+COMMENT ON COLUMN kombo.webhook_inbox.received_at IS 'When the row was inserted.';
+COMMENT ON COLUMN kombo.webhook_inbox.body IS 'Raw body of the request, at most 1048576 bytes.';
+COMMENT ON COLUMN kombo.webhook_inbox.signature IS 'Value of the header X-Kombo-Signature, at most 1024 bytes.';
 COMMENT ON COLUMN kombo.webhook_inbox.status IS
-    'new, done, ignored (nothing here wants it) or rejected (error says why)';
-COMMENT ON COLUMN kombo.webhook_inbox.webhook_id IS 'Kombo''s id of the webhook';
-COMMENT ON COLUMN kombo.webhook_inbox.webhook_type IS 'Kombo''s type of the webhook, such as data-changed';
-COMMENT ON COLUMN kombo.webhook_inbox.integration_id IS 'the integration it is about';
-COMMENT ON COLUMN kombo.webhook_inbox.error IS 'why it was rejected or ignored';
-COMMENT ON COLUMN kombo.webhook_inbox.processed_at IS 'when it was judged';
+    'How the webhook was judged: new (not yet), done, ignored (nothing here needs it) or rejected (error says why).';
+COMMENT ON COLUMN kombo.webhook_inbox.webhook_id IS 'Kombo''s id of the webhook.';
+COMMENT ON COLUMN kombo.webhook_inbox.webhook_type IS 'Kombo''s type of the webhook, such as data-changed.';
+COMMENT ON COLUMN kombo.webhook_inbox.integration_id IS 'Integration that the webhook is about.';
+COMMENT ON COLUMN kombo.webhook_inbox.error IS 'Why the webhook was rejected or ignored.';
+COMMENT ON COLUMN kombo.webhook_inbox.processed_at IS 'When the worker judged the webhook.';
 
 -- As a foreign key would it acts as the owner of the tables: whoever may delete an integration need not be granted more.
 CREATE FUNCTION kombo_internal.forget_integration() RETURNS trigger

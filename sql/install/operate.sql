@@ -96,10 +96,10 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo.add_integration(text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.add_integration(text, text, text) IS
-    'Begins to copy an integration. integration_id: Kombo''s id; server: a server of wrapper kombo_sync, USAGE on '
-    'which is needed; category: NULL means that Kombo is asked. Makes the tables of the category where they are '
-    'missing. A background worker fetches it at once. Raises on a bad or repeated id, an unknown server or category, '
-    'and, where Kombo is asked, on every network or API error.';
+    'Begins to copy an integration, which the background worker then fetches at once. integration_id: Kombo''s id. '
+    'server: a server of wrapper kombo_sync that you have USAGE on. category: NULL means that Kombo is asked. Makes '
+    'the tables of the category if they are missing. Raises on a bad or existing id, an unknown server or category, '
+    'and, if Kombo is asked, on every network or API error.';
 
 CREATE FUNCTION kombo_internal.provide_tables(category text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -194,9 +194,9 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo.remove_integration(text, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.remove_integration(text, boolean) IS
-    'Ends an integration: its subscriptions, state, requests and parked records go; its rows stay unless purge is '
-    'true, when its run history goes, too. Raises on an unknown integration, where another session goes on syncing it for 10 '
-    'seconds, and where the user may not delete the rows.';
+    'Ends an integration and deletes its subscriptions, state, requests and parked records. purge: true also deletes '
+    'its rows in the data tables and its run history. Raises on an unknown integration, if another session still syncs '
+    'it after 10 seconds, and if you may not delete the rows.';
 
 CREATE FUNCTION kombo.pause(integration_id text, reason text DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -211,8 +211,8 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo.pause(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.pause(text, text) IS
-    'Stops all syncing of an integration until kombo.resume; no webhook and no retry overrules it. reason: shown in '
-    'kombo.sync_status. Raises on an unknown integration.';
+    'Stops all syncing of an integration until kombo.resume. No webhook and no retry overrides it. reason: text that '
+    'kombo.sync_status shows. Raises on an unknown integration.';
 
 CREATE FUNCTION kombo_internal.advance_sequences() RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, pg_temp
@@ -255,10 +255,10 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo.resume(text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.resume(text) IS
-    'Ends every pause, every back-off, every wait for a rate limit of the API key, and the state restored, after which '
-    'this database fetches the integration. NULL: all integrations. A superuser''s call also sets sequences that logical '
-    'replication left behind past their tables. Raises on an unknown integration, and, where this database is a copy, '
-    'without USAGE on the server.';
+    'Ends every pause and back-off of an integration, its API key''s wait for a rate limit, and the state restored: '
+    'this database fetches it again. integration_id: NULL means all. A superuser''s call also sets sequences past the '
+    'rows that logical replication copied. Raises on an unknown integration and, if this database is a copy, without '
+    'USAGE on the server.';
 
 CREATE FUNCTION kombo.accept_sweep(integration_id text, endpoint text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -280,5 +280,5 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo.accept_sweep(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.accept_sweep(text, text) IS
-    'Lets the next full fetch of an endpoint pass the fuse once, however many rows it removes. Raises on an unknown '
-    'integration or an endpoint that was never synced.';
+    'Lets the next full fetch of an endpoint pass the fuse once, however many rows it removes. endpoint: its path. '
+    'Raises on an unknown integration, and on an endpoint that was never synced.';

@@ -113,9 +113,9 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo.grant_reader(regrole) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.grant_reader(regrole) IS
-    'Lets a role read the data, the catalogue and the status; tables made later, too. Parked records are data: where a '
-    'data table has row-level security, whose policies cannot judge them, their content is left out. Call it again '
-    'where that is switched on later.';
+    'Lets a role read the data, the catalogue and the status, of tables made later too. If a data table has row-level '
+    'security, the content of parked records is left out, because its policies cannot judge them. Call it again if '
+    'row-level security is enabled later. Raises on an unknown role.';
 
 CREATE FUNCTION kombo.grant_webhook_writer(role regrole) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -129,8 +129,8 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo.grant_webhook_writer(regrole) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.grant_webhook_writer(regrole) IS
-    'Lets the front end that receives webhooks verify them, insert them (body, signature) and learn their id, and '
-    'nothing else.';
+    'Lets a front end verify webhooks, insert them (body and signature) and learn their id, and nothing else. Raises '
+    'on an unknown role.';
 
 CREATE FUNCTION kombo.grant_operator(role regrole) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -165,4 +165,4 @@ $$;
 REVOKE ALL ON FUNCTION kombo.grant_operator(regrole) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.grant_operator(regrole) IS
     'Lets a role run and request syncs, add, pause, resume and remove integrations, change subscriptions and see the '
-    'status, but no data. USAGE on the servers is their owner''s to give.';
+    'status, but no data. The owner of a server grants USAGE on it. Raises on an unknown role.';

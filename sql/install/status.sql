@@ -229,24 +229,25 @@ CREATE VIEW kombo.sync_status AS
     FROM kombo_internal.list_states l
     ORDER BY integration_id NULLS FIRST, endpoint;
 COMMENT ON VIEW kombo.sync_status IS
-    'Per integration and subscribed endpoint: is it up to date, why not, and what to do. The row without integration '
-    'is about the background worker.';
-COMMENT ON COLUMN kombo.sync_status.integration_id IS 'the integration; NULL: the row is about the background worker';
-COMMENT ON COLUMN kombo.sync_status.endpoint IS 'path of the endpoint';
+    'One row per integration and subscribed endpoint: whether it is up to date, why not, and what to do. The row '
+    'without integration is about the background worker.';
+COMMENT ON COLUMN kombo.sync_status.integration_id IS 'Integration. NULL: the row is about the background worker.';
+COMMENT ON COLUMN kombo.sync_status.endpoint IS 'Path of the endpoint.';
 COMMENT ON COLUMN kombo.sync_status.state IS
-    'fresh, behind (older than the endpoint''s interval and a tenth), never synced, failed, held, rejecting (the '
-    'database refused most of the records), waiting, unavailable, paused or restored; of the background worker: running, not working or no worker';
-COMMENT ON COLUMN kombo.sync_status.since IS 'since when it has been so, where that is known';
-COMMENT ON COLUMN kombo.sync_status.reason IS 'why it is so, and how far a fetch that is under way has come';
-COMMENT ON COLUMN kombo.sync_status.next IS 'what happens next, or what to do';
-COMMENT ON COLUMN kombo.sync_status.watermark IS 'start of the last successful fetch: everything older is here';
-COMMENT ON COLUMN kombo.sync_status.last_success_at IS 'when the last successful fetch finished';
-COMMENT ON COLUMN kombo.sync_status.last_full_at IS 'when the last successful full fetch finished';
-COMMENT ON COLUMN kombo.sync_status.failures IS 'failed runs since the last success';
-COMMENT ON COLUMN kombo.sync_status.rejected IS
-    'records that the database refused and that are parked in kombo.rejected_records';
+    'State of an endpoint: fresh, behind (older than its interval and a tenth), never synced, failed, held, rejecting '
+    '(the database refused most of the records), waiting, unavailable, paused or restored. State of the background '
+    'worker: running, not working or no worker.';
+COMMENT ON COLUMN kombo.sync_status.since IS 'Since when it is in this state, if that is known.';
+COMMENT ON COLUMN kombo.sync_status.reason IS 'Why it is in this state, and how far a running fetch has come.';
+COMMENT ON COLUMN kombo.sync_status.next IS 'What happens next, or what to do.';
+COMMENT ON COLUMN kombo.sync_status.watermark IS
+    'Start of the last successful fetch. Every older change is stored here.';
+COMMENT ON COLUMN kombo.sync_status.last_success_at IS 'When the last successful fetch finished.';
+COMMENT ON COLUMN kombo.sync_status.last_full_at IS 'When the last successful full fetch finished.';
+COMMENT ON COLUMN kombo.sync_status.failures IS 'Failed runs since the last success.';
+COMMENT ON COLUMN kombo.sync_status.rejected IS 'Records in kombo.rejected_records, which the database refused.';
 COMMENT ON COLUMN kombo.sync_status.pending IS
-    'requests in kombo.sync_requests that wait for the worker; in its own row the webhooks that do';
+    'Requests in kombo.sync_requests that wait for the worker. In the worker''s own row: webhooks that wait.';
 
 CREATE VIEW kombo.integration_status AS
     SELECT i.integration_id, i.server,
@@ -274,20 +275,19 @@ CREATE VIEW kombo.integration_status AS
 COMMENT ON VIEW kombo.integration_status IS
     'One row per integration: the state of its worst list, what to do about it, and how old its data are. '
     'kombo.sync_status has the row of each list.';
-COMMENT ON COLUMN kombo.integration_status.integration_id IS 'the integration';
-COMMENT ON COLUMN kombo.integration_status.server IS 'server whose key it is fetched with';
+COMMENT ON COLUMN kombo.integration_status.integration_id IS 'Integration that the row is about.';
+COMMENT ON COLUMN kombo.integration_status.server IS 'Server whose API key it is fetched with.';
 COMMENT ON COLUMN kombo.integration_status.state IS
-    'the worst state of its lists, in this order: restored, paused, failed, held, rejecting, waiting, never synced, '
-    'behind, fresh; unavailable if the tool has none of the models; no lists if none is subscribed';
-COMMENT ON COLUMN kombo.integration_status.endpoint IS 'a list in that state; NULL: all are fresh';
-COMMENT ON COLUMN kombo.integration_status.reason IS 'why that list is in that state';
-COMMENT ON COLUMN kombo.integration_status.next IS 'what happens next to that list, or what to do';
-COMMENT ON COLUMN kombo.integration_status.lists IS 'subscribed lists whose model the tool has';
-COMMENT ON COLUMN kombo.integration_status.fresh IS 'how many of these are fresh';
+    'Worst state of its lists, in this order: restored, paused, failed, held, rejecting, waiting, never synced, '
+    'behind, fresh; unavailable if the tool has none of the models; no lists if none is subscribed.';
+COMMENT ON COLUMN kombo.integration_status.endpoint IS 'Path of a list in that state. NULL: all are fresh.';
+COMMENT ON COLUMN kombo.integration_status.reason IS 'Why that list is in that state.';
+COMMENT ON COLUMN kombo.integration_status.next IS 'What happens next to that list, or what to do.';
+COMMENT ON COLUMN kombo.integration_status.lists IS 'Subscribed lists whose model the tool has.';
+COMMENT ON COLUMN kombo.integration_status.fresh IS 'Number of these lists that are fresh.';
 COMMENT ON COLUMN kombo.integration_status.data_as_of IS
-    'when the list that was synced longest ago was synced: all changes before are here; NULL: a list was never synced';
-COMMENT ON COLUMN kombo.integration_status.data_age IS 'how long ago that was';
-COMMENT ON COLUMN kombo.integration_status.rejected IS
-    'records that the database refused and that are parked in kombo.rejected_records';
-COMMENT ON COLUMN kombo.integration_status.pending IS
-    'requests in kombo.sync_requests that wait for the worker';
+    'Time of the oldest last success of its lists: every change before it is stored here. NULL: a list was never '
+    'synced.';
+COMMENT ON COLUMN kombo.integration_status.data_age IS 'Time since data_as_of.';
+COMMENT ON COLUMN kombo.integration_status.rejected IS 'Records in kombo.rejected_records, which the database refused.';
+COMMENT ON COLUMN kombo.integration_status.pending IS 'Requests in kombo.sync_requests that wait for the worker.';

@@ -136,10 +136,10 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo.create_tables(text, regrole) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.create_tables(text, regrole) IS
-    'Makes the tables of a category (and columns added to the catalogue since) and returns how many it made. owner: '
-    'the sync role, settled by the first call; NULL means that role, else the caller. Never drops or retypes a column; '
-    'what was added is filled by the full fetch that it asks for. Raises on an unknown category, another owner than '
-    'the settled one, wrong catalogue rows, and a name that is taken.';
+    'Makes the missing tables and columns of a category, and returns how many tables it made. owner: the role that '
+    'owns the tables and that all syncing runs as; the first call settles it, NULL means the settled role or else the '
+    'caller. Never drops or retypes a column. Requests a full fetch for what it added. Raises on an unknown category, '
+    'another owner, contradictory catalogue rows, and a name that is taken.';
 
 -- A field that is excluded says so in the comment of its column, which outlives the extension.
 CREATE FUNCTION kombo_internal.mark_excluded(table_name text, column_name text) RETURNS void

@@ -85,25 +85,25 @@ CREATE VIEW kombo.sync_progress AS
     LEFT JOIN pg_catalog.pg_foreign_server f ON f.srvname = i.server
     LEFT JOIN kombo_internal.rate_limits() l ON l.server = f.oid;
 COMMENT ON VIEW kombo.sync_progress IS
-    'What is being fetched right now, of this database: live, although the transactions are not committed. Empty where '
-    'the library is not in shared_preload_libraries.';
-COMMENT ON COLUMN kombo.sync_progress.pid IS 'process that fetches: a worker, or a session that called a function';
-COMMENT ON COLUMN kombo.sync_progress.integration_id IS 'the integration';
-COMMENT ON COLUMN kombo.sync_progress.endpoint IS 'path of the endpoint';
-COMMENT ON COLUMN kombo.sync_progress.kind IS 'delta or full';
-COMMENT ON COLUMN kombo.sync_progress.trigger IS 'what asked for it: webhook, schedule or sql';
+    'What is being fetched in this database right now, ahead of the commits. Empty if the library is not in '
+    'shared_preload_libraries.';
+COMMENT ON COLUMN kombo.sync_progress.pid IS 'Process that fetches: a worker, or a session that called a function.';
+COMMENT ON COLUMN kombo.sync_progress.integration_id IS 'Integration that is fetched.';
+COMMENT ON COLUMN kombo.sync_progress.endpoint IS 'Path of the endpoint.';
+COMMENT ON COLUMN kombo.sync_progress.kind IS 'What is done: delta or full.';
+COMMENT ON COLUMN kombo.sync_progress.trigger IS 'What asked for it: webhook, schedule or sql.';
 COMMENT ON COLUMN kombo.sync_progress.phase IS
-    'starting, fetching (waits for Kombo), writing, locked (waits for a lock of another session), sweeping (looks for '
-    'what Kombo no longer has), confirming (asks Kombo about that), yielding (gives way to a delta of the same '
-    'endpoint), or limited (waits for the end of a rate limit)';
-COMMENT ON COLUMN kombo.sync_progress.pages IS 'pages so far';
-COMMENT ON COLUMN kombo.sync_progress.rows IS 'records so far';
-COMMENT ON COLUMN kombo.sync_progress.bytes IS 'bytes received on the wire so far';
-COMMENT ON COLUMN kombo.sync_progress.rows_per_second IS 'records a second since it started';
-COMMENT ON COLUMN kombo.sync_progress.started_at IS 'when it started';
-COMMENT ON COLUMN kombo.sync_progress.blocked_by IS 'pid of the session whose lock it waits for; NULL: none';
+    'What it does: starting, fetching (waits for Kombo), writing, locked (waits for a lock of another session), '
+    'sweeping (looks for what Kombo no longer has), confirming (asks Kombo about that), yielding (gives way to a delta '
+    'of the same endpoint) or limited (waits for the end of a rate limit).';
+COMMENT ON COLUMN kombo.sync_progress.pages IS 'Pages fetched so far.';
+COMMENT ON COLUMN kombo.sync_progress.rows IS 'Records received so far.';
+COMMENT ON COLUMN kombo.sync_progress.bytes IS 'Bytes received on the wire so far.';
+COMMENT ON COLUMN kombo.sync_progress.rows_per_second IS 'Records a second since the start.';
+COMMENT ON COLUMN kombo.sync_progress.started_at IS 'When the fetch started.';
+COMMENT ON COLUMN kombo.sync_progress.blocked_by IS 'Pid of the session whose lock it waits for. NULL: none.';
 COMMENT ON COLUMN kombo.sync_progress.limited_until IS
-    'when the rate limit that it waits for ends; NULL: it waits for none';
+    'When the rate limit that it waits for ends. NULL: it waits for none.';
 
 -- Whoever names a database in kombo_sync.databases before it is there is served as soon as it has the extension.
 SELECT kombo_internal.wake(true);

@@ -29,9 +29,10 @@ CREATE FUNCTION kombo.kombo_sync_delta(integration_id text DEFAULT NULL, what te
     SET search_path = pg_catalog, pg_temp;
 REVOKE ALL ON FUNCTION kombo.kombo_sync_delta(text, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.kombo_sync_delta(text, text[]) IS
-    'Fetches what changed since the last successful fetch. integration_id: NULL means all; what: changed models or '
-    'endpoint paths, NULL means everything subscribed. One row per endpoint. An endpoint that fails is a row with '
-    'status failed and a WARNING; raises on unknown names, without user mapping, while paused, read-only.';
+    'Fetches what changed since the last successful fetch, in the caller''s transaction, and returns one row per '
+    'endpoint. integration_id: NULL means all that are not paused. what: changed models or endpoint paths; NULL means '
+    'everything subscribed. An endpoint that fails is a row with status failed and a WARNING. Raises on an unknown '
+    'name, a paused integration, a server without user mapping, and in a read-only transaction.';
 
 CREATE FUNCTION kombo.kombo_sync_full(integration_id text DEFAULT NULL, what text[] DEFAULT NULL)
     RETURNS TABLE (integration_id text, endpoint text, kind text, status text, pages integer,
@@ -41,8 +42,8 @@ CREATE FUNCTION kombo.kombo_sync_full(integration_id text DEFAULT NULL, what tex
     SET search_path = pg_catalog, pg_temp;
 REVOKE ALL ON FUNCTION kombo.kombo_sync_full(text, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.kombo_sync_full(text, text[]) IS
-    'Fetches everything, repairs what differs, and marks or removes what Kombo no longer has. Parameters, rows and '
-    'errors as kombo.kombo_sync_delta.';
+    'Fetches everything, in the caller''s transaction, corrects rows that differ, and marks or deletes rows that Kombo '
+    'no longer returns. Parameters, rows and errors are those of kombo.kombo_sync_delta.';
 
 CREATE FUNCTION kombo.request_sync(integration_id text DEFAULT NULL, kind text DEFAULT 'delta',
                                    what text[] DEFAULT NULL) RETURNS integer
@@ -50,10 +51,10 @@ CREATE FUNCTION kombo.request_sync(integration_id text DEFAULT NULL, kind text D
     SET search_path = pg_catalog, pg_temp;
 REVOKE ALL ON FUNCTION kombo.request_sync(text, text, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.request_sync(text, text, text[]) IS
-    'Has the background worker sync as soon as the transaction commits, and returns how many endpoints it asked for. '
-    'integration_id: NULL means all; kind: delta or full; what: changed models or endpoint paths, NULL means '
-    'everything subscribed. Raises as the functions that sync at once, and on another kind; warns where no worker serves this '
-    'database.';
+    'Asks the background worker for a sync, which begins when the transaction commits, and returns the number of '
+    'endpoints requested. integration_id: NULL means all that are not paused. kind: delta or full. what: changed '
+    'models or endpoint paths; NULL means everything subscribed. Raises as kombo.kombo_sync_delta does, and on another '
+    'kind. Warns if no worker serves this database.';
 
 CREATE FUNCTION kombo_internal.execute_as_sync_role(statement text) RETURNS bigint
     AS 'MODULE_PATHNAME', 'execute_as_sync_role' LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
@@ -76,16 +77,16 @@ CREATE FUNCTION kombo.check_connection(server text) RETURNS text
     SET search_path = pg_catalog, pg_temp;
 REVOKE ALL ON FUNCTION kombo.check_connection(text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.check_connection(text) IS
-    'Asks Kombo whether the key of a server is valid and returns the id of the environment it belongs to. Needs USAGE '
-    'on the server; raises on every network or API error.';
+    'Asks Kombo whether the API key of a server is valid, and returns the id of the environment that the key belongs '
+    'to. Needs USAGE on the server. Raises on every network or API error.';
 
 CREATE FUNCTION kombo.integration_info(server text, integration_id text) RETURNS jsonb
     AS 'MODULE_PATHNAME', 'integration_info' LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp;
 REVOKE ALL ON FUNCTION kombo.integration_info(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.integration_info(text, text) IS
-    'What Kombo says about an integration (tool, category, state). Needs USAGE on the server; raises on every network '
-    'or API error.';
+    'Returns what Kombo says about an integration: its tool, category and state. Needs USAGE on the server. Raises on '
+    'every network or API error.';
 
 CREATE FUNCTION kombo.page_statements(endpoint text)
     RETURNS TABLE (table_name text, step text, statement text)
@@ -93,15 +94,15 @@ CREATE FUNCTION kombo.page_statements(endpoint text)
     SET search_path = pg_catalog, pg_temp;
 REVOKE ALL ON FUNCTION kombo.page_statements(text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.page_statements(text) IS
-    'The SQL that writes a page of an endpoint whose records have all fields that the catalogue knows: per table, in '
-    'the order in which it runs, each step only where it is needed. Nothing is run. $1 is the integration''s id, the '
-    'arrays are the rows'' columns. Raises 42704 for a path that no endpoint has, 42P01 where its tables are not made.';
+    'Returns the SQL that writes one page of an endpoint, in the order in which it runs, and runs nothing. $1 is the '
+    'id of the integration, the arrays are the columns of the rows. A step runs only if a page needs it. Raises 42704 '
+    'on an unknown path, and 42P01 if the endpoint''s tables are missing.';
 
 CREATE FUNCTION kombo.verify_webhook(body text, signature text) RETURNS boolean
     AS 'MODULE_PATHNAME', 'verify_webhook' LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp;
 REVOKE ALL ON FUNCTION kombo.verify_webhook(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.verify_webhook(text, text) IS
-    'Whether the signature (header X-Kombo-Signature) of a webhook''s raw body is by a webhook secret of any server, for '
-    'front ends that answer 401 themselves; false where either is NULL. Raises only where there is not one secret to '
-    'verify with; one that cannot be read is a WARNING.';
+    'Returns whether a webhook was signed with a webhook secret of any server. body: the raw body of the request. '
+    'signature: the header X-Kombo-Signature. NULL for either gives false. Raises HV00J if there is no secret to '
+    'verify with; warns if a secret cannot be read.';

@@ -1,10 +1,7 @@
-"""The documents: the README's statements work as they stand, and the reference names all that there is."""
+"""The documents: the README's statements work as they stand, and links lead somewhere."""
 
 import pathlib
 import re
-
-import psycopg
-import pytest
 
 from cluster import Database
 from sandbox import WEBHOOK_SECRET
@@ -13,7 +10,6 @@ from worker import data_changed, runs, sign, until, wait_synced
 ROOT = pathlib.Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 
 
 def blocks(sandbox):
@@ -80,42 +76,7 @@ def test_every_link_of_the_documents_leads_somewhere():
 
 def test_the_queries_to_monitor_run(hris):
     for page in PAGES[1:]:
+        if page.name == "cookbook.md":  # test_cookbook.py runs its blocks, in transactions: they make roles
+            continue
         for block in re.findall(r"^```sql\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
             run_script(hris, [block])
-
-
-def in_reference(name):
-    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", REFERENCE) is not None
-
-
-def test_the_reference_names_every_function_and_table(db):
-    members = db.execute("""
-        SELECT proname AS name FROM pg_proc WHERE pronamespace = 'kombo'::regnamespace
-        UNION SELECT relname FROM pg_class WHERE relnamespace = 'kombo'::regnamespace AND relkind IN ('r', 'v')""")
-    assert [member["name"] for member in members if not in_reference(member["name"])] == []
-
-
-def test_the_reference_names_every_column_of_state_and_status(db):
-    columns = db.execute("""
-        SELECT DISTINCT attname AS name FROM pg_attribute
-        WHERE attnum > 0 AND attrelid = ANY (ARRAY['kombo.integrations', 'kombo.subscriptions', 'kombo.sync_requests',
-            'kombo.sync_state', 'kombo.webhook_inbox', 'kombo.sync_status', 'kombo.sync_progress']::regclass[])
-          AND attname NOT IN ('added_at', 'system_identifier', 'database_oid')""")
-    assert [column["name"] for column in columns if not in_reference(column["name"])] == []
-
-
-def test_the_reference_has_every_setting_with_its_default(db):
-    db.execute("LOAD 'kombo_sync'")
-    settings = db.execute("SELECT name, current_setting(name) AS value FROM pg_settings WHERE name LIKE 'kombo\\_sync.%'")
-    documented = dict(re.findall(r"^\| `(kombo_sync\.\w+)` \| ([^|\s]*)", REFERENCE, re.MULTILINE))
-    assert documented == {setting["name"]: setting["value"] for setting in settings}
-
-
-@pytest.mark.parametrize("statement", [
-    "CREATE SERVER asks FOREIGN DATA WRAPPER kombo_sync OPTIONS (base_url 'https://api.kombo.dev/v1', nonsense 'x')",
-    "CREATE USER MAPPING FOR PUBLIC SERVER kombo_eu OPTIONS (nonsense 'x')"], ids=["server", "user mapping"])
-def test_the_reference_has_every_option(db, statement):
-    with pytest.raises(psycopg.Error) as refused:
-        db.execute(statement)
-    options = re.sub(r"^.*: |\.$", "", refused.value.diag.message_hint).split(", ")
-    assert len(options) >= 5 and [option for option in options if not in_reference(option)] == []
