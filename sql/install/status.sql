@@ -27,7 +27,11 @@ CREATE VIEW kombo_internal.list_states AS
         FROM pg_catalog.pg_locks l
         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 3
           AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
-          AND NOT EXISTS (SELECT FROM kombo.sync_progress p WHERE p.pid = l.pid))
+          AND NOT EXISTS (SELECT FROM kombo.sync_progress p WHERE p.pid = l.pid)
+          -- A worker keeps the lock between two fetches. Its pid is in the library's words.
+          AND NOT EXISTS (SELECT FROM worker w
+                          WHERE w.state = 'running'
+                            AND l.pid::text = ANY (string_to_array(substring(w.reason, '^pids? ([0-9, ]+)'), ', '))))
     SELECT s.*,
            CASE WHEN s.system_identifier IS DISTINCT FROM here.system_identifier
                   OR s.database_oid IS DISTINCT FROM here.database_oid THEN 'restored'

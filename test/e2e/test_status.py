@@ -5,8 +5,8 @@ import pytest
 
 from cluster import TEMPLATE, Database
 from lifecycle import EMPLOYEES, GROUPS, first_row, in_the_middle_of_a_fetch, wait_state
-from worker import (WOKEN, integration_of, send_webhook, state_of, until, wait_requested, wait_synced, worker_pid,
-                    workers_of)
+from worker import (WOKEN, deliver, integration_of, send_webhook, state_of, until, wait_judged, wait_requested,
+                    wait_synced, worker_pid, workers_of)
 
 
 def row_of(db, endpoint):
@@ -155,6 +155,20 @@ def test_a_lock_is_named_with_its_holder(few, sandbox):
         user.rollback()
     wait_synced(few)
     assert row_of(few, EMPLOYEES)["reason"] is None
+
+
+def test_a_worker_between_two_fetches_is_not_taken_for_an_open_transaction(few, sandbox):
+    few.cluster.configure({"kombo_sync.max_concurrency": 1})
+    path = f"/integrations/{sandbox.integration}"
+    sandbox.faults({"path": path, "hang": True})
+    deliver(few, sandbox.webhook(type="integration-state-changed"))
+    wait_requested(few, sandbox, path)
+    send_webhook(few, sandbox)
+    wait_judged(few)
+    row = row_of(few, EMPLOYEES)
+    assert row["pending"] == 1 and row["reason"] is None, row
+    sandbox.faults()
+    wait_synced(few)
 
 
 def test_progress_is_of_this_database_alone(few, sandbox):
