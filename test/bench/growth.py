@@ -51,9 +51,11 @@ def memory(stand):
         if employees not in stand.sizes.written:
             yield Point("time", "first full sync", employees, seen.seconds)
     small, big = stored(stand, few), stored(stand, most)
-    yield Row("memory", "Peak memory of a first full sync, largest size compared with smallest", f"{most:,} and {few:,} employees",
+    yield Row("memory", "Peak memory of a first full sync, largest size compared with smallest",
+              f"{most:,} and {few:,} employees",
               [big.peak / small.peak], at_most(1.2), ours=[big.peak], theirs=[small.peak], sides="MB")
-    yield Row("memory", "Peak memory of the largest first full sync, above an idle backend", f"{most:,} employees, {big.seconds:.0f} s",
+    yield Row("memory", "Peak memory of the largest first full sync, above an idle backend",
+              f"{most:,} employees, {big.seconds:.0f} s",
               [big.peak - big.idle], at_most(100), "MB")
 
 

@@ -46,9 +46,11 @@ def lines(stand):
             again.append(full_by_the_worker(db, sandbox, len(lists)))
             stand.sandbox(employees)
     size = f"{employees:,} employees, {len(lists)} lists, {asked['requests']} pages, {LATENCY_MS} ms each"
-    yield Row("lines", f"First full sync of all lists compared with a client that only asks, {CONCURRENCY} requests at once",
+    yield Row("lines",
+              f"First full sync of all lists compared with a client that only asks, {CONCURRENCY} requests at once",
               size, ratios(first, raw), at_most(1.1), ours=first, theirs=raw)
-    yield Row("lines", "Full sync of all lists with nothing changed compared with that client", size, ratios(again, raw), ours=again, theirs=raw)
+    yield Row("lines", "Full sync of all lists with nothing changed compared with that client", size,
+              ratios(again, raw), ours=again, theirs=raw)
 
 
 def first_pages(sandbox):

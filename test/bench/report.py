@@ -17,8 +17,8 @@ NOTES = ("<!-- notes: written by hand, kept by ./bench -->", "<!-- end of notes 
 INTRODUCTION = """# Performance
 
 `./bench` measures all of this in about a quarter of an hour and writes this page. An absolute time says more about the
-machine than about the program, so most results are **ratios**: kombo_sync and something else do the same work, one after
-the other, on the same machine, in several rounds. The sandbox server (`test/sandbox`) on the loopback interface takes
+machine than about the program, so most results are **ratios**: kombo_sync and something else do the same work, one
+after the other, on the same machine, in several rounds. The sandbox server (`test/sandbox`) on the loopback interface takes
 Kombo's place.
 """
 
@@ -31,8 +31,8 @@ READING = """## How to read it
 * The sandbox server, PostgreSQL and the measured program share the machine's cores. `less the transfer` means that the
   time is subtracted in which the raw client (`test/bench/raw_client.cpp`, which requests pages and does nothing with
   them) fetches the same pages in the same round.
-* First syncs write to empty tables with all their indexes. A checkpoint runs before much is written. Tables are vacuumed
-  before a sync that finds nothing changed, so that autovacuum, which is on, does not run during it.
+* First syncs write to empty tables with all their indexes. A checkpoint runs before much is written. Tables are
+  vacuumed before a sync that finds nothing changed, so that autovacuum, which is on, does not run during it.
 * `COPY` reads binary files on the server into the same tables, in one transaction.
 * `webhook` is measured by PostgreSQL's commit timestamps (`track_commit_timestamp`). `memory` is the backend's private
   memory (`RssAnon`), read every 20 ms.
@@ -124,7 +124,8 @@ def summary(rows):
     """Two sentences and five rows."""
     shown = [row for scenario, words in SUMMARY for row in rows
              if row.scenario == scenario and row.what.startswith(words)]
-    lines = ["", *sentences(rows, {row.scenario: row for row in shown}), "", "| what | result | goal |", "|---|--:|---|"]
+    lines = ["", *sentences(rows, {row.scenario: row for row in shown}), "",
+             "| what | result | goal |", "|---|--:|---|"]
     for row in shown:
         lines.append(f"| {row.what} | {value_of(row, spread=False)} | {row.goal.relation} {figure(row.goal.limit)}"
                      f"{'' if row.met else ', **missed**'} |")
@@ -134,8 +135,8 @@ def summary(rows):
 def sentences(rows, shown):
     told = ""
     if "guide" in shown and "webhook" in shown:
-        told = (f"A first full sync is {figure(shown['guide'].value)} times as fast as the service in Node that Kombo's "
-                f"guide describes, and a webhook becomes a row in {figure(shown['webhook'].value)} ms. ")
+        told = (f"A first full sync is {figure(shown['guide'].value)} times as fast as the service in Node that "
+                f"Kombo's guide describes, and a webhook becomes a row in {figure(shown['webhook'].value)} ms. ")
     goals = [row for row in rows if row.goal]
     failed = sum(not row.met for row in goals)
     told += (f"Of {len(goals)} goals {failed} {'is' if failed == 1 else 'are'} missed; "

@@ -12,8 +12,8 @@ from cluster import Database
 from worker import inbox, sign, until
 
 PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "faq.md").read_text(encoding="utf-8")
-ENTRY = re.compile(r"^### (?P<title>.*)\n(?P<above>(?:(?!#).*\n)*?)```sql\n(?P<sql>(?:.*\n)*?)```\n\n```\n(?P<said>(?:.*\n)*?)```$",
-                   re.MULTILINE)
+ENTRY = re.compile(r"^### (?P<title>.*)\n(?P<above>(?:(?!#).*\n)*?)"
+                   r"```sql\n(?P<sql>(?:.*\n)*?)```\n\n```\n(?P<said>(?:.*\n)*?)```$", re.MULTILINE)
 
 
 class Mistake(typing.NamedTuple):
@@ -80,4 +80,5 @@ def test_webhooks_are_rejected_as_the_page_says(served):
         body = re.search(r"VALUES \('(.*)',", mistake.sql)[1]
         psql(served, mistake.sql.replace("its signature", sign(body)))
         until(served, lambda: not inbox(served).get("new"), what="the end of the inbox")
-        assert_said(mistake, psql(served, "SELECT status, error FROM kombo.webhook_inbox ORDER BY id DESC LIMIT 1 \\gx"))
+        latest = "SELECT status, error FROM kombo.webhook_inbox ORDER BY id DESC LIMIT 1 \\gx"
+        assert_said(mistake, psql(served, latest))

@@ -1,5 +1,5 @@
-"""The lines of docs/guide.md for pg_cron, run by the real pg_cron. A job fires at the next full minute, so what came of them is
-looked at by a test that runs after all others."""
+"""The lines of docs/guide.md for pg_cron, run by the real pg_cron. A job fires at the next full minute, so what came
+of them is looked at by a test that runs after all others."""
 
 import pathlib
 import re
