@@ -3,7 +3,7 @@
 # after stage.sh; they look at the copy of the tree.
 
 LINTS=(clang_format clang_tidy shellcheck layers postgresql_headers guard_only catalogue_names leftovers file_sizes
-       install_parts meta_json readme_commands)
+       install_parts meta_json)
 
 # Prints "ok NAME" or "not ok NAME" for each, what it found above it.
 lint_all() {
@@ -135,19 +135,4 @@ for file, pattern in (("kombo_sync.control", r"default_version\s*=\s*'([^']+)'")
 print("\n".join(wrong))
 sys.exit(bool(wrong))
 PYTHON
-}
-
-# What the README tells to type is there. (Its SQL is run by test/e2e/test_readme.py.)
-lint_readme_commands() {
-    local command bad=0 seen=0
-    while read -r command _; do
-        seen=1
-        if [[ $command == */* && ! -x $command ]] || ! command -v "$command" >/dev/null; then
-            echo "README.md: \"$command\" is not there"
-            bad=1
-        fi
-    done < <(awk '/^```/ {inside = ($0 ~ /^```(sh|bash|console)$/); next} inside' README.md |
-        sed -E 's/^\$ //; s/^ *#.*//; s/^ +//; /^$/d')
-    ((seen)) || echo "README.md shows no command"
-    ((seen && !bad))
 }

@@ -51,9 +51,11 @@ def memory(stand):
         if employees not in stand.sizes.written:
             yield Point("time", "first full sync", employees, seen.seconds)
     small, big = stored(stand, few), stored(stand, most)
-    yield Row("memory", "Peak memory of a first full sync, largest beside smallest", f"{most:,} and {few:,} employees",
+    yield Row("memory", "Peak memory of a first full sync, largest size compared with smallest",
+              f"{most:,} and {few:,} employees",
               [big.peak / small.peak], at_most(1.2), ours=[big.peak], theirs=[small.peak], sides="MB")
-    yield Row("memory", "The largest, above an idle backend", f"{most:,} employees, {big.seconds:.0f} s",
+    yield Row("memory", "Peak memory of the largest first full sync, above an idle backend",
+              f"{most:,} employees, {big.seconds:.0f} s",
               [big.peak - big.idle], at_most(100), "MB")
 
 
@@ -87,7 +89,7 @@ def delta(stand):
             took[employees].append((seconds - asked["seconds"]) * 1000)
     medians = {employees: statistics.median(times) for employees, times in took.items()}
     size = ", ".join(f"{employees:,} employees {medians[employees]:.1f} ms" for employees in took)
-    yield Row("delta", f"A delta of {CHANGED} records, the slowest size beside the fastest", size,
+    yield Row("delta", f"A delta of {CHANGED} records, slowest size compared with fastest", size,
               [max(medians.values()) / min(medians.values())], at_most(1.3))
 
 
@@ -96,7 +98,7 @@ def pending(stand):
     rates = {count: first_fulls(stand, count) for count in stand.sizes.pending}
     size = ", ".join(f"{count:,} integrations {rate:,.0f} /s" for count, rate in rates.items())
     *fewer, most = rates.values()
-    yield Row("pending", "Runs a second while everything waits, the best of the smaller sizes beside the largest", size,
+    yield Row("pending", "Runs a second while everything waits, best smaller size compared with largest", size,
               [max(fewer) / most], at_most(1.2))
 
 

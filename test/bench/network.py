@@ -23,7 +23,7 @@ def line(stand):
             curl.append(stand.curl(sandbox, urls))
             stand.sandbox(employees)
             empty(db, data_tables(db))
-    yield Row("line", "First full sync of one list beside `curl`, page after page",
+    yield Row("line", "First full sync of one list compared with `curl`, page after page",
               f"{employees:,} employees, {len(urls)} pages, {LATENCY_MS} ms each", ratios(ours, curl), at_most(1.05),
               ours=ours, theirs=curl)
 
@@ -46,9 +46,11 @@ def lines(stand):
             again.append(full_by_the_worker(db, sandbox, len(lists)))
             stand.sandbox(employees)
     size = f"{employees:,} employees, {len(lists)} lists, {asked['requests']} pages, {LATENCY_MS} ms each"
-    yield Row("lines", f"First full sync of all lists beside a client that only asks, {CONCURRENCY} requests at once",
+    yield Row("lines",
+              f"First full sync of all lists compared with a client that only asks, {CONCURRENCY} requests at once",
               size, ratios(first, raw), at_most(1.1), ours=first, theirs=raw)
-    yield Row("lines", "The same again, nothing changed", size, ratios(again, raw), ours=again, theirs=raw)
+    yield Row("lines", "Full sync of all lists with nothing changed compared with that client", size,
+              ratios(again, raw), ours=again, theirs=raw)
 
 
 def first_pages(sandbox):
@@ -112,7 +114,7 @@ def many(stand):
                 ours.append(count / took)
                 raw.append(asked["requests"] / asked["seconds"])
                 cpu.append(used / count * 1000)
-    yield Row("many", "Requests a second beside a client that only asks the same",
+    yield Row("many", "Requests a second compared with a client that only asks the same",
               f"{count:,} integrations, a delta of one record each", ratios(ours, raw),
               ours=ours, theirs=raw, sides="/s")
     yield Row("many", "CPU of the worker a delta", f"{count:,} integrations, a delta of one record each", cpu,

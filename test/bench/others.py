@@ -28,8 +28,8 @@ def guide(stand):
                     raise RuntimeError(f"the service did not see all employees: {told}")
                 its.append(told["seconds"])
     size = f"{employees:,} employees, {told['orm']}"
-    for what, mine, its in zip(("first full sync", "the same again, nothing changed"), ours, theirs):
-        yield Row("guide", f"The service of Kombo's guide in Node beside ours, {what}", size, ratios(its, mine),
+    for what, mine, its in zip(("First full sync", "Full sync with nothing changed"), ours, theirs):
+        yield Row("guide", f"{what}, compared with the service of Kombo's guide in Node", size, ratios(its, mine),
                   at_least(20), ours=mine, theirs=its)
 
 
@@ -45,7 +45,7 @@ def sql(stand):
     def write(connection, sandbox, _):
         return upsert_sql(connection, sandbox.integration)
 
-    yield from upserts(stand, "sql", "`jsonb_to_recordset` upsert, a statement a page", stand.sizes.sql, write,
+    yield from upserts(stand, "sql", "a `jsonb_to_recordset` upsert, a statement a page", stand.sizes.sql, write,
                        at_least(1.5), at_least(3))
 
 
@@ -54,7 +54,7 @@ def row(stand):
     def write(connection, sandbox, pages):
         return upsert_rows(connection, sandbox.integration, pages)
 
-    yield from upserts(stand, "row", "Upsert, a statement a row", stand.sizes.row, write)
+    yield from upserts(stand, "row", "an upsert, a statement a row", stand.sizes.row, write)
 
 
 def upserts(stand, scenario, name, employees, write, goal_first=None, goal_again=None):
@@ -73,8 +73,8 @@ def upserts(stand, scenario, name, employees, write, goal_first=None, goal_again
             for number in (0, 1):
                 ours[number].append(max(took[number] - transfer, 0.001))
                 theirs[number].append(its[number])
-    for number, what, goal in ((0, "first load", goal_first), (1, "nothing changed", goal_again)):
-        yield Row(scenario, f"{name}, beside ours less the transfer, {what}", f"{employees:,} employees",
+    for number, what, goal in ((0, "First full sync", goal_first), (1, "Full sync with nothing changed", goal_again)):
+        yield Row(scenario, f"{what} less the transfer, compared with {name}", f"{employees:,} employees",
                   ratios(theirs[number], ours[number]), goal, ours=ours[number], theirs=theirs[number])
 
 
@@ -93,5 +93,6 @@ def micro(stand):
                            "--benchmark_enable_random_interleaving=true"]))
     times = {name: [one["cpu_time"] / 1e6 for one in told["benchmarks"]
                     if one["run_name"] == name and one["run_type"] == "iteration"] for name in ("walk", "unfold")}
-    yield Row("micro", "Pages to decoded rows, beside simdjson that walks through them", f"{told['context']['pages']} "
-              "pages", ratios(times["unfold"], times["walk"]), at_most(3.5), ours=times["unfold"], theirs=times["walk"])
+    yield Row("micro", "Pages to decoded rows, compared with simdjson that walks through them",
+              f"{told['context']['pages']} pages", ratios(times["unfold"], times["walk"]), at_most(3.5),
+              ours=times["unfold"], theirs=times["walk"])

@@ -1,9 +1,11 @@
 """The rows as text and as docs/performance.md."""
 
 import datetime
+import math
 import pathlib
 import re
 import statistics
+import textwrap
 
 import chart
 import machine
@@ -14,27 +16,28 @@ NOTES = ("<!-- notes: written by hand, kept by ./bench -->", "<!-- end of notes 
 
 INTRODUCTION = """# Performance
 
-Made by `./bench`, which measures what is below in about a quarter of an hour and writes this page. An absolute time
-says more about the machine than about the program. So what counts here are **ratios**: two things done one after the
-other in the same run on the same machine, several rounds, a ratio for each round. Kombo is the sandbox server
-(`test/sandbox`), on the loopback interface.
+`./bench` measures all of this in about a quarter of an hour and writes this page. An absolute time says more about the
+machine than about the program, so most results are **ratios**: kombo_sync and something else do the same work, one
+after the other, on the same machine, in several rounds. The sandbox server (`test/sandbox`) on the loopback interface takes
+Kombo's place.
 """
 
 READING = """## How to read it
 
-* *Ratio* is the median of the rounds, with the smallest and the largest behind it; a row without them was measured
-  once. Beside it what both sides took (median): *ours* and *beside*. Where a row is not a ratio, its figure bears a unit.
-* The sandbox Kombo server, PostgreSQL and what is measured share the machine's cores. `less the transfer` means that
-  the time in which the raw client (`test/bench/raw_client.cpp`: it asks, and does nothing with the answers) fetches
-  the same pages in the same round is taken off.
-* First syncs are into emptied tables, with all their indexes. A checkpoint comes before what writes much, and not
-  during it. Tables are vacuumed before a sync that finds nothing changed, so that autovacuum, which is on, does not
-  come to them just then.
-* `COPY` reads binary files that lie on the server into the same tables, in one transaction.
-* `webhook` goes by the times that the server itself keeps of commits (`track_commit_timestamp`). `memory` is what is
-  private to the backend (`RssAnon`), looked at every 20 ms.
-* `pending`: all lists of every integration wait for their first full sync. Of each size as many runs are timed as the
-  smallest has in all, with `fsync` off: each page of a full sync waits for the disk otherwise.
+* kombo_sync always comes first. `1.10 times the time` means that it took 10 % longer than the other; `5.00 times as
+  fast` means that the other took five times as long.
+* A result is the median of the rounds, with the smallest and the largest in parentheses. A row without parentheses was
+  measured once. *kombo_sync* and *other* are the medians of both sides.
+* The sandbox server, PostgreSQL and the measured program share the machine's cores. `less the transfer` means that the
+  time is subtracted in which the raw client (`test/bench/raw_client.cpp`, which requests pages and does nothing with
+  them) fetches the same pages in the same round.
+* First syncs write to empty tables with all their indexes. A checkpoint runs before much is written. Tables are
+  vacuumed before a sync that finds nothing changed, so that autovacuum, which is on, does not run during it.
+* `COPY` reads binary files on the server into the same tables, in one transaction.
+* `webhook` is measured by PostgreSQL's commit timestamps (`track_commit_timestamp`). `memory` is the backend's private
+  memory (`RssAnon`), read every 20 ms.
+* `pending`: all lists of every integration wait for their first full sync. The same number of runs is timed for each
+  size, with `fsync` off, because each page of a full sync waits for the disk otherwise.
 """
 
 
@@ -43,8 +46,8 @@ def line(found):
     if not isinstance(found, Row):
         return ""
     goal = f"goal {found.goal.relation} {figure(found.goal.limit)}: {verdict(found)}" if found.goal else "no goal"
-    return (f"{found.scenario:10} {value_of(found):26} {goal:28} {found.what} ({found.size})"
-            f"{sides_of(found, ': {} beside {}')}\n")
+    return (f"{found.scenario:10} {value_of(found):40} {goal:28} {found.what} ({found.size})"
+            f"{sides_of(found, ': {}, the other {}')}\n")
 
 
 def goals_missed(found):
@@ -54,12 +57,23 @@ def goals_missed(found):
 def verdict(row):
     if row.goal is None:
         return ""
-    return "met" if row.met else f"missed by {row.goal.missed_by(row.value):.0%}"
+    if row.met:
+        return "met"
+    by = row.goal.missed_by(row.value)
+    return f"missed by {by:.0%}" if by >= 0.01 else "missed by less than 1%"
+
+
+def unit_of(row):
+    """What the figure says of kombo_sync; the reader need not know which side was divided by which."""
+    if row.unit or not row.ours:
+        return row.unit or "times"
+    ratio, inverse = row.ours[0] / row.theirs[0], row.theirs[0] / row.ours[0]
+    is_inverse = math.isclose(row.values[0], inverse) and not math.isclose(row.values[0], ratio)
+    return {"s": "times as fast" if is_inverse else "times the time", "/s": "times the rate"}.get(row.sides, "times")
 
 
 def value_of(row, spread=True):
-    unit = f" {row.unit}" if row.unit else ""
-    text = f"{figure(row.value)}{unit}"
+    text = f"{figure(row.value)} {unit_of(row)}"
     if spread and len(row.values) > 1:
         text += f" ({figure(min(row.values))}–{figure(max(row.values))})"
     return text
@@ -90,7 +104,7 @@ def machine_section(stand, minutes):
 
 
 def table(rows):
-    lines = ["## Results\n", "| scenario | what | size | ours | beside | ratio or figure | goal | |",
+    lines = ["## Results\n", "| scenario | what | size | kombo_sync | other | result | goal | |",
              "|---|---|---|--:|--:|--:|--:|---|"]
     for row in rows:
         goal = f"{row.goal.relation} {figure(row.goal.limit)}" if row.goal else "–"
@@ -101,15 +115,37 @@ def table(rows):
     return "\n".join([*lines, ""])
 
 
+# What the README shows: the scenario, and how the row begins.
+SUMMARY = [("guide", "First full sync"), ("lines", "First full sync"), ("webhook", "Webhook to row, median"),
+           ("memory", "Peak memory of the largest"), ("delta", "A delta")]
+
+
 def summary(rows):
-    lines = ["", "| what | ratio or figure | goal |", "|---|--:|--:|"]
-    lines += [f"| {row.what} | {value_of(row, spread=False)} | {row.goal.relation} {figure(row.goal.limit)} |"
-              for row in rows if row.goal]
+    """Two sentences and five rows."""
+    shown = [row for scenario, words in SUMMARY for row in rows
+             if row.scenario == scenario and row.what.startswith(words)]
+    lines = ["", *sentences(rows, {row.scenario: row for row in shown}), "",
+             "| what | result | goal |", "|---|--:|---|"]
+    for row in shown:
+        lines.append(f"| {row.what} | {value_of(row, spread=False)} | {row.goal.relation} {figure(row.goal.limit)}"
+                     f"{'' if row.met else ', **missed**'} |")
     return "\n".join([*lines, "", ""])
 
 
+def sentences(rows, shown):
+    told = ""
+    if "guide" in shown and "webhook" in shown:
+        told = (f"A first full sync is {figure(shown['guide'].value)} times as fast as the service in Node that "
+                f"Kombo's guide describes, and a webhook becomes a row in {figure(shown['webhook'].value)} ms. ")
+    goals = [row for row in rows if row.goal]
+    failed = sum(not row.met for row in goals)
+    told += (f"Of {len(goals)} goals {failed} {'is' if failed == 1 else 'are'} missed; "
+             "[docs/performance.md](docs/performance.md#goals-that-are-missed) says which, and why.")
+    return textwrap.wrap(told, 120, break_on_hyphens=False)
+
+
 def missed(rows):
-    lines = [f"* `{row.scenario}`, {row.what[0].lower()}{row.what[1:]}: {value_of(row)} where the goal is "
+    lines = [f"* `{row.scenario}`. {row.what}: {value_of(row)} where the goal is "
              f"{row.goal.relation} {figure(row.goal.limit)}, {verdict(row)}." for row in rows if not row.met]
     return "\n".join(["## Goals that are missed\n", *(lines or ["None."]), ""])
 

@@ -29,7 +29,7 @@ def at_least(limit):
 class Row:
     """One line of the table. `values` has one for each round; what counts is their median."""
     scenario: str
-    what: str      # ours, beside what
+    what: str      # what kombo_sync did, and what it is compared with
     size: str
     values: list
     goal: Goal = None

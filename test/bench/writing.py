@@ -80,8 +80,8 @@ def first(stand):
         seen = written(stand, employees)
         yield from points(employees, seen)
     ours = seen.without_transfer(seen.first)
-    yield Row("first", "First full sync less the transfer, beside `COPY` of the same rows", size(employees, seen),
-              ratios(ours, seen.copy), at_most(1.3), ours=ours, theirs=seen.copy)
+    yield Row("first", "First full sync less the transfer, compared with `COPY` of the same rows",
+              size(employees, seen), ratios(ours, seen.copy), at_most(1.3), ours=ours, theirs=seen.copy)
 
 
 def points(employees, seen):
@@ -95,7 +95,7 @@ def unchanged(stand):
     employees = stand.sizes.written[-1]
     seen = written(stand, employees)
     ours = seen.without_transfer(seen.unchanged)
-    yield Row("unchanged", "Full sync with nothing changed less the transfer, beside `COPY` of the same rows",
+    yield Row("unchanged", "Full sync with nothing changed less the transfer, compared with `COPY` of the same rows",
               size(employees, seen), ratios(ours, seen.copy), at_most(0.5), ours=ours, theirs=seen.copy)
     yield Row("unchanged", "WAL a record, nothing changed", size(employees, seen), seen.wal, at_most(16), "bytes")
 
@@ -117,5 +117,5 @@ def changed(stand):
                 raise RuntimeError(f"not all that had changed were updated: {result}")
             some.append(took)
             none.append(stand.sync(db)[0])
-    yield Row("changed", "Full sync with 1 % changed, beside one with nothing changed", f"{employees:,} employees",
-              ratios(some, none), at_most(1.1), ours=some, theirs=none)
+    yield Row("changed", "Full sync with 1 % changed, compared with one with nothing changed",
+              f"{employees:,} employees", ratios(some, none), at_most(1.1), ours=some, theirs=none)

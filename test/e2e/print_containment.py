@@ -9,9 +9,9 @@ def said(cell, who):
     """A pattern as words: "column … does not exist"."""
     pattern = {"worker": cell.worker, "function": cell.function}[who]
     if pattern == "":
-        return "nothing: nothing is wrong"
+        return "nothing: it is not affected"
     if pattern is None:
-        return "what is wrong, for that endpoint"
+        return "the error, for that list"
     words = re.sub(r"\.\*", " … ", pattern).replace("|", "` or `")
     words = f"`… {re.sub(' +', ' ', words).strip()} …`"
     return f"{words}; all wait" if who in cell.waits else words

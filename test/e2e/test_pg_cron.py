@@ -1,5 +1,5 @@
-"""The README's lines for pg_cron, run by the real pg_cron. A job fires at the next full minute, so what came of them is
-looked at by a test that runs after all others."""
+"""The lines of docs/guide.md for pg_cron, run by the real pg_cron. A job fires at the next full minute, so what came
+of them is looked at by a test that runs after all others."""
 
 import pathlib
 import re
@@ -11,20 +11,20 @@ from sandbox import Sandbox
 from syncing import assert_ok, sync_full
 from worker import WORKER_SETTINGS, how_it_stands, new_served, runs, until, wait_synced
 
-README = (pathlib.Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+GUIDE = (pathlib.Path(__file__).parents[2] / "docs" / "guide.md").read_text(encoding="utf-8")
 FUNCTIONS = ("kombo_sync_delta", "kombo_sync_full", "request_sync")
 
 
-def readme_line(function):
-    """The README's cron.schedule line that calls this function."""
-    found = re.findall(rf"^SELECT cron\.schedule\(.*kombo\.{function}\(.*$", README, re.MULTILINE)
-    assert found, f"the README schedules no kombo.{function} in one line"
+def line_of_the_guide(function):
+    """The cron.schedule line of the page that calls this function."""
+    found = re.findall(rf"^SELECT cron\.schedule\(.*kombo\.{function}\(.*$", GUIDE, re.MULTILINE)
+    assert found, f"the page schedules no kombo.{function} in one line"
     return found[0].rstrip("; ")
 
 
 @pytest.fixture(scope="session")
 def scheduled():
-    """{function: Database} where a job of the README's is to run every minute, each in a database of its own, so that it
+    """{function: Database} where a job of the page is to run every minute, each in a database of its own, so that it
     is plain whose doing a run is; kombo_sync serves that of request_sync. "cron" is pg_cron's own."""
     cluster = Cluster(needed("KOMBO_PGBIN"), WORKER_SETTINGS.replace("'kombo_sync'", "'kombo_sync, pg_cron'")
                       + "cron.use_background_workers = on\n")
@@ -43,14 +43,14 @@ def scheduled():
         else:
             assert_ok(sync_full(db))
         db.execute("DELETE FROM kombo.sync_runs")
-        job = databases["cron"].value(readme_line(function))
+        job = databases["cron"].value(line_of_the_guide(function))
         databases["cron"].execute("SELECT cron.alter_job(%s, schedule => '* * * * *', database => %s)", [job, db.name])
     yield databases
     cluster.close()
     sandbox.stop()
 
 
-def test_the_readmes_lines_are_statements_that_pg_cron_takes(scheduled):
+def test_the_lines_of_the_guide_are_statements_that_pg_cron_takes(scheduled):
     jobs = scheduled["cron"].execute("SELECT * FROM cron.job WHERE active")
     assert {job["database"] for job in jobs} == {scheduled[function].name for function in FUNCTIONS}
     for function in FUNCTIONS:
