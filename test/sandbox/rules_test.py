@@ -128,6 +128,14 @@ def a_change_moves_only_its_parents():
     assert all(row["manager"]["last_name"] == "New" for row in read("/hris/employees") if row["id"] in reports)
 
 
+def employees_have_names_of_their_own():
+    fresh(employees=1000)
+    rows = admin("GET", "records", integration=fresh.id, model="hris_employees")["results"]
+    names = [row["display_full_name"] for row in rows]
+    assert len(set(names)) == len(names) == 1000
+    assert len({name.split()[0] for name in names}) == 64
+
+
 def added_and_removed_entries_move_the_parent():
     fresh()
     employee = first("/hris/employees")
