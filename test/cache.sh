@@ -3,7 +3,7 @@
 #
 # A user has one tree of it, TREE: a copy of the sources in src, where make leaves its objects, and cmake's in build. A
 # command takes the lock, brings the copy up to date, builds what changed, takes a copy of the results into its own
-# temporary folder, and gives the lock back. As root all of the tree belongs to the user postgres, as what is built does.
+# temporary folder, and gives the lock back. As root all of the tree belongs to the user postgres, as all that is built.
 
 TREE=''
 CACHE_LOCK=''
@@ -22,7 +22,8 @@ cache_open() {
     folder=$(cache_folder)
     TREE=$folder/tree
     if ! cache_usable "$folder"; then
-        printf 'build        in the temporary folder, as %s cannot be written: the next command builds again\n' "$folder"
+        printf 'build        in the temporary folder, as %s cannot be written: the next command builds again\n' \
+            "$folder"
         folder=$T/cache TREE=$T/cache/tree
         cache_usable "$folder" || fail "$folder cannot be written"
     elif [[ -e $TREE/versions ]]; then
@@ -146,6 +147,7 @@ tree_copy() {
         mkdir -p "$1/src/$(dirname "$name")"
         rm -f "$1/src/$name"
         cp --preserve=mode "$2/$name" "$1/src/$name"
-    done < <(cd "$1/src" && sha256sum --check --quiet "$3" 2>/dev/null | sed -n 's/: FAILED\( open or read\)\{0,1\}$//p')
+    done < <(cd "$1/src" && sha256sum --check --quiet "$3" 2>/dev/null |
+        sed -n 's/: FAILED\( open or read\)\{0,1\}$//p')
     cp "$3" "$1/sums"
 }

@@ -23,7 +23,8 @@ other in the same run on the same machine, several rounds, a ratio for each roun
 READING = """## How to read it
 
 * *Ratio* is the median of the rounds, with the smallest and the largest behind it; a row without them was measured
-  once. Beside it what both sides took (median): *ours* and *beside*. Where a row is not a ratio, its figure bears a unit.
+  once. Beside it what both sides took (median): *ours* and *beside*. Where a row is not a ratio, its figure bears
+  a unit.
 * The sandbox Kombo server, PostgreSQL and what is measured share the machine's cores. `less the transfer` means that
   the time in which the raw client (`test/bench/raw_client.cpp`: it asks, and does nothing with the answers) fetches
   the same pages in the same round is taken off.

@@ -24,8 +24,8 @@ def readme_line(function):
 
 @pytest.fixture(scope="session")
 def scheduled():
-    """{function: Database} where a job of the README's is to run every minute, each in a database of its own, so that it
-    is plain whose doing a run is; kombo_sync serves that of request_sync. "cron" is pg_cron's own."""
+    """{function: Database} where a job of the README's is to run every minute, each in a database of its own, so that
+    it is plain whose doing a run is; kombo_sync serves that of request_sync. "cron" is pg_cron's own."""
     cluster = Cluster(needed("KOMBO_PGBIN"), WORKER_SETTINGS.replace("'kombo_sync'", "'kombo_sync, pg_cron'")
                       + "cron.use_background_workers = on\n")
     sandbox = Sandbox(needed("KOMBO_SANDBOX"), employees=20)

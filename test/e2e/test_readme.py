@@ -106,7 +106,8 @@ def test_the_reference_names_every_column_of_state_and_status(db):
 
 def test_the_reference_has_every_setting_with_its_default(db):
     db.execute("LOAD 'kombo_sync'")
-    settings = db.execute("SELECT name, current_setting(name) AS value FROM pg_settings WHERE name LIKE 'kombo\\_sync.%'")
+    settings = db.execute("SELECT name, current_setting(name) AS value FROM pg_settings WHERE name LIKE "
+                          "'kombo\\_sync.%'")
     documented = dict(re.findall(r"^\| `(kombo_sync\.\w+)` \| ([^|\s]*)", REFERENCE, re.MULTILINE))
     assert documented == {setting["name"]: setting["value"] for setting in settings}
 
