@@ -6,6 +6,7 @@
 # PostgreSQL's programs), TREE (the kept build, with the sources and objects in src and cmake's in build).
 # Everything that is built or run belongs to an ordinary user, also when root calls: PostgreSQL refuses root.
 
+ROOT=$PWD
 PG_MAJOR=15
 SYSTEM_PG=/usr/lib/postgresql/$PG_MAJOR
 JOBS=$(nproc)

@@ -92,7 +92,8 @@ def test_a_postgresql_that_is_installed_without_a_cluster_is_said(folder, packag
 
 def test_the_installed_library_has_no_debug_symbols_and_uninstall_removes_every_file(folder):  # noqa: F811
     lib = pathlib.Path(os.environ["KOMBO_PGBIN"]).parent / "lib"
-    sections = subprocess.run(["readelf", "-S", "-W", lib / "kombo_sync.so"], capture_output=True, text=True, check=True)
+    sections = subprocess.run(["readelf", "-S", "-W", lib / "kombo_sync.so"], capture_output=True, text=True,
+                              check=True)
     assert ".dynsym" in sections.stdout and ".debug" not in sections.stdout
     share = lib.parents[3] / "share/postgresql/15/extension"
     installed = [*lib.glob("kombo_sync*"), *share.glob("kombo_sync*")]
@@ -104,3 +105,68 @@ def test_the_installed_library_has_no_debug_symbols_and_uninstall_removes_every_
     subprocess.run(["make", f"PG_CONFIG={os.environ['KOMBO_PGBIN']}/pg_config", "uninstall", f"DESTDIR={folder}"],
                    cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, check=True)
     assert not [path for path in folder.rglob("*") if path.is_file()]
+
+
+def lint(name, tree):
+    """The status of one lint in that tree, and what it says."""
+    done = subprocess.run(["bash", "-c", f"source {ROOT}/test/stage.sh; source {ROOT}/test/lint.sh; SRC=$PWD; {name}"],
+                          cwd=tree, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_lint_names_each_commit_subject_that_is_no_good(folder):  # noqa: F811
+    def commit(subject):
+        subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", subject], cwd=folder, check=True)
+
+    assert lint("lint_commit_subjects", folder) == (77, "commit subjects are not read: no git here\n")
+    if not shutil.which("git"):
+        return
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    subprocess.run([*git, "init", "-q"], cwd=folder, check=True)
+    commit("what was before the check is not looked at.")
+    assert lint("lint_commit_subjects", folder)[0] == 77
+    (folder / "test").mkdir()
+    (folder / "test/lint.sh").write_text("lint_commit_subjects() {\n", encoding="utf-8")
+    subprocess.run([*git, "add", "."], cwd=folder, check=True)
+    commit("Read subjects of commits")
+    commit("Keep the worker alive when temp_file_limit is reached")
+    assert lint("lint_commit_subjects", folder) == (0, "")
+    bad = ["keep it", "Keep it.", "Added a test", "Keep " + "x" * 68]
+    for subject in bad:
+        commit(subject)
+    status, said = lint("lint_commit_subjects", folder)
+    assert status == 1 and sorted(said.splitlines()) == sorted(f"commit subject: {subject}" for subject in bad)
+
+
+def test_lint_finds_long_lines_outside_tables(folder):  # noqa: F811
+    (folder / "a.md").write_text(f"| {'x' * 130} |\n{'ü' * 120}\n{'x' * 121}\n", encoding="utf-8")
+    (folder / "b.cpp").write_text("// " + "x" * 120, encoding="utf-8")
+    assert lint("lint_line_length", folder) == (1, "a.md:3: 121 columns, at most 120\n"
+                                                   "b.cpp:1: 123 columns, at most 120\n")
+
+
+@pytest.mark.parametrize("file, old, new", [("META.json", '"version": "', '"version": "9'), ("README.md", "0.", "9."),
+                                            ("kombo_sync.control", "default_version = '", "default_version = '9"),
+                                            ("test/unit/CMakeLists.txt", 'SYNC_VERSION="', 'SYNC_VERSION="9')])
+def test_lint_finds_a_version_that_differs(folder, file, old, new):  # noqa: F811
+    for name in ("META.json", "README.md", "kombo_sync.control", "Makefile", "CMakeLists.txt", "CHANGELOG.md",
+                 "test/unit/CMakeLists.txt", *(f"sql/upgrade/{f.name}" for f in (ROOT / "sql/upgrade").iterdir())):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    assert lint("lint_versions", folder)[0] == 0
+    (folder / file).write_text((folder / file).read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    status, said = lint("lint_versions", folder)
+    assert status == 1 and file in said, said
+
+
+@pytest.mark.skipif(not shutil.which("clang-format"), reason="clang-format is not here")
+def test_format_formats_what_lint_would_find(folder):  # noqa: F811
+    (folder / "src").mkdir()
+    (folder / "test").mkdir()
+    shutil.copy(ROOT / ".clang-format", folder)
+    (folder / "src/a.cpp").write_text("int  a ;\n\n", encoding="utf-8")
+    (folder / "src/b.h").write_text("int b;\n", encoding="utf-8")
+    assert lint("lint_clang_format", folder)[0] != 0
+    assert lint("format_all", folder) == (0, "formatted src/a.cpp\nformatted: 1 files\n")
+    assert (folder / "src/a.cpp").read_text(encoding="utf-8") == "int a;\n"
+    assert lint("lint_clang_format", folder)[0] == 0
