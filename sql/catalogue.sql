@@ -53,7 +53,7 @@ ROLLBACK;
 BEGIN;
 ALTER TABLE kombo.hris_teams OWNER TO regress_kombo_other;
 SAVEPOINT different;
-SELECT kombo.sync_role();
+SELECT kombo_internal.sync_role();
 ROLLBACK TO different;
 SELECT kombo.create_tables('HRIS');
 ROLLBACK;
@@ -77,7 +77,7 @@ DROP TABLE kombo.hris_absence_types, kombo.hris_absences, kombo.hris_employee_do
     kombo.hris_timesheets;
 SET ROLE regress_kombo_super;
 SELECT kombo.create_tables('HRIS') > 0 AS made;
-SELECT kombo.sync_role();
+SELECT kombo_internal.sync_role();
 ROLLBACK;
 
 -- A new endpoint is rows: here with an owned list, a linked record and a join.

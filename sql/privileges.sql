@@ -33,7 +33,7 @@ SELECT c.relname AS relation,
        pg_temp.rights_and_delete('regress_kombo_writer', c.oid) AS webhook_writer,
        pg_temp.rights_and_delete('regress_kombo_nobody', c.oid) AS nobody
 FROM pg_class c
-WHERE c.relnamespace = 'kombo'::regnamespace AND c.relkind IN ('r', 'v')
+WHERE c.relnamespace IN ('kombo'::regnamespace, 'kombo_internal'::regnamespace) AND c.relkind IN ('r', 'v')
   AND (c.relname NOT LIKE 'hris%' OR c.relname = 'hris_employees')
 ORDER BY c.relname;
 SELECT a.attname AS column_of_the_inbox,
@@ -46,7 +46,8 @@ SELECT p.oid::regprocedure AS function,
        has_function_privilege('regress_kombo_operator', p.oid, 'EXECUTE') AS operator,
        has_function_privilege('regress_kombo_writer', p.oid, 'EXECUTE') AS webhook_writer,
        has_function_privilege('regress_kombo_nobody', p.oid, 'EXECUTE') AS nobody
-FROM pg_proc p WHERE p.pronamespace = 'kombo'::regnamespace ORDER BY p.oid::regprocedure::text;
+FROM pg_proc p WHERE p.pronamespace IN ('kombo'::regnamespace, 'kombo_internal'::regnamespace)
+ORDER BY p.oid::regprocedure::text;
 
 -- A reader sees data and status ...
 SET ROLE regress_kombo_reader;

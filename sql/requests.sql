@@ -12,7 +12,7 @@ GRANT USAGE ON FOREIGN SERVER kombo_eu TO regress_kombo_operator;
 
 -- Nothing to sync is nothing wrong.
 SELECT kombo.request_sync();
-SELECT kombo.request_due();
+SELECT kombo_internal.request_due();
 
 SELECT kombo.add_integration('personio:one', 'kombo_eu', 'HRIS');
 SELECT kombo.add_integration('personio:two', 'kombo_us', 'HRIS');
@@ -88,10 +88,10 @@ RESET ROLE;
 TRUNCATE kombo.sync_requests;
 
 -- What was never fetched is due at once, and the state of an integration that Kombo was not asked about; once.
-SELECT kombo.request_due() > now() AS next;
+SELECT kombo_internal.request_due() > now() AS next;
 SELECT kind, trigger, count(*), count(DISTINCT endpoint) AS endpoints, count(DISTINCT integration_id) AS integrations
 FROM kombo.sync_requests GROUP BY kind, trigger ORDER BY kind;
-SELECT kombo.request_due() > now() AS next;
+SELECT kombo_internal.request_due() > now() AS next;
 SELECT count(*) FROM kombo.sync_requests;
 
 -- A tenth early at most, always by the same; an endpoint that another brings along waits a tenth longer.
@@ -105,7 +105,7 @@ $$;
 CREATE FUNCTION pg_temp.due(OUT next interval, OUT requests bigint, OUT deltas bigint, OUT fulls bigint)
 LANGUAGE plpgsql AS $$
 BEGIN
-    next := date_trunc('hour', kombo.request_due() - now());
+    next := date_trunc('hour', kombo_internal.request_due() - now());
     SELECT count(*), count(*) FILTER (WHERE kind = 'delta'), count(*) FILTER (WHERE kind = 'full')
     INTO requests, deltas, fulls FROM kombo.sync_requests;
 END
@@ -160,11 +160,11 @@ SELECT requests > 0 AS some FROM pg_temp.due();
 SELECT DISTINCT integration_id, kind FROM kombo.sync_requests;
 UPDATE kombo.integrations SET database_oid = 1;
 TRUNCATE kombo.sync_requests;
-SELECT kombo.request_due();
+SELECT kombo_internal.request_due();
 SELECT kombo.resume(NULL);
 -- Nor one whose server is gone.
 ALTER SERVER kombo_eu RENAME TO kombo_fr;
-SELECT kombo.request_due() > now() AS next;
+SELECT kombo_internal.request_due() > now() AS next;
 SELECT DISTINCT integration_id FROM kombo.sync_requests;
 ALTER SERVER kombo_fr RENAME TO kombo_eu;
 -- What kombo_sync paused is asked about when its time has come.
@@ -199,12 +199,12 @@ SELECT kombo.create_tables('HRIS');
 SELECT endpoint, watermark IS NULL AS anew, full_cursor FROM kombo.sync_state
 WHERE watermark IS NULL OR full_started_at IS NOT NULL ORDER BY integration_id, endpoint;
 SELECT integration_id, endpoint FROM kombo.sync_seen ORDER BY integration_id;
-SELECT kombo.request_due() > now() AS next;
+SELECT kombo_internal.request_due() > now() AS next;
 SELECT integration_id, endpoint, kind, trigger FROM kombo.sync_requests ORDER BY id;
 ROLLBACK;
 
 -- Requests go with their integration.
-SELECT kombo.request_due() > now() AS next;
+SELECT kombo_internal.request_due() > now() AS next;
 SELECT kombo.remove_integration('personio:one');
 SELECT DISTINCT integration_id FROM kombo.sync_requests;
 SELECT kombo.remove_integration('personio:two');

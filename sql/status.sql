@@ -7,7 +7,7 @@ CREATE SERVER kombo_eu FOREIGN DATA WRAPPER kombo_sync OPTIONS (base_url 'https:
 SELECT * FROM kombo.sync_status;
 SELECT * FROM kombo.sync_progress;
 -- Waking nobody is no error.
-SELECT kombo.wake(true);
+SELECT kombo_internal.wake(true);
 
 SELECT kombo.add_integration('personio:one', 'kombo_eu', 'HRIS');
 \x off
@@ -40,6 +40,11 @@ WHERE integration_id = 'personio:one' ORDER BY endpoint;
 \x on
 SELECT DISTINCT ON (state) state, endpoint, reason, next FROM kombo.sync_status
 WHERE integration_id = 'personio:one' ORDER BY state, endpoint;
+\x off
+
+-- One row for the integration: its worst list decides.
+\x on
+SELECT state, endpoint, reason, next, lists, fresh, data_as_of, rejected, pending FROM kombo.integration_status;
 \x off
 
 -- "Behind" follows the intervals of the subscription, with a tenth to spare.

@@ -8,6 +8,6 @@ add_library(kombo_protocol STATIC ${KOMBO_PROTOCOL_SOURCES})
 target_include_directories(kombo_protocol PUBLIC ${KOMBO_SOURCES})
 target_link_libraries(kombo_protocol PUBLIC curl jansson simdjson crypto)
 
-file(GLOB KOMBO_CORE_SOURCES CONFIGURE_DEPENDS ${KOMBO_SOURCES}/sync/*.cpp)
+file(GLOB KOMBO_CORE_SOURCES CONFIGURE_DEPENDS ${KOMBO_SOURCES}/syncer/*.cpp)
 add_library(kombo_core STATIC ${KOMBO_CORE_SOURCES})
 target_link_libraries(kombo_core PUBLIC kombo_protocol)

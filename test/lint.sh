@@ -65,11 +65,11 @@ lint_shellcheck() {
     shellcheck -x demo check bench .ci/run test/e2e/run
 }
 
-# design: pg -> sync -> kombo
+# design: pg -> syncer -> kombo
 lint_layers() {
     local bad=0
-    none '#include "(pg|sync)/' src/kombo || bad=1
-    none '#include "pg/' src/sync || bad=1
+    none '#include "(pg|syncer)/' src/kombo || bad=1
+    none '#include "pg/' src/syncer || bad=1
     # Each wing of src/pg, and those that it may use beside itself.
     local wing
     local -A wings=([base]='' [shared]='base' [account]='base|shared' [store]='base|shared|account'

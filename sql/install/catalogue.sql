@@ -52,12 +52,18 @@ BEGIN
         RAISE WARNING 'there are tables in schema "kombo" already' USING
             DETAIL = found,
             HINT = 'They are taken for data tables, and all syncing will run as their owner. If you do not expect them, '
-                   'drop the extension and look at them first.';
+                   'drop the extension and look at them first. What kombo.grant_reader, kombo.grant_operator and '
+                   'kombo.grant_webhook_writer gave went with the extension: call them again.';
     END IF;
 END
 $$;
 
 COMMENT ON SCHEMA kombo IS 'kombo_sync: data tables, catalogue, configuration and state';
+
+CREATE SCHEMA kombo_internal;
+COMMENT ON SCHEMA kombo_internal IS
+    'kombo_sync: functions that its views, triggers and workers call. They are not for users and may change at any '
+    'time.';
 
 CREATE TABLE kombo.endpoints (
     path            text PRIMARY KEY,
@@ -211,16 +217,17 @@ COMMENT ON COLUMN kombo.data_tables.table_name IS 'name as in the catalogue';
 COMMENT ON COLUMN kombo.data_tables.relation IS 'the table';
 COMMENT ON COLUMN kombo.data_tables.owner IS 'its owner';
 
-CREATE FUNCTION kombo.is_member(table_name text) RETURNS boolean
+CREATE FUNCTION kombo_internal.is_member(table_name text) RETURNS boolean
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT EXISTS (SELECT FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
                    WHERE c.relnamespace = 'kombo'::regnamespace AND c.relname = $1 AND d.deptype = 'e')
 $$;
-REVOKE ALL ON FUNCTION kombo.is_member(text) FROM PUBLIC;
-COMMENT ON FUNCTION kombo.is_member(text) IS 'Whether the table of that name in schema kombo belongs to an extension.';
+REVOKE ALL ON FUNCTION kombo_internal.is_member(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.is_member(text) IS
+    'Whether the table of that name in schema kombo belongs to an extension.';
 
-CREATE FUNCTION kombo.table_columns(table_name text)
+CREATE FUNCTION kombo_internal.table_columns(table_name text)
     RETURNS TABLE (column_name text, definition text, comment text, is_key boolean, is_reference boolean,
                    ordinal integer)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -254,12 +261,12 @@ AS $$
     FROM own o
     ORDER BY 6
 $$;
-REVOKE ALL ON FUNCTION kombo.table_columns(text) FROM PUBLIC;
-COMMENT ON FUNCTION kombo.table_columns(text) IS
+REVOKE ALL ON FUNCTION kombo_internal.table_columns(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.table_columns(text) IS
     'The columns that a data table of that name has by the catalogue, in order; is_reference: readers look rows up by '
     'it, so it gets an index.';
 
-CREATE FUNCTION kombo.table_comment(table_name text) RETURNS text
+CREATE FUNCTION kombo_internal.table_comment(table_name text) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT coalesce(
@@ -269,8 +276,8 @@ AS $$
              || ' that come nested in ' || string_agg(DISTINCT format('%s (%s)', n.endpoint, n.json_path), ', ')
          FROM kombo.nested_records n WHERE n.table_name = $1))
 $$;
-REVOKE ALL ON FUNCTION kombo.table_comment(text) FROM PUBLIC;
-COMMENT ON FUNCTION kombo.table_comment(text) IS 'What the table of that name holds, by the catalogue.';
+REVOKE ALL ON FUNCTION kombo_internal.table_comment(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.table_comment(text) IS 'What the table of that name holds, by the catalogue.';
 
 CREATE FUNCTION kombo.check_catalogue(category text) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -292,7 +299,7 @@ BEGIN
         SELECT format('Endpoint "%s" fills table "%s", which belongs to the extension.', e.path, e.table_name)
                AS problem
         FROM kombo.endpoints e
-        WHERE e.category = check_catalogue.category AND kombo.is_member(e.table_name)
+        WHERE e.category = check_catalogue.category AND kombo_internal.is_member(e.table_name)
         UNION ALL
         SELECT format('Endpoint "%s" fills join table "%s"; its own table must have no key fields.',
                       e.path, e.table_name)
@@ -302,7 +309,7 @@ BEGIN
         UNION ALL
         SELECT format('Nested records "%s" of endpoint "%s" go to table "%s", %s.',
             n.json_path, n.endpoint, n.table_name,
-            CASE WHEN kombo.is_member(n.table_name) THEN 'which belongs to the extension'
+            CASE WHEN kombo_internal.is_member(n.table_name) THEN 'which belongs to the extension'
                  WHEN n.relation = 'join' AND NOT shape.has_keys THEN 'which has no key fields'
                  WHEN n.relation <> 'join' AND shape.has_keys THEN 'which has key fields and takes joins only'
                  ELSE format('which has no field "%s" for the parent''s id', n.parent_column) END)
@@ -311,7 +318,7 @@ BEGIN
         CROSS JOIN LATERAL (SELECT coalesce(bool_or(f.key), false) AS has_keys,
                                    coalesce(bool_or(f.column_name = n.parent_column), false) AS has_parent
                             FROM kombo.fields f WHERE f.table_name = n.table_name) shape
-        WHERE kombo.is_member(n.table_name)
+        WHERE kombo_internal.is_member(n.table_name)
            OR (n.relation = 'join') <> shape.has_keys
            OR (n.relation IN ('owned', 'join') AND NOT shape.has_parent)) AS problems;
     IF wrong IS NOT NULL THEN

@@ -4,7 +4,7 @@
 -- upgrade, whose script inserts all rows anew; the first copy of a subscription. There are no foreign keys between
 -- these tables, as pg_restore -j fills them in any order. A restore is told by check_function_bodies, which every dump
 -- switches off.
-CREATE FUNCTION kombo.merge_catalogue_row() RETURNS trigger
+CREATE FUNCTION kombo_internal.merge_catalogue_row() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -57,12 +57,12 @@ BEGIN
     RETURN NULL;
 END
 $$;
-REVOKE ALL ON FUNCTION kombo.merge_catalogue_row() FROM PUBLIC;
-COMMENT ON FUNCTION kombo.merge_catalogue_row() IS
+REVOKE ALL ON FUNCTION kombo_internal.merge_catalogue_row() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.merge_catalogue_row() IS
     'Trigger of the catalogue''s tables, whose arguments are the key columns: notes which columns of a shipped row are '
     'changed, and keeps these where a restore, an upgrade or a subscription inserts the row again.';
 
-CREATE FUNCTION kombo.keep_shipped_row() RETURNS trigger
+CREATE FUNCTION kombo_internal.keep_shipped_row() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -78,11 +78,11 @@ BEGIN
     RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
 END
 $$;
-REVOKE ALL ON FUNCTION kombo.keep_shipped_row() FROM PUBLIC;
-COMMENT ON FUNCTION kombo.keep_shipped_row() IS
+REVOKE ALL ON FUNCTION kombo_internal.keep_shipped_row() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.keep_shipped_row() IS
     'Trigger of the catalogue''s tables, whose arguments are the key columns: raises where a shipped row would go.';
 
-CREATE FUNCTION kombo.check_endpoint_reference() RETURNS trigger
+CREATE FUNCTION kombo_internal.check_endpoint_reference() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -94,12 +94,12 @@ BEGIN
     RETURN NEW;
 END
 $$;
-REVOKE ALL ON FUNCTION kombo.check_endpoint_reference() FROM PUBLIC;
-COMMENT ON FUNCTION kombo.check_endpoint_reference() IS
+REVOKE ALL ON FUNCTION kombo_internal.check_endpoint_reference() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.check_endpoint_reference() IS
     'Trigger of kombo.endpoint_models and kombo.nested_records: raises where there is no such endpoint, but not in a '
     'restore, which fills the tables in any order.';
 
-CREATE FUNCTION kombo.follow_endpoint() RETURNS trigger
+CREATE FUNCTION kombo_internal.follow_endpoint() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -113,32 +113,32 @@ BEGIN
     RETURN NULL;
 END
 $$;
-REVOKE ALL ON FUNCTION kombo.follow_endpoint() FROM PUBLIC;
-COMMENT ON FUNCTION kombo.follow_endpoint() IS
+REVOKE ALL ON FUNCTION kombo_internal.follow_endpoint() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.follow_endpoint() IS
     'Trigger of kombo.endpoints: models and nested records go with their endpoint.';
 
 CREATE TRIGGER merge_catalogue_row BEFORE INSERT OR UPDATE ON kombo.endpoints
-    FOR EACH ROW EXECUTE FUNCTION kombo.merge_catalogue_row('path');
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.merge_catalogue_row('path');
 CREATE TRIGGER keep_shipped_row BEFORE DELETE OR UPDATE OF path ON kombo.endpoints
-    FOR EACH ROW EXECUTE FUNCTION kombo.keep_shipped_row('path');
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.keep_shipped_row('path');
 CREATE TRIGGER merge_catalogue_row BEFORE INSERT OR UPDATE ON kombo.endpoint_models
-    FOR EACH ROW EXECUTE FUNCTION kombo.merge_catalogue_row('endpoint', 'model');
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.merge_catalogue_row('endpoint', 'model');
 CREATE TRIGGER keep_shipped_row BEFORE DELETE OR UPDATE OF endpoint, model ON kombo.endpoint_models
-    FOR EACH ROW EXECUTE FUNCTION kombo.keep_shipped_row('endpoint', 'model');
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.keep_shipped_row('endpoint', 'model');
 CREATE TRIGGER merge_catalogue_row BEFORE INSERT OR UPDATE ON kombo.fields
-    FOR EACH ROW EXECUTE FUNCTION kombo.merge_catalogue_row('table_name', 'column_name');
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.merge_catalogue_row('table_name', 'column_name');
 CREATE TRIGGER keep_shipped_row BEFORE DELETE OR UPDATE OF table_name, column_name ON kombo.fields
-    FOR EACH ROW EXECUTE FUNCTION kombo.keep_shipped_row('table_name', 'column_name');
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.keep_shipped_row('table_name', 'column_name');
 CREATE TRIGGER merge_catalogue_row BEFORE INSERT OR UPDATE ON kombo.nested_records
-    FOR EACH ROW EXECUTE FUNCTION kombo.merge_catalogue_row('endpoint', 'json_path', 'relation');
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.merge_catalogue_row('endpoint', 'json_path', 'relation');
 CREATE TRIGGER keep_shipped_row BEFORE DELETE OR UPDATE OF endpoint, json_path, relation ON kombo.nested_records
-    FOR EACH ROW EXECUTE FUNCTION kombo.keep_shipped_row('endpoint', 'json_path', 'relation');
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.keep_shipped_row('endpoint', 'json_path', 'relation');
 CREATE TRIGGER check_endpoint_reference BEFORE INSERT OR UPDATE OF endpoint ON kombo.endpoint_models
-    FOR EACH ROW EXECUTE FUNCTION kombo.check_endpoint_reference();
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.check_endpoint_reference();
 CREATE TRIGGER check_endpoint_reference BEFORE INSERT OR UPDATE OF endpoint ON kombo.nested_records
-    FOR EACH ROW EXECUTE FUNCTION kombo.check_endpoint_reference();
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.check_endpoint_reference();
 CREATE TRIGGER follow_endpoint AFTER DELETE OR UPDATE OF path ON kombo.endpoints
-    FOR EACH ROW EXECUTE FUNCTION kombo.follow_endpoint();
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.follow_endpoint();
 -- In what logical replication applies, too.
 ALTER TABLE kombo.endpoints ENABLE ALWAYS TRIGGER merge_catalogue_row;
 ALTER TABLE kombo.endpoint_models ENABLE ALWAYS TRIGGER merge_catalogue_row;

@@ -67,7 +67,7 @@ COMMENT ON COLUMN kombo.subscriptions.on_missing IS
 COMMENT ON COLUMN kombo.subscriptions.purge_after IS
     'age at which rows with remote_deleted_at are deleted; NULL: never';
 
-CREATE FUNCTION kombo.check_subscription() RETURNS trigger
+CREATE FUNCTION kombo_internal.check_subscription() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -125,13 +125,13 @@ BEGIN
     RETURN NEW;
 END
 $$;
-REVOKE ALL ON FUNCTION kombo.check_subscription() FROM PUBLIC;
-COMMENT ON FUNCTION kombo.check_subscription() IS
+REVOKE ALL ON FUNCTION kombo_internal.check_subscription() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.check_subscription() IS
     'Trigger of kombo.subscriptions: raises where the user may not use the server, on an unknown integration or '
     'endpoint, an endpoint of another category, an interval that is too short, and an on_missing that is none. Not in a '
     'restore, which fills the tables in any order.';
 CREATE TRIGGER check_subscription BEFORE INSERT OR UPDATE OR DELETE ON kombo.subscriptions
-    FOR EACH ROW EXECUTE FUNCTION kombo.check_subscription();
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.check_subscription();
 COMMENT ON TRIGGER check_subscription ON kombo.subscriptions IS 'refuses what cannot work, with a hint';
 
 CREATE TABLE kombo.sync_state (
@@ -347,7 +347,7 @@ COMMENT ON COLUMN kombo.webhook_inbox.error IS 'why it was rejected or ignored';
 COMMENT ON COLUMN kombo.webhook_inbox.processed_at IS 'when it was judged';
 
 -- As a foreign key would it acts as the owner of the tables: whoever may delete an integration need not be granted more.
-CREATE FUNCTION kombo.forget_integration() RETURNS trigger
+CREATE FUNCTION kombo_internal.forget_integration() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s'
 AS $$
 BEGIN
@@ -355,7 +355,7 @@ BEGIN
         RETURN NEW;
     END IF;
     -- What a sync that goes on meanwhile writes would stay.
-    PERFORM kombo.take_lock(OLD.integration_id, true);
+    PERFORM kombo_internal.take_lock(OLD.integration_id, true);
     DELETE FROM kombo.subscriptions s WHERE s.integration_id = OLD.integration_id;
     DELETE FROM kombo.sync_state s WHERE s.integration_id = OLD.integration_id;
     DELETE FROM kombo.sync_seen s WHERE s.integration_id = OLD.integration_id;
@@ -364,12 +364,12 @@ BEGIN
     RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
 END
 $$;
-REVOKE ALL ON FUNCTION kombo.forget_integration() FROM PUBLIC;
-COMMENT ON FUNCTION kombo.forget_integration() IS
+REVOKE ALL ON FUNCTION kombo_internal.forget_integration() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.forget_integration() IS
     'Trigger of kombo.integrations: subscriptions, state, requests and parked records go with their integration. Waits '
     'up to 10 seconds for another session that syncs it.';
 CREATE TRIGGER forget_integration BEFORE DELETE OR UPDATE OF integration_id ON kombo.integrations
-    FOR EACH ROW EXECUTE FUNCTION kombo.forget_integration();
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.forget_integration();
 COMMENT ON TRIGGER forget_integration ON kombo.integrations IS 'its state goes with it';
 
 SELECT pg_catalog.pg_extension_config_dump('kombo.integrations', '');

@@ -1,16 +1,16 @@
 -- What an operator does with integrations: add, remove, pause, resume, accept a sweep.
 
-CREATE FUNCTION kombo.this_database() RETURNS TABLE (system_identifier bigint, database_oid oid)
+CREATE FUNCTION kombo_internal.this_database() RETURNS TABLE (system_identifier bigint, database_oid oid)
     LANGUAGE sql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT c.system_identifier, d.oid FROM pg_control_system() c, pg_database d WHERE d.datname = current_database()
 $$;
-REVOKE ALL ON FUNCTION kombo.this_database() FROM PUBLIC;
-COMMENT ON FUNCTION kombo.this_database() IS
+REVOKE ALL ON FUNCTION kombo_internal.this_database() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.this_database() IS
     'What tells this database from a restored copy of it: the system identifier of the cluster and the oid of the '
     'database.';
 
-CREATE FUNCTION kombo.check_integration_server() RETURNS trigger
+CREATE FUNCTION kombo_internal.check_integration_server() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -30,13 +30,13 @@ BEGIN
     RETURN NEW;
 END
 $$;
-REVOKE ALL ON FUNCTION kombo.check_integration_server() FROM PUBLIC;
-COMMENT ON FUNCTION kombo.check_integration_server() IS
+REVOKE ALL ON FUNCTION kombo_internal.check_integration_server() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.check_integration_server() IS
     'Trigger of kombo.integrations: raises where something that decides what a key is used for is changed by a user who '
     'may not use the server. To superusers one that does not exist passes, so that a dump restores.';
 CREATE TRIGGER check_integration_server
     BEFORE INSERT OR UPDATE OF integration_id, server, category, system_identifier, database_oid ON kombo.integrations
-    FOR EACH ROW EXECUTE FUNCTION kombo.check_integration_server();
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.check_integration_server();
 COMMENT ON TRIGGER check_integration_server ON kombo.integrations IS
     'an integration can be fetched only with the key of a server that the user may use';
 
@@ -88,10 +88,10 @@ BEGIN
             HINT = format('Categories of the catalogue are: %s.', categories);
     END IF;
 
-    PERFORM kombo.provide_tables(its_category);
+    PERFORM kombo_internal.provide_tables(its_category);
     INSERT INTO kombo.integrations (integration_id, server, category, tool, checked_at, system_identifier, database_oid)
     SELECT new_id, its_server, its_category, its_tool, asked_at, t.system_identifier, t.database_oid
-    FROM kombo.this_database() t;
+    FROM kombo_internal.this_database() t;
 END
 $$;
 REVOKE ALL ON FUNCTION kombo.add_integration(text, text, text) FROM PUBLIC;
@@ -101,7 +101,7 @@ COMMENT ON FUNCTION kombo.add_integration(text, text, text) IS
     'missing. A background worker fetches it at once. Raises on a bad or repeated id, an unknown server or category, '
     'and, where Kombo is asked, on every network or API error.';
 
-CREATE FUNCTION kombo.provide_tables(category text) RETURNS void
+CREATE FUNCTION kombo_internal.provide_tables(category text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -111,10 +111,10 @@ BEGIN
                      UNION SELECT n.table_name FROM kombo.nested_records n JOIN kombo.endpoints e ON e.path = n.endpoint
                      WHERE e.category = provide_tables.category) t
         WHERE NOT EXISTS (SELECT FROM kombo.data_tables d WHERE d.table_name = t.table_name)) THEN
-        PERFORM kombo.warn_of_superuser(kombo.sync_role());
+        PERFORM kombo_internal.warn_of_superuser(kombo_internal.sync_role());
         -- The tables may be older than the extension, which was dropped and made again.
-        IF has_function_privilege('kombo.grant_sync_role(regrole)', 'EXECUTE') THEN
-            PERFORM kombo.grant_sync_role(kombo.sync_role());
+        IF has_function_privilege('kombo_internal.grant_sync_role(regrole)', 'EXECUTE') THEN
+            PERFORM kombo_internal.grant_sync_role(kombo_internal.sync_role());
         END IF;
     ELSIF has_function_privilege('kombo.create_tables(text, regrole)', 'EXECUTE') THEN
         PERFORM kombo.create_tables(provide_tables.category);
@@ -126,12 +126,12 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION kombo.provide_tables(text) FROM PUBLIC;
-COMMENT ON FUNCTION kombo.provide_tables(text) IS
+REVOKE ALL ON FUNCTION kombo_internal.provide_tables(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.provide_tables(text) IS
     'Makes the tables of a category where they are missing; raises where the user may not; warns if their owner is a '
     'superuser.';
 
-CREATE FUNCTION kombo.check_integration(integration_id text) RETURNS void
+CREATE FUNCTION kombo_internal.check_integration(integration_id text) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -150,8 +150,8 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION kombo.check_integration(text) FROM PUBLIC;
-COMMENT ON FUNCTION kombo.check_integration(text) IS
+REVOKE ALL ON FUNCTION kombo_internal.check_integration(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.check_integration(text) IS
     'Raises on an integration that is NULL or unknown, naming those that exist.';
 
 CREATE FUNCTION kombo.remove_integration(integration_id text, purge boolean DEFAULT false) RETURNS void
@@ -164,13 +164,13 @@ DECLARE
     purged bigint;
     total bigint := 0;
 BEGIN
-    PERFORM kombo.check_integration(old_id);
+    PERFORM kombo_internal.check_integration(old_id);
     IF purge IS NULL THEN
         RAISE EXCEPTION 'purge must not be null' USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Use true to delete the rows of the integration, too, and false to keep them.';
     END IF;
     BEGIN -- The background worker gives the lock up when somebody waits for it.
-        PERFORM kombo.take_lock(old_id, true);
+        PERFORM kombo_internal.take_lock(old_id, true);
     EXCEPTION WHEN lock_not_available THEN
         RAISE EXCEPTION 'integration "%" is being synced by another session', old_id USING ERRCODE = 'object_in_use',
             HINT = 'Call it again when that session is done, or cancel that session first.';
@@ -182,8 +182,8 @@ BEGIN
                     HINT = format('Rows are deleted by a member of role %s, which owns the tables, or by a superuser; '
                                   'without purge the integration can be removed all the same.', tab.owner);
             END IF;
-            purged := kombo.execute_as_sync_role(format('DELETE FROM %s WHERE integration_id = %L', tab.relation,
-                                                        old_id));
+            purged := kombo_internal.execute_as_sync_role(
+                format('DELETE FROM %s WHERE integration_id = %L', tab.relation, old_id));
             total := total + purged;
         END LOOP;
         DELETE FROM kombo.sync_runs r WHERE r.integration_id = old_id;
@@ -203,7 +203,7 @@ CREATE FUNCTION kombo.pause(integration_id text, reason text DEFAULT NULL) RETUR
 AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM kombo.check_integration(pause.integration_id);
+    PERFORM kombo_internal.check_integration(pause.integration_id);
     UPDATE kombo.integrations i
     SET paused_at = now(), paused_by = 'operator', pause_reason = reason, next_attempt_at = NULL
     WHERE i.integration_id = pause.integration_id;
@@ -214,7 +214,7 @@ COMMENT ON FUNCTION kombo.pause(text, text) IS
     'Stops all syncing of an integration until kombo.resume; no webhook and no retry overrules it. reason: shown in '
     'kombo.sync_status. Raises on an unknown integration.';
 
-CREATE FUNCTION kombo.advance_sequences() RETURNS void
+CREATE FUNCTION kombo_internal.advance_sequences() RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT setval('kombo.sync_requests_id_seq', m.id) FROM (SELECT max(r.id) AS id FROM kombo.sync_requests r) m
@@ -226,8 +226,8 @@ AS $$
     SELECT setval('kombo.webhook_inbox_id_seq', m.id) FROM (SELECT max(i.id) AS id FROM kombo.webhook_inbox i) m
     WHERE m.id >= (SELECT s.last_value FROM kombo.webhook_inbox_id_seq s);
 $$;
-REVOKE ALL ON FUNCTION kombo.advance_sequences() FROM PUBLIC;
-COMMENT ON FUNCTION kombo.advance_sequences() IS
+REVOKE ALL ON FUNCTION kombo_internal.advance_sequences() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.advance_sequences() IS
     'Sets the identity sequences of the tables that a dump or a subscription has filled past what is in them. Never '
     'sets one back; kombo.resume calls it for superusers, and the worker where it meets a number that is taken.';
 
@@ -237,19 +237,19 @@ AS $$
 #variable_conflict use_column
 BEGIN
     IF resume.integration_id IS NOT NULL THEN
-        PERFORM kombo.check_integration(resume.integration_id);
+        PERFORM kombo_internal.check_integration(resume.integration_id);
     END IF;
     UPDATE kombo.integrations i SET paused_at = NULL, paused_by = NULL, pause_reason = NULL, next_attempt_at = NULL,
            system_identifier = t.system_identifier, database_oid = t.database_oid
-    FROM kombo.this_database() t WHERE i.integration_id = coalesce(resume.integration_id, i.integration_id);
+    FROM kombo_internal.this_database() t WHERE i.integration_id = coalesce(resume.integration_id, i.integration_id);
     UPDATE kombo.sync_state s SET failures = 0, attempts = 0, next_attempt_at = NULL
     WHERE s.integration_id = coalesce(resume.integration_id, s.integration_id)
       AND (s.failures > 0 OR s.attempts > 0 OR s.next_attempt_at IS NOT NULL);
-    PERFORM kombo.lift_limit(f.oid) FROM pg_foreign_server f
+    PERFORM kombo_internal.lift_limit(f.oid) FROM pg_foreign_server f
     WHERE f.srvname IN (SELECT i.server FROM kombo.integrations i
                         WHERE i.integration_id = coalesce(resume.integration_id, i.integration_id));
-    IF has_function_privilege('kombo.advance_sequences()', 'EXECUTE') THEN
-        PERFORM kombo.advance_sequences();
+    IF has_function_privilege('kombo_internal.advance_sequences()', 'EXECUTE') THEN
+        PERFORM kombo_internal.advance_sequences();
     END IF;
 END
 $$;
@@ -265,7 +265,7 @@ CREATE FUNCTION kombo.accept_sweep(integration_id text, endpoint text) RETURNS v
 AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM kombo.check_integration(accept_sweep.integration_id);
+    PERFORM kombo_internal.check_integration(accept_sweep.integration_id);
     UPDATE kombo.sync_state s SET accept_sweep = true
     WHERE s.integration_id = accept_sweep.integration_id AND s.endpoint = accept_sweep.endpoint;
     IF NOT FOUND THEN

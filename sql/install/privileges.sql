@@ -1,6 +1,6 @@
 -- Who may do what: readers, webhook front ends, operators, and the sync role itself.
 
-CREATE FUNCTION kombo.readers() RETURNS TABLE (reader regrole)
+CREATE FUNCTION kombo_internal.readers() RETURNS TABLE (reader regrole)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     -- Operators see the status as well, but nothing of parked records: whoever has both was made a reader.
@@ -13,10 +13,10 @@ AS $$
     WHERE acl.privilege_type = 'SELECT' AND acl.grantee <> o.relowner AND acl.grantee <> 0
     GROUP BY acl.grantee HAVING count(DISTINCT o.oid) = 2
 $$;
-REVOKE ALL ON FUNCTION kombo.readers() FROM PUBLIC;
-COMMENT ON FUNCTION kombo.readers() IS 'The roles that kombo.grant_reader was called for.';
+REVOKE ALL ON FUNCTION kombo_internal.readers() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.readers() IS 'The roles that kombo.grant_reader was called for.';
 
-CREATE FUNCTION kombo.check_role(role regrole) RETURNS void
+CREATE FUNCTION kombo_internal.check_role(role regrole) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -29,21 +29,22 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION kombo.check_role(regrole) FROM PUBLIC;
-COMMENT ON FUNCTION kombo.check_role(regrole) IS 'Raises on a role that is NULL or does not exist.';
+REVOKE ALL ON FUNCTION kombo_internal.check_role(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.check_role(regrole) IS 'Raises on a role that is NULL or does not exist.';
 
-CREATE FUNCTION kombo.grant_sync_role(role regrole) RETURNS void
+CREATE FUNCTION kombo_internal.grant_sync_role(role regrole) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM kombo.check_role(role);
+    PERFORM kombo_internal.check_role(role);
     -- An owner of the tables who adds a column cannot grant himself what he has already.
-    IF has_schema_privilege(role, 'kombo', 'USAGE') AND has_table_privilege(role, 'kombo.sync_seen', 'DELETE')
-       AND has_function_privilege(role, 'kombo.request_due()', 'EXECUTE')
-       AND has_function_privilege(role, 'kombo.take_lock(text, boolean)', 'EXECUTE') THEN
+    IF has_schema_privilege(role, 'kombo', 'USAGE') AND has_schema_privilege(role, 'kombo_internal', 'USAGE')
+       AND has_table_privilege(role, 'kombo.sync_seen', 'DELETE')
+       AND has_function_privilege(role, 'kombo_internal.request_due()', 'EXECUTE')
+       AND has_function_privilege(role, 'kombo_internal.take_lock(text, boolean)', 'EXECUTE') THEN
         RETURN;
     END IF;
-    EXECUTE format('GRANT USAGE ON SCHEMA kombo TO %s', role);
+    EXECUTE format('GRANT USAGE ON SCHEMA kombo, kombo_internal TO %s', role);
     EXECUTE format('GRANT SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
                    'kombo.excluded_fields, kombo.data_tables, kombo.integrations, kombo.subscriptions TO %s', role);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON kombo.sync_state, kombo.sync_seen, kombo.sync_runs, '
@@ -52,14 +53,30 @@ BEGIN
                    'checked_at) ON kombo.integrations TO %s', role);
     EXECUTE format('GRANT SELECT, INSERT, DELETE ON kombo.sync_requests TO %s', role);
     EXECUTE format('GRANT SELECT, UPDATE, DELETE ON kombo.webhook_inbox TO %s', role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.sync_role(), kombo.this_database(), kombo.interface_number(), '
-                   'kombo.request_due(), kombo.take_lock(text, boolean), kombo.wake(boolean) TO %s', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo_internal.sync_role(), kombo_internal.this_database(), '
+                   'kombo_internal.interface_number(), kombo_internal.request_due(), '
+                   'kombo_internal.take_lock(text, boolean), kombo_internal.wake(boolean) TO %s', role);
 END
 $$;
-REVOKE ALL ON FUNCTION kombo.grant_sync_role(regrole) FROM PUBLIC;
-COMMENT ON FUNCTION kombo.grant_sync_role(regrole) IS
+REVOKE ALL ON FUNCTION kombo_internal.grant_sync_role(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.grant_sync_role(regrole) IS
     'Gives the owner of the data tables what syncing needs of catalogue, state, requests and inbox; create_tables '
     'calls it.';
+
+CREATE FUNCTION kombo_internal.grant_status(role text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.worker_state(), kombo_internal.progress(), '
+                   'kombo_internal.rate_limits(), kombo_internal.this_database(), '
+                   'kombo_internal.reason_of(kombo_internal.list_states), '
+                   'kombo_internal.next_of(kombo_internal.list_states), '
+                   'kombo_internal.call_of(kombo_internal.list_states, text) TO %s', role);
+END
+$$;
+REVOKE ALL ON FUNCTION kombo_internal.grant_status(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.grant_status(text) IS
+    'Lets a role call what the status views call. role: a quoted name, or PUBLIC.';
 
 CREATE FUNCTION kombo.grant_reader(role regrole) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -68,12 +85,12 @@ DECLARE
     relation regclass;
     secured text;
 BEGIN
-    PERFORM kombo.check_role(role);
+    PERFORM kombo_internal.check_role(role);
     EXECUTE format('GRANT USAGE ON SCHEMA kombo TO %s', role);
     EXECUTE format('GRANT SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
                    'kombo.excluded_fields, kombo.data_tables, kombo.integrations, kombo.subscriptions, '
                    'kombo.sync_state, kombo.sync_requests, kombo.sync_runs, '
-                   'kombo.sync_status, kombo.sync_progress TO %s', role);
+                   'kombo.sync_status, kombo.integration_status, kombo.sync_progress TO %s', role);
     -- A parked record has no row in its table that a policy could judge.
     secured := (SELECT string_agg(d.table_name, ', ' ORDER BY d.table_name)
                 FROM kombo.data_tables d JOIN pg_class c ON c.oid = d.relation WHERE c.relrowsecurity);
@@ -87,8 +104,8 @@ BEGIN
             DETAIL = format('Row-level security is on for: %s. Its policies cannot judge parked records.', secured),
             HINT = format('If the role may read all rows: GRANT SELECT ON kombo.rejected_records TO %s.', role);
     END IF;
-    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.sync_role(), kombo.this_database(), kombo.worker_state(), '
-                   'kombo.progress(), kombo.rate_limits() TO %s', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo_internal.sync_role() TO %s', role);
+    PERFORM kombo_internal.grant_status(role::text);
     FOR relation IN SELECT d.relation FROM kombo.data_tables d LOOP
         EXECUTE format('GRANT SELECT ON %s TO %s', relation, role);
     END LOOP;
@@ -104,7 +121,7 @@ CREATE FUNCTION kombo.grant_webhook_writer(role regrole) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM kombo.check_role(role);
+    PERFORM kombo_internal.check_role(role);
     EXECUTE format('GRANT USAGE ON SCHEMA kombo TO %s', role);
     EXECUTE format('GRANT INSERT (body, signature), SELECT (id) ON kombo.webhook_inbox TO %s', role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.verify_webhook(text, text) TO %s', role);
@@ -119,11 +136,11 @@ CREATE FUNCTION kombo.grant_operator(role regrole) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM kombo.check_role(role);
-    EXECUTE format('GRANT USAGE ON SCHEMA kombo TO %s', role);
+    PERFORM kombo_internal.check_role(role);
+    EXECUTE format('GRANT USAGE ON SCHEMA kombo, kombo_internal TO %s', role);
     EXECUTE format('GRANT SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
-                   'kombo.excluded_fields, kombo.data_tables, kombo.sync_runs, kombo.sync_status, kombo.sync_progress '
-                   'TO %s', role);
+                   'kombo.excluded_fields, kombo.data_tables, kombo.sync_runs, kombo.sync_status, '
+                   'kombo.integration_status, kombo.sync_progress TO %s', role);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON kombo.integrations, kombo.subscriptions TO %s', role);
     EXECUTE format('GRANT SELECT, UPDATE (watermark, accept_sweep, next_attempt_at, failures, attempts) '
                    'ON kombo.sync_state TO %s', role);
@@ -134,11 +151,13 @@ BEGIN
                    'kombo.check_connection(text), kombo.integration_info(text, text), '
                    'kombo.add_integration(text, text, text), kombo.remove_integration(text, boolean), '
                    'kombo.pause(text, text), kombo.resume(text), kombo.accept_sweep(text, text), '
-                   -- and what these and the view call
-                   'kombo.check_integration(text), kombo.provide_tables(text), kombo.warn_of_superuser(regrole), '
-                   'kombo.execute_as_sync_role(text), kombo.sync_role(), kombo.this_database(), '
-                   'kombo.interface_number(), kombo.worker_state(), kombo.progress(), kombo.rate_limits(), '
-                   'kombo.take_lock(text, boolean), kombo.lift_limit(oid), kombo.wake(boolean) TO %s', role);
+                   -- and what these call
+                   'kombo_internal.check_integration(text), kombo_internal.provide_tables(text), '
+                   'kombo_internal.warn_of_superuser(regrole), kombo_internal.execute_as_sync_role(text), '
+                   'kombo_internal.sync_role(), kombo_internal.interface_number(), '
+                   'kombo_internal.take_lock(text, boolean), kombo_internal.lift_limit(oid), '
+                   'kombo_internal.wake(boolean) TO %s', role);
+    PERFORM kombo_internal.grant_status(role::text);
     RAISE NOTICE 'role % needs USAGE on the servers whose integrations it is to run', role USING
         HINT = format('The owner of a server gives it: GRANT USAGE ON FOREIGN SERVER ... TO %s.', role);
 END

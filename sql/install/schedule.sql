@@ -1,12 +1,12 @@
 -- The schedule: what falls due by itself.
 
 -- Without statistics the planner takes thousands of rows for one and compares each with each: hence no nested loops.
-CREATE FUNCTION kombo.request_due() RETURNS timestamptz
+CREATE FUNCTION kombo_internal.request_due() RETURNS timestamptz
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_custom_plan SET enable_nestloop = off SET jit = off
 AS $$
 DECLARE
-    mine boolean := kombo.take_lock('request_due', false);
+    mine boolean := kombo_internal.take_lock('request_due', false);
     integrations text[];
     endpoints text[];
     kinds text[];
@@ -20,7 +20,7 @@ BEGIN
                interval '1 day' * (1 - (hashtextextended(i.integration_id, 0) & 1023) / 10240.0::float8) AS daily,
                CASE WHEN i.paused_by IS NOT NULL THEN i.next_attempt_at END AS not_before
         FROM kombo.integrations i
-        JOIN kombo.this_database() here ON here.system_identifier = i.system_identifier
+        JOIN kombo_internal.this_database() here ON here.system_identifier = i.system_identifier
                                        AND here.database_oid = i.database_oid
         JOIN pg_foreign_server f ON f.srvname = i.server
         JOIN pg_foreign_data_wrapper w ON w.oid = f.srvfdw AND w.fdwname = 'kombo_sync'
@@ -100,8 +100,8 @@ BEGIN
     RETURN next_due;
 END
 $$;
-REVOKE ALL ON FUNCTION kombo.request_due() FROM PUBLIC;
-COMMENT ON FUNCTION kombo.request_due() IS
+REVOKE ALL ON FUNCTION kombo_internal.request_due() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.request_due() IS
     'Appends to kombo.sync_requests what is due by the intervals of kombo.endpoints and kombo.subscriptions and not '
     'asked for yet, a first full fetch of what was never fetched, and once a day the question for the state of each '
     'integration. Returns when something falls due next; NULL: never. The background worker calls it; of two that do '

@@ -1,6 +1,6 @@
 -- The data tables: ordinary tables, made from the catalogue for a sync role, and fields kept out of them.
 
-CREATE FUNCTION kombo.sync_role() RETURNS regrole
+CREATE FUNCTION kombo_internal.sync_role() RETURNS regrole
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -17,19 +17,19 @@ BEGIN
     RETURN owners[1];
 END
 $$;
-REVOKE ALL ON FUNCTION kombo.sync_role() FROM PUBLIC;
-COMMENT ON FUNCTION kombo.sync_role() IS
+REVOKE ALL ON FUNCTION kombo_internal.sync_role() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.sync_role() IS
     'The role that all syncing runs as: the owner of the data tables; NULL while there are none. Raises where they '
     'have different owners.';
 
-CREATE FUNCTION kombo.lock_integrations() RETURNS void
+CREATE FUNCTION kombo_internal.lock_integrations() RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT kombo.take_lock(i.integration_id, true)
+    SELECT kombo_internal.take_lock(i.integration_id, true)
     FROM (SELECT integration_id FROM kombo.integrations ORDER BY integration_id) i
 $$;
-REVOKE ALL ON FUNCTION kombo.lock_integrations() FROM PUBLIC;
-COMMENT ON FUNCTION kombo.lock_integrations() IS
+REVOKE ALL ON FUNCTION kombo_internal.lock_integrations() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.lock_integrations() IS
     'Waits for the running syncs of all integrations and keeps new ones out until the transaction ends.';
 
 CREATE FUNCTION kombo.create_tables(category text, owner regrole DEFAULT NULL) RETURNS integer
@@ -54,8 +54,8 @@ BEGIN
         RAISE EXCEPTION 'role with OID % does not exist', owner::oid USING ERRCODE = 'undefined_object',
             HINT = 'Name an existing role, best one that is neither a superuser nor used for anything else.';
     END IF;
-    PERFORM kombo.take_lock('create_tables', true);
-    settled := kombo.sync_role();
+    PERFORM kombo_internal.take_lock('create_tables', true);
+    settled := kombo_internal.sync_role();
     IF owner <> settled THEN
         RAISE EXCEPTION 'data tables belong to role "%", not to "%"',
             (SELECT rolname FROM pg_roles WHERE oid = settled), (SELECT rolname FROM pg_roles WHERE oid = owner)
@@ -63,7 +63,7 @@ BEGIN
             HINT = 'Leave out owner, or give all data tables to the other role with ALTER TABLE ... OWNER TO first.';
     END IF;
     new_owner := coalesce(settled, owner, (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)::regrole);
-    PERFORM kombo.warn_of_superuser(new_owner);
+    PERFORM kombo_internal.warn_of_superuser(new_owner);
 
     FOR its_name IN
         SELECT e.table_name FROM kombo.endpoints e WHERE e.category = create_tables.category
@@ -76,9 +76,9 @@ BEGIN
         IF present IS NULL THEN
             EXECUTE format('CREATE TABLE kombo.%I (%s, PRIMARY KEY (%s))', its_name,
                 (SELECT string_agg(format('%I %s', c.column_name, c.definition), ', ' ORDER BY c.ordinal)
-                 FROM kombo.table_columns(its_name) c),
+                 FROM kombo_internal.table_columns(its_name) c),
                 (SELECT string_agg(quote_ident(c.column_name), ', ' ORDER BY c.ordinal)
-                 FROM kombo.table_columns(its_name) c WHERE c.is_key));
+                 FROM kombo_internal.table_columns(its_name) c WHERE c.is_key));
             made := made + 1;
             changed := changed || its_name;
         ELSIF present_kind NOT IN ('r', 'p') OR present_owner <> new_owner THEN
@@ -88,7 +88,7 @@ BEGIN
                 HINT = 'Rename it or move it to another schema.';
         END IF;
 
-        FOR col IN SELECT c.*, a.attname IS NULL AS missing FROM kombo.table_columns(its_name) c
+        FOR col IN SELECT c.*, a.attname IS NULL AS missing FROM kombo_internal.table_columns(its_name) c
                    LEFT JOIN pg_attribute a ON a.attrelid = present AND a.attname = c.column_name AND NOT a.attisdropped
                    ORDER BY c.ordinal
         LOOP
@@ -98,6 +98,7 @@ BEGIN
             END IF;
             IF col.missing THEN
                 EXECUTE format('COMMENT ON COLUMN kombo.%I.%I IS %L', its_name, col.column_name, col.comment);
+                PERFORM kombo_internal.mark_excluded(its_name, col.column_name);
                 IF col.is_reference THEN
                     EXECUTE format('CREATE INDEX ON kombo.%I (integration_id, %I)', its_name, col.column_name);
                 END IF;
@@ -105,19 +106,20 @@ BEGIN
         END LOOP;
 
         IF present IS NULL THEN
-            EXECUTE format('COMMENT ON TABLE kombo.%I IS %L', its_name, kombo.table_comment(its_name));
+            EXECUTE format('COMMENT ON TABLE kombo.%I IS %L', its_name, kombo_internal.table_comment(its_name));
             EXECUTE format('ALTER TABLE kombo.%I OWNER TO %s', its_name, new_owner);
-            FOR reader IN SELECT r.reader FROM kombo.readers() r LOOP
+            FOR reader IN SELECT r.reader FROM kombo_internal.readers() r LOOP
                 EXECUTE format('GRANT SELECT ON kombo.%I TO %s', its_name, reader);
             END LOOP;
         END IF;
     END LOOP;
 
-    PERFORM kombo.grant_sync_role(new_owner);
+    PERFORM kombo_internal.take_up_exclusions();
+    PERFORM kombo_internal.grant_sync_role(new_owner);
     -- What is stored was fetched without the new columns: only a full fetch brings their values. A running sync does
     -- not know of them, and would put its watermark back.
     IF changed <> '{}' THEN
-        PERFORM kombo.lock_integrations();
+        PERFORM kombo_internal.lock_integrations();
     END IF;
     -- So is every page that a full fetch under way has written.
     touched := ARRAY(
@@ -128,7 +130,7 @@ BEGIN
            full_cursor = NULL, full_cursor_at = NULL, full_progress = NULL
     WHERE s.endpoint = ANY (touched) AND (s.watermark IS NOT NULL OR s.full_started_at IS NOT NULL);
     DELETE FROM kombo.sync_seen s WHERE s.endpoint = ANY (touched);
-    PERFORM kombo.wake(true);
+    PERFORM kombo_internal.wake(true);
     RETURN made;
 END
 $$;
@@ -139,7 +141,88 @@ COMMENT ON FUNCTION kombo.create_tables(text, regrole) IS
     'what was added is filled by the full fetch that it asks for. Raises on an unknown category, another owner than '
     'the settled one, wrong catalogue rows, and a name that is taken.';
 
-CREATE FUNCTION kombo.warn_of_superuser(owner regrole) RETURNS void
+-- A field that is excluded says so in the comment of its column, which outlives the extension.
+CREATE FUNCTION kombo_internal.mark_excluded(table_name text, column_name text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    mark CONSTANT text := kombo_internal.exclusion_mark();
+    is_excluded boolean := EXISTS (SELECT FROM kombo.excluded_fields f
+                                   WHERE f.table_name = mark_excluded.table_name
+                                     AND f.column_name = mark_excluded.column_name);
+    col record;
+BEGIN
+    SELECT coalesce(col_description(d.relation, a.attnum), '') AS comment, d.owner INTO col
+    FROM kombo.data_tables d JOIN pg_attribute a ON a.attrelid = d.relation AND NOT a.attisdropped
+    WHERE d.table_name = mark_excluded.table_name AND a.attname = mark_excluded.column_name;
+    IF FOUND AND starts_with(col.comment, mark) <> is_excluded AND pg_has_role(col.owner, 'USAGE') THEN
+        EXECUTE format('COMMENT ON COLUMN kombo.%I.%I IS %L', table_name, column_name,
+                       CASE WHEN is_excluded THEN concat_ws(' ', mark, nullif(col.comment, ''))
+                            ELSE ltrim(substr(col.comment, length(mark) + 1)) END);
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo_internal.mark_excluded(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.mark_excluded(text, text) IS
+    'Makes the comment of a data table''s column say whether kombo.excluded_fields has it.';
+
+CREATE FUNCTION kombo_internal.exclusion_mark() RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN 'Excluded by kombo.exclude_field, always NULL.';
+REVOKE ALL ON FUNCTION kombo_internal.exclusion_mark() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.exclusion_mark() IS 'How the comment of an excluded column begins.';
+
+CREATE FUNCTION kombo_internal.follow_exclusion() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        PERFORM kombo_internal.mark_excluded(OLD.table_name, OLD.column_name);
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        PERFORM kombo_internal.mark_excluded(NEW.table_name, NEW.column_name);
+    END IF;
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo_internal.follow_exclusion() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.follow_exclusion() IS
+    'Trigger of kombo.excluded_fields: the comments of the columns follow its rows.';
+CREATE TRIGGER follow_exclusion AFTER INSERT OR UPDATE OR DELETE ON kombo.excluded_fields
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.follow_exclusion();
+COMMENT ON TRIGGER follow_exclusion ON kombo.excluded_fields IS 'the comment of the column says that it is excluded';
+
+CREATE FUNCTION kombo_internal.take_up_exclusions() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found text;
+BEGIN
+    WITH marked AS (
+        INSERT INTO kombo.excluded_fields (table_name, column_name)
+        SELECT d.table_name, a.attname
+        FROM kombo.data_tables d JOIN pg_attribute a ON a.attrelid = d.relation AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE starts_with(col_description(d.relation, a.attnum), kombo_internal.exclusion_mark())
+        ON CONFLICT DO NOTHING
+        RETURNING table_name, column_name)
+    SELECT string_agg(format('%s.%s', m.table_name, m.column_name), ', ' ORDER BY m.table_name, m.column_name)
+    INTO found FROM marked m;
+    IF found IS NOT NULL THEN
+        -- While an extension is made, no notice gets out.
+        RAISE WARNING 'fields that were excluded before are excluded again: %', found USING
+            HINT = 'To have one back, delete its row of kombo.excluded_fields and run a full sync.';
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo_internal.take_up_exclusions() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.take_up_exclusions() IS
+    'Adds to kombo.excluded_fields what the comments of data tables say is excluded: tables that outlived the '
+    'extension, or came from elsewhere.';
+-- Tables that outlived the extension may be here already.
+SELECT kombo_internal.take_up_exclusions();
+
+CREATE FUNCTION kombo_internal.warn_of_superuser(owner regrole) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -151,11 +234,11 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION kombo.warn_of_superuser(regrole) FROM PUBLIC;
-COMMENT ON FUNCTION kombo.warn_of_superuser(regrole) IS
+REVOKE ALL ON FUNCTION kombo_internal.warn_of_superuser(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.warn_of_superuser(regrole) IS
     'Warns if the role is a superuser, as the sync role should not be.';
 
-CREATE FUNCTION kombo.check_excludable(table_name text, column_name text) RETURNS void
+CREATE FUNCTION kombo_internal.check_excludable(table_name text, column_name text) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -164,7 +247,7 @@ DECLARE
                       FROM (SELECT e.table_name FROM kombo.endpoints e
                             UNION SELECT n.table_name FROM kombo.nested_records n) t);
     columns text[] := (SELECT array_agg(c.column_name ORDER BY c.ordinal)
-                       FROM kombo.table_columns(check_excludable.table_name) c
+                       FROM kombo_internal.table_columns(check_excludable.table_name) c
                        WHERE NOT c.is_key
                          AND c.column_name NOT IN ('changed_at', 'remote_deleted_at', 'extra', 'synced_at'));
     choice text := coalesce('Columns that can be excluded are: ' || array_to_string(columns, ', ') || '.',
@@ -179,7 +262,7 @@ BEGIN
             HINT = format('Tables of the catalogue are: %s.', array_to_string(tables, ', '));
     ELSIF check_excludable.column_name = ANY (columns) THEN
         RETURN;
-    ELSIF EXISTS (SELECT FROM kombo.table_columns(check_excludable.table_name) c
+    ELSIF EXISTS (SELECT FROM kombo_internal.table_columns(check_excludable.table_name) c
                   WHERE c.column_name = check_excludable.column_name) THEN
         RAISE EXCEPTION 'column "%" of table "%" cannot be excluded',
             check_excludable.column_name, check_excludable.table_name USING ERRCODE = 'invalid_parameter_value',
@@ -190,11 +273,11 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION kombo.check_excludable(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION kombo.check_excludable(text, text) IS
+REVOKE ALL ON FUNCTION kombo_internal.check_excludable(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.check_excludable(text, text) IS
     'Raises unless the catalogue has that field and syncing can do without it.';
 
-CREATE FUNCTION kombo.erase_field(table_name text, column_name text, keys text[]) RETURNS bigint
+CREATE FUNCTION kombo_internal.erase_field(table_name text, column_name text, keys text[]) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off
 AS $$
 #variable_conflict use_column
@@ -219,7 +302,7 @@ BEGIN
             FROM unnest(keys) k);
     END IF;
     IF cardinality(assignments) > 0 THEN
-        erased := kombo.execute_as_sync_role(
+        erased := kombo_internal.execute_as_sync_role(
             format('UPDATE kombo.%I SET %s%s WHERE %s', table_name, array_to_string(assignments, ', '),
                    CASE WHEN 'synced_at' = ANY (columns) THEN ', synced_at = now()' END,
                    array_to_string(conditions, ' OR ')));
@@ -227,8 +310,8 @@ BEGIN
     RETURN erased;
 END
 $$;
-REVOKE ALL ON FUNCTION kombo.erase_field(text, text, text[]) FROM PUBLIC;
-COMMENT ON FUNCTION kombo.erase_field(text, text, text[]) IS
+REVOKE ALL ON FUNCTION kombo_internal.erase_field(text, text, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.erase_field(text, text, text[]) IS
     'Sets a column NULL (NULL: none) and takes keys out of extra in the stored rows of a data table, if there is one; '
     'returns the rows changed.';
 
@@ -247,11 +330,11 @@ DECLARE
     erased bigint;
     dropped bigint;
 BEGIN
-    PERFORM kombo.check_excludable(target, field);
+    PERFORM kombo_internal.check_excludable(target, field);
     -- A running sync decided what to write before it could know of this.
-    PERFORM kombo.lock_integrations();
+    PERFORM kombo_internal.lock_integrations();
 
-    erased := kombo.erase_field(target, field, ARRAY[field_key]);
+    erased := kombo_internal.erase_field(target, field, ARRAY[field_key]);
     INSERT INTO kombo.excluded_fields (table_name, column_name) VALUES (target, field) ON CONFLICT DO NOTHING;
 
     -- Where nested records did not unfold, they lie whole in the extra of the row that they came in.
@@ -265,9 +348,9 @@ BEGIN
             AND outer_record.json_path <> n.json_path
         WHERE n.table_name = target
     LOOP
-        PERFORM kombo.erase_field(nest.list_table, NULL, ARRAY[nest.first_key]);
+        PERFORM kombo_internal.erase_field(nest.list_table, NULL, ARRAY[nest.first_key]);
         IF nest.outer_table IS NOT NULL THEN
-            PERFORM kombo.erase_field(nest.outer_table, NULL, ARRAY[nest.last_key]);
+            PERFORM kombo_internal.erase_field(nest.outer_table, NULL, ARRAY[nest.last_key]);
         END IF;
     END LOOP;
 
@@ -277,9 +360,9 @@ BEGIN
         UNION SELECT e.table_name FROM kombo.endpoints e JOIN kombo.nested_records n ON n.endpoint = e.path
               WHERE n.table_name = target) t
     WHERE field <> 'remote_data'
-      AND EXISTS (SELECT FROM kombo.table_columns(t.table_name) c WHERE c.column_name = 'remote_data');
+      AND EXISTS (SELECT FROM kombo_internal.table_columns(t.table_name) c WHERE c.column_name = 'remote_data');
     FOREACH its_name IN ARRAY coalesce(raw, '{}') LOOP
-        PERFORM kombo.erase_field(its_name, 'remote_data', ARRAY['remote_data']);
+        PERFORM kombo_internal.erase_field(its_name, 'remote_data', ARRAY['remote_data']);
         INSERT INTO kombo.excluded_fields (table_name, column_name) VALUES (its_name, 'remote_data')
         ON CONFLICT DO NOTHING;
     END LOOP;

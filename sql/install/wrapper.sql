@@ -1,23 +1,23 @@
 -- What the library provides: the foreign data wrapper that holds address and key, the sync functions,
 -- the calls that ask Kombo something, and the check of what Kombo sends by itself.
 
-CREATE FUNCTION kombo.interface_number() RETURNS integer
+CREATE FUNCTION kombo_internal.interface_number() RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
     AS 'SELECT 3';
-REVOKE ALL ON FUNCTION kombo.interface_number() FROM PUBLIC;
-COMMENT ON FUNCTION kombo.interface_number() IS
+REVOKE ALL ON FUNCTION kombo_internal.interface_number() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.interface_number() IS
     'Number of the interface between these SQL objects and the library; the library raises where it expects another.';
 
-CREATE FUNCTION kombo.kombo_sync_validator(options text[], catalog oid) RETURNS void
+CREATE FUNCTION kombo_internal.kombo_sync_validator(options text[], catalog oid) RETURNS void
     AS 'MODULE_PATHNAME', 'kombo_sync_validator' LANGUAGE c STRICT
     SET search_path = pg_catalog, pg_temp;
-REVOKE ALL ON FUNCTION kombo.kombo_sync_validator(text[], oid) FROM PUBLIC;
-COMMENT ON FUNCTION kombo.kombo_sync_validator(text[], oid) IS
+REVOKE ALL ON FUNCTION kombo_internal.kombo_sync_validator(text[], oid) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.kombo_sync_validator(text[], oid) IS
     'Checks the options of servers and user mappings; raises on an unknown one, naming the valid ones, and on a bad '
     'value.';
 
-CREATE FOREIGN DATA WRAPPER kombo_sync NO HANDLER VALIDATOR kombo.kombo_sync_validator;
+CREATE FOREIGN DATA WRAPPER kombo_sync NO HANDLER VALIDATOR kombo_internal.kombo_sync_validator;
 COMMENT ON FOREIGN DATA WRAPPER kombo_sync IS
     'Kombo API accounts: a server holds the address, the user mapping of its owner (else of PUBLIC) the key.';
 
@@ -55,19 +55,19 @@ COMMENT ON FUNCTION kombo.request_sync(text, text, text[]) IS
     'everything subscribed. Raises as the functions that sync at once, and on another kind; warns where no worker serves this '
     'database.';
 
-CREATE FUNCTION kombo.execute_as_sync_role(statement text) RETURNS bigint
+CREATE FUNCTION kombo_internal.execute_as_sync_role(statement text) RETURNS bigint
     AS 'MODULE_PATHNAME', 'execute_as_sync_role' LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp;
-REVOKE ALL ON FUNCTION kombo.execute_as_sync_role(text) FROM PUBLIC;
-COMMENT ON FUNCTION kombo.execute_as_sync_role(text) IS
+REVOKE ALL ON FUNCTION kombo_internal.execute_as_sync_role(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.execute_as_sync_role(text) IS
     'Runs a statement that changes data tables as their owner, in a security-restricted context, and returns the rows '
     'changed: triggers on the tables do not get the rights of a superuser who calls. For members of that role.';
 
-CREATE FUNCTION kombo.take_lock(name text, wait boolean) RETURNS boolean
+CREATE FUNCTION kombo_internal.take_lock(name text, wait boolean) RETURNS boolean
     AS 'MODULE_PATHNAME', 'take_lock' LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp;
-REVOKE ALL ON FUNCTION kombo.take_lock(text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION kombo.take_lock(text, boolean) IS
+REVOKE ALL ON FUNCTION kombo_internal.take_lock(text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.take_lock(text, boolean) IS
     'Takes a lock of kombo_sync until the transaction ends: that of an integration, by its id, or another by its name. '
     'wait: whether to wait for it, as long as lock_timeout allows; otherwise false means that somebody else has it.';
 

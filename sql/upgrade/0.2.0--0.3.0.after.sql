@@ -19,8 +19,8 @@ BEGIN
     END LOOP;
 
     shipped := ARRAY(SELECT i FROM pg_init_privs i);
-    PERFORM kombo.grant_sync_role(o.owner) FROM (SELECT DISTINCT owner FROM kombo.data_tables) o;
-    PERFORM kombo.grant_reader(r.reader) FROM kombo.readers() r;
+    PERFORM kombo_internal.grant_sync_role(o.owner) FROM (SELECT DISTINCT owner FROM kombo.data_tables) o;
+    PERFORM kombo.grant_reader(r.reader) FROM kombo_internal.readers() r;
     FOR somebody IN
         SELECT acl.grantee::regrole::text AS name, acl.grantee AS role
         FROM pg_proc p, aclexplode(p.proacl) acl
@@ -41,8 +41,7 @@ BEGIN
         FROM pg_class c, aclexplode(c.relacl) acl
         WHERE c.oid = 'kombo.sync_status'::regclass AND acl.privilege_type = 'SELECT' AND acl.grantee <> c.relowner
     LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.worker_state(), kombo.progress(), '
-                       'kombo.rate_limits() TO %s', somebody.name);
+        PERFORM kombo_internal.grant_status(somebody.name);
     END LOOP;
 
     -- PostgreSQL takes what an extension's script grants for what the extension comes with, and leaves that out of dumps.
@@ -86,7 +85,10 @@ BEGIN
         SELECT d.table_name FROM kombo.data_tables d WHERE d.table_name IN (
             'hris_employee_skill_proficiency_ratings', 'hris_skills', 'hris_skill_proficiency_scales')
     LOOP
-        EXECUTE format('COMMENT ON TABLE kombo.%I IS %L', its_table, kombo.table_comment(its_table));
+        EXECUTE format('COMMENT ON TABLE kombo.%I IS %L', its_table, kombo_internal.table_comment(its_table));
     END LOOP;
 END
 $$;
+
+-- Exclusions are said in the comments of the columns from now on.
+SELECT kombo_internal.mark_excluded(f.table_name, f.column_name) FROM kombo.excluded_fields f;

@@ -1,5 +1,25 @@
 -- What 0.2.0 has and 0.3.0 has otherwise; all else is in the install parts, which follow.
 
+-- Functions that are not for users have a schema of their own. What was granted on them goes with them.
+CREATE SCHEMA kombo_internal;
+DO $$
+DECLARE
+    its_name regprocedure;
+BEGIN
+    FOR its_name IN
+        SELECT p.oid FROM pg_depend d JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+        JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid
+        WHERE d.deptype = 'e' AND e.extname = 'kombo_sync' AND p.proname <> ALL (ARRAY[
+            'kombo_sync_delta', 'kombo_sync_full', 'request_sync', 'check_connection', 'integration_info',
+            'verify_webhook', 'add_integration', 'remove_integration', 'pause', 'resume', 'accept_sweep',
+            'create_tables', 'exclude_field', 'check_catalogue', 'grant_reader', 'grant_operator',
+            'grant_webhook_writer', 'worker_state'])
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s SET SCHEMA kombo_internal', its_name);
+    END LOOP;
+END
+$$;
+
 -- A signature has 43 or 44 characters: what is longer was no webhook of Kombo's.
 UPDATE kombo.webhook_inbox i SET signature = left(i.signature, 1024) WHERE octet_length(i.signature) > 1024;
 ALTER TABLE kombo.webhook_inbox

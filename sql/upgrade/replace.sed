@@ -1,5 +1,6 @@
 # Makes an install part fit for a database that has an earlier version: what is there is replaced, and keeps its owner
 # and what was granted on it; tables stay as they are.
+s/^CREATE SCHEMA /CREATE SCHEMA IF NOT EXISTS /
 s/^CREATE TABLE /CREATE TABLE IF NOT EXISTS /
 s/^CREATE INDEX /CREATE INDEX IF NOT EXISTS /
 s/^CREATE VIEW /CREATE OR REPLACE VIEW /

@@ -16,11 +16,11 @@ using std::chrono::milliseconds;
 constexpr size_t small_body = size_t{64} << 10;
 
 constexpr std::string_view bearer = "Authorization: Bearer ";
-constexpr size_t telling = 8; // so much of a key in a text is taken for the key, which may have been cut
+constexpr size_t key_prefix_length = 8; // so much of a key in a text is taken for the key, which may have been cut
 
 /// A server or proxy may repeat the key that it was sent.
 void mask(std::string &text, std::string_view secret) {
-    const std::string_view head = secret.substr(0, telling);
+    const std::string_view head = secret.substr(0, key_prefix_length);
     for (size_t at = text.find(head); at != std::string::npos; at = text.find(head, at)) {
         size_t length = head.size();
         while (length < secret.size() && at + length < text.size() && text[at + length] == secret[length]) {
@@ -64,13 +64,13 @@ Call::Call(Call &&other) noexcept
 
 void Call::advance(Clock::time_point now) {
     if (transfer_) {
-        notice(now);
+        poll(now);
     } else if (due(now)) {
         send();
     }
 }
 
-void Call::notice(Clock::time_point now) {
+void Call::poll(Clock::time_point now) {
     if (!transfer_) {
         return;
     }
@@ -84,7 +84,7 @@ void Call::send() {
     wake_at_.reset();
     transfer_ = transfers_->start(request_, options_);
     transfers_->perform();
-    notice(Clock::now()); // a quick answer may be here already, and then no socket is left to wake anybody
+    poll(Clock::now()); // a quick answer may be here already, and then no socket is left to wake anybody
 }
 
 std::optional<Call::Clock::time_point> Call::wake_at() const {

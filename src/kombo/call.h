@@ -9,7 +9,8 @@
 
 namespace kombo {
 
-/// How often and how long. Back-off is exponential with full jitter: a random time up to min(cap, base * 2^n).
+/// The number of retries and the times between them. Back-off is exponential with full jitter: up to min(cap, base *
+/// 2^n).
 struct RetryPolicy {
     int max_retries = 5;
     std::chrono::milliseconds base{500};
@@ -18,7 +19,7 @@ struct RetryPolicy {
 };
 
 /// One logical GET with its retries: a state machine that never waits. The caller drives the transfers, and calls
-/// advance() after each of their events and when wake_at() has come; or notice() and, where it is due(), send(), if it
+/// advance() after each of their events and when wake_at() has come; or poll() and, where it is due(), send(), if it
 /// decides itself when a request may go out.
 class Call {
 public:
@@ -44,27 +45,27 @@ public:
     void advance(Clock::time_point now);
 
     /// Notices the end of the request, and schedules the retry.
-    void notice(Clock::time_point now);
+    void poll(Clock::time_point now);
 
-    /// Whether a request, the first or a repeated one, is to be sent now.
+    /// True if a request, the first or a repeated one, is to be sent now.
     bool due(Clock::time_point now) const { return wake_at_ && now >= *wake_at_; }
 
     /// Sends it; a quick answer may be here at once.
     void send();
 
-    /// Whether a request has been sent and not been answered.
+    /// True if a request has been sent and not been answered.
     bool in_flight() const { return transfer_.has_value(); }
 
-    /// Whether take() has something to give.
+    /// True if take() has something to give.
     bool done() const { return result_.has_value(); }
 
-    /// When a back-off ends; nullopt when none is running. Before the first advance(): the beginning of time.
+    /// The end of the back-off; nullopt if none is running. Before the first advance(): the beginning of time.
     std::optional<Clock::time_point> wake_at() const;
 
     /// The answer (2xx, not an error envelope), once. Throws ApiError; std::logic_error where the call is not done().
     Response take();
 
-    /// How many times the request was sent again.
+    /// The number of times that the request was sent again.
     int retries() const { return retries_; }
 
     /// The error that caused the last retry; nullopt where there was none.

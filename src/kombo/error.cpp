@@ -147,7 +147,7 @@ std::string message_without_envelope(long status, std::string_view body) {
     if (status >= 300 && status < 400) {
         return "the server answered with a redirect, and redirects are not followed";
     }
-    return body.empty() ? "empty answer" : "the answer is not Kombo's: " + outline(body);
+    return body.empty() ? "empty response" : "the body is " + outline(body);
 }
 
 // A number of seconds or milliseconds, a fraction allowed; nullopt for anything else.
@@ -336,7 +336,7 @@ std::string outline(std::string_view body) {
     }
     body.remove_prefix(std::min(body.find_first_not_of(" \t\r\n"), body.size()));
     if (body.empty()) {
-        return "an empty answer";
+        return "an empty response";
     }
     const auto is_html = [&] {
         constexpr std::string_view names[] = {"<!doctype", "<html", "<head", "<body", "<!--"};

@@ -10,10 +10,10 @@
 
 namespace kombo {
 
-/// What a failure means for whoever asked. Of an answer: by `error.code` first, then by HTTP status.
+/// The meaning of a failure for the caller. Of a response: by `error.code` first, then by HTTP status.
 enum class ErrorClass {
     Transport,     ///< no whole answer came: resolve, connect, TLS, timeout, connection lost, too large
-    MalformedBody, ///< an answer that is not Kombo's, such as a 3xx or 4xx without Kombo's error envelope
+    MalformedBody, ///< an unexpected response, such as a 3xx or 4xx without Kombo's error envelope
     Transient,     ///< a server-side failure that passes: 408, 421, 425, 499, 5xx
     RateLimited,   ///< 429 and the limit codes
     SetupPending,  ///< Kombo has not finished its first sync of this integration, or people have to act there
@@ -51,10 +51,10 @@ struct ApiError : std::exception {
     std::string text;              ///< what what() gives
 };
 
-/// Whether errors of this class are worth another try by themselves.
+/// True if errors of this class are worth another try by themselves.
 bool retryable(ErrorClass error_class);
 
-/// Whether this very error is worth another try: its class, unless it is permanent.
+/// True if this very error is worth another try: its class, unless it is permanent.
 bool retryable(const ApiError &error);
 
 /// The error that an answer stands for. `body` may be Kombo's error envelope, HTML, plain text or empty; unknown codes
@@ -62,22 +62,22 @@ bool retryable(const ApiError &error);
 /// demands from the headers (see demanded_wait()).
 ApiError classify(long status, std::string_view body, const Headers &headers);
 
-/// Whether the body is Kombo's error envelope (`"status":"error"`), whatever its HTTP status was.
+/// True if the body is Kombo's error envelope (`"status":"error"`), whatever its HTTP status was.
 bool is_error_envelope(std::string_view body);
 
-/// How long the server asks us to wait: `retry-after-ms`, `Retry-After` (seconds or an HTTP date, which is read
+/// The time that the server asks us to wait: `retry-after-ms`, `Retry-After` (seconds or an HTTP date, which is read
 /// against the `Date` header, else our clock), and with 429 window_end(). Between zero and one day.
 std::optional<std::chrono::milliseconds> demanded_wait(long status, const Headers &headers);
 
-/// How long until the window of the rate limit ends, by `ratelimit-reset`: seconds from now, or a time since 1970.
+/// The time until the window of the rate limit ends, by `ratelimit-reset`: seconds from now, or a time since 1970.
 /// Between zero and five minutes: Kombo's windows are of one minute.
 std::optional<std::chrono::milliseconds> window_end(const Headers &headers);
 
-/// Whether the error is a rate limit of the API key. Limits of the customer's tool, and of actions that run at once,
+/// True if the error is a rate limit of the API key. Limits of the customer's tool, and of actions that run at once,
 /// concern one integration.
 bool concerns_key(const ApiError &error);
 
-/// What a body that is not Kombo's is, in words for a message: the beginning of HTML or plain text; of JSON and XML
+/// Describes a body that is not Kombo's, for a message: the beginning of HTML or plain text; of JSON and XML
 /// only the kind, and the names of an object's keys, as the values may be personal data.
 std::string outline(std::string_view body);
 

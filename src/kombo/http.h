@@ -22,7 +22,7 @@ struct HttpOptions {
     std::chrono::milliseconds connect_timeout{10'000};
     std::chrono::milliseconds request_timeout{120'000};
     size_t max_response_size = size_t{256} << 20; ///< bytes, after decompression
-    /// How long a connection is used again and again: a host that moves in DNS is followed no later than that.
+    /// The longest time that a connection is reused: a host that moves in DNS is followed no later than that.
     std::chrono::seconds connection_life{180};
     bool allow_http = false;
 };
@@ -80,7 +80,7 @@ public:
     /// caller knows when to rebuild its wait set.
     uint64_t interests_version() const;
 
-    /// How long the caller may wait before on_timeout() is due; zero: call it now; nullopt: no limit.
+    /// The time until on_timeout() is due; zero: call it now; nullopt: no limit.
     std::optional<std::chrono::milliseconds> timeout() const;
 
     /// A socket is ready.

@@ -24,7 +24,7 @@ std::string text(const json_t *value) {
 IntegrationInfo parse_integration_info(std::string_view data) {
     const std::unique_ptr<json_t, Release> root(json_loadb(data.data(), data.size(), JSON_ALLOW_NUL, nullptr));
     if (!json_is_object(root.get())) {
-        throw MalformedBody("the answer is not an integration");
+        throw MalformedBody("the response does not describe an integration");
     }
     IntegrationInfo info;
     info.status = text(json_object_get(root.get(), "status"));

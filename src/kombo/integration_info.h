@@ -8,7 +8,7 @@
 
 namespace kombo {
 
-/// What `GET /integrations/{id}` says of an integration.
+/// An integration as `GET /integrations/{id}` describes it.
 struct IntegrationInfo {
     std::string status;       ///< ACTIVE, INVALID (credentials are refused) or INACTIVE (switched off)
     std::string setup_status; ///< INCOMPLETE, FINAL_SYNC_PENDING or COMPLETED

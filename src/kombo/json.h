@@ -12,7 +12,7 @@
 
 namespace kombo {
 
-/// What PostgreSQL cannot hold and was therefore replaced; the run counts and names these.
+/// Characters that PostgreSQL cannot hold and that were therefore replaced; the run counts and names these.
 struct Repairs {
     uint32_t nul = 0;       ///< U+0000, now U+FFFD
     uint32_t surrogate = 0; ///< half of a surrogate pair, now U+FFFD
@@ -64,11 +64,11 @@ struct MalformedJson : std::runtime_error {
 /// parser has done that.
 std::string_view string_value(std::string_view token, Arena &arena, Repairs &repairs);
 
-/// Whether `token` is a JSON number that PostgreSQL's `numeric` holds with all its digits: at most 131072 digits
+/// True if `token` is a JSON number that PostgreSQL's `numeric` holds with all its digits: at most 131072 digits
 /// before and 16383 after the decimal point, written ones and those that the exponent adds.
 bool number_fits_numeric(std::string_view token);
 
-/// Whether `token` follows the JSON grammar for numbers, whatever its size.
+/// True if `token` follows the JSON grammar for numbers, whatever its size.
 bool is_json_number(std::string_view token);
 
 /// JSON text of any value, scalar or nested, that PostgreSQL's jsonb is certain to accept: numbers keep their digits,
@@ -91,7 +91,7 @@ std::string_view raw_text(simdjson::ondemand::value value);
 /// The key of a field, unescaped and repaired as by string_value(). Throws MalformedJson.
 std::string_view key_text(simdjson::ondemand::field &field, Arena &arena, Repairs &repairs);
 
-/// Whether a field has just this key, which needs no escape: saves key_text() where the guess is good.
+/// True if a field has just this key, which needs no escape: saves key_text() where the guess is good.
 bool has_key(simdjson::ondemand::field &field, std::string_view guess);
 
 /// Calls `callback(std::string_view key, simdjson::ondemand::value value)` for each field of an object, in order. Keys

@@ -5,7 +5,7 @@
 
 namespace kombo {
 
-/// What is known of an API key's rate limit, and who may send a request now. Plain data, as it lives in shared memory.
+/// The rate limit of an API key, and who may send a request now. Plain data, as it lives in shared memory.
 /// Times are in ms of one clock that only goes forward; everything zero: nothing is known, and everybody may.
 /// Kombo answers with ratelimit-limit, ratelimit-remaining and ratelimit-reset (whole seconds until the window ends).
 struct RateBudget {
@@ -33,7 +33,7 @@ struct RateBudget {
     /// Ends the wait, if there is one: the next request is the one that tries.
     bool lift(int64_t now);
 
-    /// When a request may go out that is not urgent, as far as that is known; nullopt: now, no limit is met.
+    /// The time at which a request that is not urgent may go out, if known; nullopt: now, no limit is met.
     std::optional<int64_t> limited_until(int64_t now) const;
 
     /// Takes one request: nullopt = go, otherwise for how many ms to wait. `urgent` ones may use the last tenth of the

@@ -36,7 +36,7 @@ private:
     std::vector<std::pair<std::string, std::string>> parameters_;
 };
 
-/// What is wrong with a base URL, as a clause for an error message ("must begin with https://"); nullopt if nothing.
+/// The mistake in a base URL, as a clause for an error message ("must begin with https://"); nullopt if there is none.
 std::optional<std::string> base_url_problem(std::string_view base_url, bool allow_http);
 
 /// Makes the requests of Kombo's API for one base URL and key.

@@ -34,7 +34,7 @@ struct Transfer {
 /// refuses a setting.
 void prepare(Transfer &transfer, const Request &request, const HttpOptions &options);
 
-/// What the transfer came to, once libcurl has said that it is over.
+/// The result of the transfer, once libcurl has reported its end.
 Finished finish(Transfer &transfer, CURLcode code);
 
 /// Runs the action; false if it threw. No exception may leave a callback of libcurl, and the standard library throws

@@ -10,7 +10,8 @@ std::string in_seconds(std::chrono::milliseconds duration) {
 
 std::string message(const TransportFailure &failure) {
     if (failure.too_large || failure.code == CURLE_FILESIZE_EXCEEDED) {
-        return "the answer is larger than max_response_size (" + std::to_string(failure.max_response_size) + " bytes)";
+        return "the response is larger than max_response_size (" + std::to_string(failure.max_response_size) +
+               " bytes)";
     }
     switch (failure.code) {
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -30,20 +31,20 @@ std::string message(const TransportFailure &failure) {
     case CURLE_URL_MALFORMAT:
         return "the URL is malformed";
     case CURLE_UNSUPPORTED_PROTOCOL:
-        return failure.connected ? "the answer is not HTTP" : "the protocol of the URL is not allowed";
+        return failure.connected ? "the response is not HTTP" : "the protocol of the URL is not allowed";
     case CURLE_PARTIAL_FILE:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
     case CURLE_GOT_NOTHING:
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
-        return "the connection was lost before the answer was complete";
+        return "the connection was lost before the response was complete";
     case CURLE_WRITE_ERROR: // not ours: libcurl says so of what follows a compressed answer, too
-        return failure.out_of_memory ? "out of memory" : "the answer could not be decompressed";
+        return failure.out_of_memory ? "out of memory" : "the response could not be decompressed";
     case CURLE_BAD_CONTENT_ENCODING:
-        return "the answer could not be decompressed";
+        return "the response could not be decompressed";
     case CURLE_WEIRD_SERVER_REPLY:
-        return "the answer is not HTTP";
+        return "the response is not HTTP";
     case CURLE_OUT_OF_MEMORY:
         return "out of memory";
     default:

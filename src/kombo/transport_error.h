@@ -8,7 +8,7 @@
 
 namespace kombo {
 
-/// How a transfer ended without an answer.
+/// The reason why a transfer ended without a response.
 struct TransportFailure {
     CURLcode code;
     std::string detail;                  ///< curl's own words

@@ -27,7 +27,7 @@ public:
     /// HMAC.
     bool is_by(const std::string &secret);
 
-    /// How many HMACs were computed.
+    /// The number of HMACs that were computed.
     size_t tried() const { return tried_.size(); }
 
 private:
@@ -36,7 +36,7 @@ private:
     std::unordered_map<std::string, bool> tried_; ///< by secret
 };
 
-/// What a webhook means here.
+/// The meaning of a webhook here.
 enum class WebhookType : uint8_t {
     DataChanged,             ///< what is named there is to be fetched
     IntegrationCreated,      ///< a hint to ask for the state of the integration, as are the next two

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "sync/catalogue.h"
+#include "syncer/catalogue.h"
 
 #include <fstream>
 #include <map>

@@ -6,9 +6,9 @@
 
 #include "dumped_catalogue.h"
 #include "kombo/page.h"
-#include "sync/plan.h"
-#include "sync/shape.h"
-#include "sync/unfold.h"
+#include "syncer/plan.h"
+#include "syncer/shape.h"
+#include "syncer/unfold.h"
 
 #include <benchmark/benchmark.h>
 #include <cstdio>
@@ -138,10 +138,10 @@ void plan(benchmark::State &state) {
     const syncer::States known = states();
     std::vector<std::string> models;
     for (const syncer::EndpointModel &model : given.endpoint->models) models.push_back(model.model);
-    const syncer::Wish wish{syncer::Kind::Delta, models};
+    const syncer::FetchRequest request{syncer::Kind::Delta, models};
     for (auto round : state) {
         (void)round;
-        const syncer::Plan made = syncer::plan(given.catalogue, given.endpoint->category, known, wish, now, 1h);
+        const syncer::Plan made = syncer::plan(given.catalogue, given.endpoint->category, known, request, now, 1h);
         benchmark::DoNotOptimize(made.tasks.data());
     }
     state.SetItemsProcessed(state.iterations());

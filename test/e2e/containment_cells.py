@@ -191,7 +191,7 @@ INTEGRATIONS = [
         Refused(f"SELECT kombo.remove_integration('{BAD}')")], NO_NOTES),
     Cell("integrations: nonsensical rows", [
         "INSERT INTO kombo.integrations (integration_id, server, category, system_identifier, database_oid) "
-        "SELECT v, 'kombo_eu', 'HRIS', system_identifier, database_oid FROM kombo.this_database(), "
+        "SELECT v, 'kombo_eu', 'HRIS', system_identifier, database_oid FROM kombo_internal.this_database(), "
         "(VALUES ('a?b#c'), (repeat('x', 199))) AS w (v)"],
          [f"DELETE FROM kombo.integrations WHERE integration_id NOT IN ('{GOOD}', '{BAD}')"], None, None),
     Cell("integrations: a server that is gone", [

@@ -289,7 +289,7 @@ def test_no_other_role_can_take_the_lock_of_an_integration_or_of_the_schedule(tw
         for name in (BAD, "request_due"):
             nobody.execute("SELECT pg_advisory_lock(hashtextextended('kombo_sync:' || %s, 0))", [name])
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                nobody.execute("SELECT kombo.take_lock(%s, false)", [name])
+                nobody.execute("SELECT kombo_internal.take_lock(%s, false)", [name])
         arrives(two, change(two, sandbox, BAD, "all the same"), "all the same")
     two.execute("DROP ROLE nobody_here")
 

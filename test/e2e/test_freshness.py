@@ -142,7 +142,7 @@ def waiting(db):
 def make_due(db):
     """Has what waits asked for now."""
     db.execute("UPDATE kombo.sync_requests SET not_before = now()")
-    db.execute("SELECT kombo.wake(false)")
+    db.execute("SELECT kombo_internal.wake(false)")
 
 
 def from_times(fake):

@@ -117,7 +117,7 @@ def test_unsigned_webhooks_are_taken_by_servers_that_accept_them(paused, sandbox
                                            (data_changed("personio:american", "hris_teams"), "abc")])
     assert (taken["status"], taken["error"]) == ("done", None)
     assert (refused["status"], refused["error"]) == (
-        "rejected", 'the webhook is not signed, and server "kombo_eu" accepts no such')
+        "rejected", 'the webhook is not signed, and server "kombo_eu" does not accept unsigned webhooks')
     assert (wrong["status"], wrong["error"]) == ("rejected", "the signature is by no webhook secret of any server")
     db.execute("ALTER SERVER kombo_us OPTIONS (SET accept_unsigned 'off')")
     assert judge(db, data_changed("personio:american", "hris_teams"), "")["status"] == "rejected"

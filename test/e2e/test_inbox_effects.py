@@ -54,7 +54,7 @@ def test_a_webhook_that_is_sent_again_and_again_has_nothing_tried_again_and_agai
 
     def put_off():
         db.execute("UPDATE kombo.sync_state SET next_attempt_at = now() + interval '1 hour' WHERE failures > 0")
-        db.execute("SELECT kombo.wake(true)")
+        db.execute("SELECT kombo_internal.wake(true)")
         return state_of(db, "/hris/employees")
 
     before = put_off()

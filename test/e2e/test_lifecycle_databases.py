@@ -92,7 +92,7 @@ def test_creating_and_dropping_it_again_and_again_fills_no_log(bare):
     bare.cluster.configure({"kombo_sync.poll_interval": "100ms"})
     for _ in range(20):
         bare.execute("CREATE EXTENSION kombo_sync")
-        bare.execute("SELECT kombo.wake(true)")
+        bare.execute("SELECT kombo_internal.wake(true)")
         assert seconds(lambda: bare.execute("DROP EXTENSION kombo_sync")) < SOON
     bare.execute("CREATE EXTENSION kombo_sync")
     until(bare, lambda: "data tables" in first_row(bare)["reason"], what="the worker's notice of the extension")
@@ -103,19 +103,19 @@ def test_creating_and_dropping_it_again_and_again_fills_no_log(bare):
 
 def test_sql_objects_of_another_version_idle_the_worker_and_say_so(few, sandbox):
     before = len(text_of(few.cluster.log))
-    interface = few.value("SELECT kombo.interface_number()")
-    few.execute("CREATE OR REPLACE FUNCTION kombo.interface_number() RETURNS integer LANGUAGE sql IMMUTABLE "
+    interface = few.value("SELECT kombo_internal.interface_number()")
+    few.execute("CREATE OR REPLACE FUNCTION kombo_internal.interface_number() RETURNS integer LANGUAGE sql IMMUTABLE "
                 "SET search_path = pg_catalog, pg_temp AS 'SELECT 999'")
-    few.execute("SELECT kombo.wake(true)")
+    few.execute("SELECT kombo_internal.wake(true)")
     row = wait_state(few, "not working")
     assert "version" in row["reason"] and row["next"]
     sandbox.clear_requests()
     send_webhook(few, sandbox)
-    few.execute("SELECT kombo.wake(true)")
+    few.execute("SELECT kombo_internal.wake(true)")
     assert first_row(few)["state"] == "not working" and inbox(few) == {"new": 1}
-    few.execute("CREATE OR REPLACE FUNCTION kombo.interface_number() RETURNS integer LANGUAGE sql IMMUTABLE "
+    few.execute("CREATE OR REPLACE FUNCTION kombo_internal.interface_number() RETURNS integer LANGUAGE sql IMMUTABLE "
                 f"SET search_path = pg_catalog, pg_temp AS 'SELECT {interface}'")
-    few.execute("SELECT kombo.wake(true)")
+    few.execute("SELECT kombo_internal.wake(true)")
     wait_state(few, "running")
     wait_judged(few)
     wait_synced(few)
@@ -134,7 +134,7 @@ def test_a_worker_writes_nothing_where_the_settings_say_read_only(few, sandbox, 
         person = sandbox.dump("hris_employees")[0]["id"]
         sandbox.record("change", "hris_employees", person, {"job_title": "Changed"})
         send_webhook(few, sandbox)
-        few.execute("SELECT kombo.wake(true)")
+        few.execute("SELECT kombo_internal.wake(true)")
         wait_state(few, "not working")
         assert inbox(few) == {"new": 1}
     finally:

@@ -68,7 +68,7 @@ def test_short_intervals_of_the_catalogue_count_as_a_second(hris):
                     SELECT i.integration_id, e.path, now(), now(), now()
                     FROM kombo.integrations i, kombo.endpoints e""")
     hris.execute("UPDATE kombo.integrations SET checked_at = now()")
-    hris.execute("BEGIN; SELECT kombo.request_due()")
+    hris.execute("BEGIN; SELECT kombo_internal.request_due()")
     try:
         assert hris.value("SELECT count(*) FROM kombo.sync_requests") == 0
     finally:
@@ -80,7 +80,7 @@ def test_a_span_beyond_all_dates_stops_nothing(hris, sandbox, column):
     hris.subscribe_only(sandbox.integration, "/hris/groups")
     hris.execute(f"UPDATE kombo.subscriptions SET {column} = '1000000 years'")
     assert sync_full(hris)[0]["status"] == "ok"
-    hris.execute("SELECT kombo.request_due()")
+    hris.execute("SELECT kombo_internal.request_due()")
     assert hris.execute("SELECT state FROM kombo.sync_status WHERE endpoint = '/hris/groups'") == [{"state": "fresh"}]
 
 
@@ -134,7 +134,7 @@ def test_a_reader_sees_no_parked_record_of_a_table_with_row_security(roles, sand
         assert rejected["count"] == 1
         assert reader.execute("SELECT rejected FROM kombo.sync_status WHERE endpoint = '/hris/employees'"
                               ).fetchone()["rejected"] == 1
-    assert {row["reader"] for row in roles.execute("SELECT reader::text FROM kombo.readers()")} == {"some_reader"}
+    assert {row["reader"] for row in roles.execute("SELECT reader::text FROM kombo_internal.readers()")} == {"some_reader"}
 
 
 # --- what the worker does for others ---------------------------------------------------------------------------------

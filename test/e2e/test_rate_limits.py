@@ -66,8 +66,8 @@ def test_a_429_holds_up_the_key_for_minutes_at_most_and_every_row_that_waits_say
     for endpoint in (EMPLOYEES, LOCATIONS):
         waits_for_limit(limited, endpoint, TWO)
     waits_for_limit(limited, GROUPS, ONE)
-    until(limited, lambda: limited.value("SELECT until FROM kombo.rate_limits()"), what="the limit")
-    left = limited.value("SELECT until - now() FROM kombo.rate_limits()")
+    until(limited, lambda: limited.value("SELECT until FROM kombo_internal.rate_limits()"), what="the limit")
+    left = limited.value("SELECT until - now() FROM kombo_internal.rate_limits()")
     assert datetime.timedelta(minutes=4) < left <= datetime.timedelta(minutes=5)
     assert fake.asked(EMPLOYEES) == 0
 
@@ -133,7 +133,7 @@ def test_a_limit_of_the_customers_tool_holds_up_that_integration_alone(served, f
         until(served, lambda endpoint=endpoint: state_of(served, endpoint, ONE)["next_attempt_at"], what="the back-off")
     served.execute("SELECT kombo.request_sync(NULL)")
     wait_synced(served, TWO)
-    assert served.execute("SELECT * FROM kombo.rate_limits()") == []
+    assert served.execute("SELECT * FROM kombo_internal.rate_limits()") == []
     assert fake.asked(GROUPS) + fake.asked(LOCATIONS) <= 4
 
 
@@ -147,7 +147,7 @@ def test_a_window_that_claims_to_be_long_is_not_waited_for_longer_than_minutes(s
     until(served, lambda: len(runs(served, GROUPS, ONE)) == 2, what="the second run")
     served.execute("SELECT kombo.request_sync(NULL)")
     waits_for_limit(served, GROUPS, ONE)
-    assert served.value("SELECT max(until) - now() <= interval '5 minutes' FROM kombo.rate_limits()")
+    assert served.value("SELECT max(until) - now() <= interval '5 minutes' FROM kombo_internal.rate_limits()")
     lists.instead.clear()
     served.execute("SELECT kombo.resume('hibob:one')")
     wait_synced(served)

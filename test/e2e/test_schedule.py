@@ -137,7 +137,7 @@ def test_the_state_of_an_integration_is_asked_for_daily(few, sandbox):
     before = db.value("SELECT checked_at FROM kombo.integrations")
     assert before is not None
     db.execute("UPDATE kombo.integrations SET checked_at = checked_at - interval '1 day'")
-    db.execute("SELECT kombo.wake(true)")
+    db.execute("SELECT kombo_internal.wake(true)")
     until(db, lambda: db.value("SELECT checked_at FROM kombo.integrations") > before, what="the daily question")
     assert len([r for r in sandbox.requests() if r["path"].removeprefix("/v1").replace("%3A", ":") == path]) == 1
 
@@ -219,12 +219,12 @@ def test_requests_are_kept_while_there_is_no_worker(hris, sandbox):
 
 def test_of_two_that_look_for_what_is_due_one_asks(hris):
     with hris.connect(autocommit=False) as first, hris.connect() as second:
-        due = first.execute("SELECT kombo.request_due() AS due").fetchone()["due"]
-        assert second.execute("SELECT kombo.request_due() IS NOT NULL AS due").fetchone()["due"] and due
+        due = first.execute("SELECT kombo_internal.request_due() AS due").fetchone()["due"]
+        assert second.execute("SELECT kombo_internal.request_due() IS NOT NULL AS due").fetchone()["due"] and due
         assert second.execute("SELECT count(*) AS n FROM kombo.sync_requests").fetchone()["n"] == 0
         first.commit()
     assert hris.value("SELECT count(*) FROM kombo.sync_requests") == ENDPOINTS
-    hris.execute("SELECT kombo.request_due()")
+    hris.execute("SELECT kombo_internal.request_due()")
     assert hris.value("SELECT count(*) FROM kombo.sync_requests") == ENDPOINTS
 
 
@@ -232,18 +232,18 @@ def test_a_thousand_integrations_are_looked_through_quickly(db, measured):
     """Without statistics, as a first sync leaves them, and with thousands of requests pending or none."""
     db.execute("""
         INSERT INTO kombo.integrations (integration_id, server, category, checked_at, system_identifier, database_oid)
-        SELECT 'personio:' || n, 'kombo_eu', 'HRIS', now(), t.* FROM generate_series(1, 1000) n, kombo.this_database() t
+        SELECT 'personio:' || n, 'kombo_eu', 'HRIS', now(), t.* FROM generate_series(1, 1000) n, kombo_internal.this_database() t
         """)
 
     def least():
         times = []
         for _ in range(5):
             began = time.monotonic()
-            assert db.value("SELECT kombo.request_due() > now()")
+            assert db.value("SELECT kombo_internal.request_due() > now()")
             times.append(time.monotonic() - began)
         return min(times)
 
-    assert db.value("SELECT kombo.request_due() > now()")
+    assert db.value("SELECT kombo_internal.request_due() > now()")
     assert db.value("SELECT count(*) FROM kombo.sync_requests") == 1000 * ENDPOINTS
     all_pending = least()
     db.execute("""

@@ -20,12 +20,25 @@ def clock(db, instant):
 
 def test_a_running_worker_has_its_pid_and_since_when_it_runs(few):
     row = first_row(few)
-    assert (row["state"], row["reason"], row["next"]) == ("running", f"pid {worker_pid(few)}", None)
+    assert (row["state"], row["next"]) == ("running", None)
+    assert row["reason"] == f"pid {worker_pid(few)}; no webhook has come yet"
     started = few.value("SELECT backend_start FROM pg_stat_activity WHERE pid = %s", [worker_pid(few)])
     assert abs((row["since"] - started).total_seconds()) < 60 and row["pending"] == 0
     few.cluster.configure({"kombo_sync.workers": 2})
     until(few, lambda: first_row(few)["reason"].startswith("pids "), what="two pids")
     assert all(str(worker["pid"]) in first_row(few)["reason"] for worker in workers_of(few))
+
+
+def test_the_first_row_tells_of_the_latest_authentic_webhook(few, sandbox):
+    assert first_row(few)["reason"].endswith("; no webhook has come yet")
+    few.execute("INSERT INTO kombo.webhook_inbox (body, signature) VALUES ('{}', 'forged')")
+    wait_synced(few)
+    assert first_row(few)["reason"].endswith("; none of the latest 10000 webhooks is authentic")
+    number = send_webhook(few, sandbox)
+    few.execute("INSERT INTO kombo.webhook_inbox (body, signature) VALUES ('{}', 'forged')")
+    wait_synced(few)
+    at = few.value("SELECT received_at FROM kombo.webhook_inbox WHERE id = %s", [number])
+    assert first_row(few)["reason"].endswith(f"; last authentic webhook at {clock(few, at)}")
 
 
 def test_a_database_that_is_not_served_is_told_how_to_be(few):
@@ -177,7 +190,7 @@ def test_a_front_end_wakes_the_worker_without_any_right_to(few, sandbox):
     few.execute("SELECT kombo.grant_webhook_writer(%s)", [name])
     with few.connect(user=name) as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute("SELECT kombo.wake(true)")
+            connection.execute("SELECT kombo_internal.wake(true)")
         send_webhook(few, sandbox, connection=connection)
     wait_requested(few, sandbox, EMPLOYEES, timeout=WOKEN)
     wait_synced(few)

@@ -24,28 +24,28 @@ CATALOGS = {
         WHERE d.deptype = 'e' AND e.extname = 'kombo_sync'""",
     "functions": """
         SELECT pg_get_functiondef(p.oid) || p.proowner::regrole::text || coalesce(obj_description(p.oid, 'pg_proc'), '')
-        FROM pg_proc p WHERE p.pronamespace = 'kombo'::regnamespace""",
+        FROM pg_proc p WHERE p.pronamespace::regnamespace::text LIKE 'kombo%'""",
     "relations": """
         SELECT concat_ws(' ', c.relkind, c.relname, c.relowner::regrole, c.reloptions::text, c.relpersistence,
                          obj_description(c.oid, 'pg_class'),
                          CASE c.relkind WHEN 'v' THEN pg_get_viewdef(c.oid) WHEN 'i' THEN pg_get_indexdef(c.oid) END)
-        FROM pg_class c WHERE c.relnamespace = 'kombo'::regnamespace""",
+        FROM pg_class c WHERE c.relnamespace::regnamespace::text LIKE 'kombo%'""",
     "columns": """
         SELECT concat_ws(' ', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
                          a.attstorage, pg_get_expr(f.adbin, f.adrelid), col_description(c.oid, a.attnum))
         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
         LEFT JOIN pg_attrdef f ON f.adrelid = c.oid AND f.adnum = a.attnum
-        WHERE c.relnamespace = 'kombo'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped""",
+        WHERE c.relnamespace::regnamespace::text LIKE 'kombo%' AND a.attnum > 0 AND NOT a.attisdropped""",
     "view columns": """
         SELECT concat_ws(' ', c.relname, a.attnum, a.attname) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-        WHERE c.relnamespace = 'kombo'::regnamespace AND c.relkind = 'v'""",
+        WHERE c.relnamespace::regnamespace::text LIKE 'kombo%' AND c.relkind = 'v'""",
     "constraints": """
         SELECT concat_ws(' ', c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid))
-        FROM pg_constraint c WHERE c.connamespace = 'kombo'::regnamespace""",
+        FROM pg_constraint c WHERE c.connamespace::regnamespace::text LIKE 'kombo%'""",
     "triggers": """
         SELECT pg_get_triggerdef(t.oid) || t.tgenabled::text || coalesce(obj_description(t.oid, 'pg_trigger'), '')
         FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-        WHERE c.relnamespace = 'kombo'::regnamespace AND NOT t.tgisinternal""",
+        WHERE c.relnamespace::regnamespace::text LIKE 'kombo%' AND NOT t.tgisinternal""",
     "dumped": """
         SELECT t.relation::regclass || ' ' || t.condition
         FROM pg_extension e, unnest(e.extconfig, e.extcondition) t (relation, condition)
@@ -57,11 +57,11 @@ CATALOGS = {
         FROM kombo.nested_records n""",
     "privileges": """
         SELECT concat_ws(' ', o.name, acl.grantor::regrole, acl.grantee::regrole, acl.privilege_type, acl.is_grantable)
-        FROM (SELECT oid::regclass::text AS name, relacl AS acl FROM pg_class WHERE relnamespace = 'kombo'::regnamespace
+        FROM (SELECT oid::regclass::text AS name, relacl AS acl FROM pg_class WHERE relnamespace::regnamespace::text LIKE 'kombo%'
               UNION ALL SELECT attrelid::regclass || '.' || attname, attacl FROM pg_attribute
-              WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'kombo'::regnamespace)
-              UNION ALL SELECT oid::regprocedure::text, proacl FROM pg_proc WHERE pronamespace = 'kombo'::regnamespace
-              UNION ALL SELECT nspname, nspacl FROM pg_namespace WHERE nspname = 'kombo') o, aclexplode(o.acl) acl""",
+              WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace::regnamespace::text LIKE 'kombo%')
+              UNION ALL SELECT oid::regprocedure::text, proacl FROM pg_proc WHERE pronamespace::regnamespace::text LIKE 'kombo%'
+              UNION ALL SELECT nspname, nspacl FROM pg_namespace WHERE nspname LIKE 'kombo%') o, aclexplode(o.acl) acl""",
     # What pg_dump takes for granted.
     "initial privileges": """
         SELECT concat_ws(' ', pg_describe_object(i.classoid, i.objoid, i.objsubid), i.initprivs)
@@ -193,7 +193,10 @@ def test_rows_and_watermarks_stay_and_the_next_delta_goes_on_from_there(old, san
     old.create_server(sandbox, webhook_secret=WEBHOOK_SECRET)
     old.add_integration(sandbox.integration, category="HRIS")
     old.subscribe_only(sandbox.integration, "/hris/groups")
-    old.execute("SELECT kombo.exclude_field('hris_employees', 'ssn')")
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refused:
+        old.execute("SELECT kombo.exclude_field('hris_employees', 'ssn')")
+    assert "ALTER EXTENSION kombo_sync UPDATE" in refused.value.diag.message_hint
+    old.execute("INSERT INTO kombo.excluded_fields (table_name, column_name) VALUES ('hris_employees', 'ssn')")
     old.execute("""INSERT INTO kombo.sync_state (integration_id, endpoint, watermark, last_status, last_success_at)
                    VALUES (%s, '/hris/groups', now() - interval '1 hour', 'ok', now() - interval '1 hour')""",
                 [sandbox.integration])
@@ -202,6 +205,8 @@ def test_rows_and_watermarks_stay_and_the_next_delta_goes_on_from_there(old, san
     tables = ("integrations", "subscriptions", "excluded_fields", "sync_state", "hris_teams")
     before = {table: old.execute(f"SELECT * FROM kombo.{table} ORDER BY 1, 2") for table in tables}
     upgrade(old)
+    assert old.value("SELECT col_description('kombo.hris_employees'::regclass, attnum) FROM pg_attribute WHERE attrelid = "
+                     "'kombo.hris_employees'::regclass AND attname = 'ssn'").startswith("Excluded by ")
     for table in tables:
         after = old.execute(f"SELECT * FROM kombo.{table} ORDER BY 1, 2")
         # The list of skill ratings has another path now.

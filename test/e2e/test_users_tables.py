@@ -121,6 +121,41 @@ def test_an_extension_that_is_dropped_leaves_the_data(small, sandbox):
     assert count and small.value("SELECT count(*) FROM kombo.hris_employees") == count
 
 
+def test_fields_that_were_excluded_stay_excluded_when_the_extension_is_made_again(small, sandbox):
+    assert_ok(sync_full(small))
+    assert small.value("SELECT count(ssn) FROM kombo.hris_employees")
+    small.execute("COMMENT ON COLUMN kombo.hris_employees.ssn IS 'Ours.'")
+    small.execute("SELECT kombo.exclude_field('hris_employees', 'ssn')")
+    said = """SELECT col_description('kombo.hris_employees'::regclass, attnum) FROM pg_attribute
+              WHERE attrelid = 'kombo.hris_employees'::regclass AND attname = 'ssn'"""
+    assert small.value(said) == "Excluded by kombo.exclude_field, always NULL. Ours."
+    excluded = small.execute("SELECT table_name, column_name FROM kombo.excluded_fields ORDER BY 1, 2")
+    small.execute("DROP EXTENSION kombo_sync CASCADE")
+    heard = notices_of(small.connection)
+    small.execute("CREATE EXTENSION kombo_sync")
+    again = [notice for notice in heard if notice.message_primary.startswith("fields that were excluded before")]
+    assert len(again) == 1 and "hris_employees.ssn" in again[0].message_primary
+    assert small.execute("SELECT table_name, column_name FROM kombo.excluded_fields ORDER BY 1, 2") == excluded
+    small.create_server(sandbox)
+    small.add_integration(sandbox.integration, only=[EMPLOYEES])
+    assert_ok(sync_full(small))
+    assert small.value("SELECT count(*) FROM kombo.hris_employees")
+    assert small.value("SELECT count(ssn) FROM kombo.hris_employees") == 0
+    # Who wants it back deletes the row.
+    small.execute("DELETE FROM kombo.excluded_fields")
+    assert small.value(said) == "Ours."
+    assert_ok(sync_full(small))
+    assert small.value("SELECT count(ssn) FROM kombo.hris_employees")
+
+
+def test_a_field_that_is_excluded_before_its_table_is_made_is_marked_when_it_is(small):
+    small.execute("DROP TABLE kombo.hris_locations")
+    small.execute("SELECT kombo.exclude_field('hris_locations', 'address')")
+    small.execute("SELECT kombo.create_tables('HRIS')")
+    assert small.value("SELECT col_description('kombo.hris_locations'::regclass, attnum) FROM pg_attribute WHERE "
+                       "attrelid = 'kombo.hris_locations'::regclass AND attname = 'address'").startswith("Excluded by ")
+
+
 # --- an endpoint by rows alone -----------------------------------------------------------------------------------
 
 INVENTED = """

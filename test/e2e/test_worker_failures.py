@@ -45,7 +45,7 @@ def due_now(db):
     with db.connection.transaction():
         db.execute("UPDATE kombo.sync_state SET next_attempt_at = now() WHERE next_attempt_at IS NOT NULL")
         db.execute("UPDATE kombo.integrations SET next_attempt_at = now() WHERE next_attempt_at IS NOT NULL")
-        db.execute("SELECT kombo.wake(true)")
+        db.execute("SELECT kombo_internal.wake(true)")
 
 
 def change_person(sandbox, value, integration=None):
@@ -256,7 +256,7 @@ def test_a_webhook_does_not_wait_for_the_end_of_a_back_off(few, sandbox):
     until(few, lambda: state_of(few, EMPLOYEES)["failures"] == 1, what="a failure")
     few.execute("UPDATE kombo.sync_state SET next_attempt_at = now() + interval '1 hour' WHERE endpoint = %s",
                 [EMPLOYEES])
-    few.execute("SELECT kombo.wake(true)")
+    few.execute("SELECT kombo_internal.wake(true)")
     gets_row(few, sandbox)
 
 

@@ -183,6 +183,7 @@ def how_it_stands(db):
     for title, statement in parts:
         try:
             with db.connect() as connection:
+                connection.execute("SET lock_timeout = '2s'")
                 rows = connection.execute(statement).fetchall()
             said += [f"-- {title}: {len(rows)} rows", *(str({k: str(v) for k, v in row.items() if v is not None})
                                                         for row in rows)]

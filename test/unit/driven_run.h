@@ -3,7 +3,7 @@
 #include "invented_catalogue.h"
 #include "paged_list.h"
 #include "refusing_database.h"
-#include "sync/run.h"
+#include "syncer/run.h"
 
 #include <gtest/gtest.h>
 #include <string>
@@ -45,7 +45,7 @@ struct Driven {
     void arrive() {
         while (true) {
             const auto now = Clock::now();
-            run.notice(now);
+            run.poll(now);
             if (run.ready()) return;
             if (run.wants_to_send(now)) run.send();
             client.waiter.wait(client.transfers, run.wake_at());

@@ -1,9 +1,9 @@
 #pragma once
 
 #include "kombo/page.h"
-#include "sync/catalogue.h"
-#include "sync/shape.h"
-#include "sync/unfold.h"
+#include "syncer/catalogue.h"
+#include "syncer/shape.h"
+#include "syncer/unfold.h"
 
 #include <functional>
 #include <string>

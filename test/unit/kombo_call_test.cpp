@@ -171,7 +171,7 @@ TEST(Call, a_demand_of_nothing_does_not_shorten_the_back_off) {
             call.advance(begin);
             while (call.in_flight()) {
                 turn(transfers, milliseconds(2));
-                call.notice(begin);
+                call.poll(begin);
             }
             longest = std::max(longest, std::chrono::duration_cast<milliseconds>(*call.wake_at() - begin));
         }
@@ -216,29 +216,29 @@ TEST(Call, sends_by_itself_only_when_it_is_advanced) {
     FaultServer server({answer(500, ""), answer(200, empty_list)});
     Transfers transfers;
     Call call(transfers, {server.url(), {}}, options(), quick());
-    const auto notice = [&] {
+    const auto poll = [&] {
         const auto give_up = Call::Clock::now() + std::chrono::seconds(10);
         do {
             turn(transfers, milliseconds(1));
-            call.notice(Call::Clock::now());
+            call.poll(Call::Clock::now());
         } while (call.in_flight() && Call::Clock::now() < give_up);
     };
     EXPECT_TRUE(call.due(Call::Clock::now()));
-    notice();
+    poll();
     EXPECT_TRUE(server.requests().empty());
     call.send();
     EXPECT_TRUE(call.in_flight());
     EXPECT_FALSE(call.due(Call::Clock::now()));
     EXPECT_FALSE(call.wake_at());
-    notice();
+    poll();
     ASSERT_TRUE(call.wake_at());
     EXPECT_EQ(call.last_error()->http_status, 500);
-    for (int turns = 0; turns < 60; ++turns) notice(); // longer than the back-off
+    for (int turns = 0; turns < 60; ++turns) poll(); // longer than the back-off
     EXPECT_EQ(server.requests().size(), 1U) << "it is due, and waits to be told";
     EXPECT_TRUE(call.due(*call.wake_at()));
     EXPECT_FALSE(call.due(*call.wake_at() - milliseconds(1)));
     call.send();
-    notice();
+    poll();
     ASSERT_TRUE(call.done());
     EXPECT_FALSE(call.due(Call::Clock::now()));
     EXPECT_EQ(call.take().status, 200);

@@ -100,8 +100,8 @@ TEST(Classify, what_takes_too_long_or_is_too_large_is_too_much) {
 
 TEST(Outline, shows_texts_and_of_json_no_values) {
     const std::pair<const char *, const char *> cases[] = {
-        {"", "an empty answer"},
-        {" \n", "an empty answer"},
+        {"", "an empty response"},
+        {" \n", "an empty response"},
         {"<html>nginx</html>", "<html>nginx</html>"},
         {"<!DOCTYPE html><title>x", "<!DOCTYPE html><title>x"},
         {"upstream error", "upstream error"},

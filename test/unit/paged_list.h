@@ -1,7 +1,7 @@
 #pragma once
 
 #include "fault_server.h"
-#include "sync/stream.h"
+#include "syncer/stream.h"
 
 #include <stdexcept>
 #include <string>

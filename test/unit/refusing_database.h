@@ -1,8 +1,8 @@
 #pragma once
 
-#include "sync/error.h"
-#include "sync/runner.h"
-#include "sync/store.h"
+#include "syncer/exceptions.h"
+#include "syncer/runner.h"
+#include "syncer/store.h"
 
 #include <algorithm>
 #include <cstring>

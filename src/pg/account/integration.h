@@ -1,7 +1,7 @@
 #pragma once
 
 #include "pg/base/guard.h"
-#include "sync/plan.h"
+#include "syncer/plan.h"
 
 #include <optional>
 #include <string>
@@ -21,7 +21,7 @@ struct Integration {
     std::optional<kombo::Timestamp> next_attempt_at; ///< of a suspended one
     std::optional<kombo::Timestamp> data_expired_at; ///< as Kombo last said
 
-    /// Whether nothing has changed that a sync depends on.
+    /// True if nothing has changed that a sync depends on.
     bool same_as(const Integration &other) const {
         return server == other.server && category == other.category && paused == other.paused &&
                suspended == other.suspended && restored == other.restored;

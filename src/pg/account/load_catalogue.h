@@ -1,8 +1,8 @@
 #pragma once
 
-#include "sync/batch.h"
-#include "sync/catalogue.h"
-#include "sync/plan.h"
+#include "syncer/batch.h"
+#include "syncer/catalogue.h"
+#include "syncer/plan.h"
 
 #include <string>
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "pg/base/contain.h"
-#include "sync/catalogue.h"
+#include "syncer/catalogue.h"
 
 namespace pg {
 

@@ -5,7 +5,7 @@
 
 namespace pg {
 
-/// What a server and the user mapping of its owner say: how to talk to Kombo, and with which key.
+/// The options of a server and of its owner's user mapping: how to talk to Kombo, and with which key.
 struct Server {
     Oid oid = InvalidOid;
     std::string name;
@@ -28,7 +28,7 @@ std::vector<Server> all_servers();
 /// Raises with a hint if there is none. The key is in no error text.
 std::string api_key(const Server &server);
 
-/// What the same mapping gives for the proxy, as user:password; empty: nothing.
+/// The proxy credentials of the same mapping, as user:password; empty: none.
 std::string proxy_user_password(const Server &server);
 
 /// The webhook secrets of a server, the current one first: of the same mapping as the API key. None is no error.

@@ -12,10 +12,10 @@ namespace pg {
 /// lock_timeout allows. Throws Error.
 bool lock_for_transaction(const std::string &name, bool wait);
 
-/// Whether nobody has it at this moment.
+/// True if nobody has it at this moment.
 bool is_free(const std::string &name);
 
-/// Who has it, in words: "pid 123", or "a prepared transaction"; empty where nobody has. In a transaction.
+/// The holder of the lock, in words: "pid 123", or "a prepared transaction"; empty if there is none. In a transaction.
 std::string holder_of(const std::string &name);
 
 /// A lock that the session has beyond the end of a transaction.
@@ -27,10 +27,10 @@ public:
     SessionLock(const SessionLock &) = delete;
     SessionLock &operator=(const SessionLock &) = delete;
 
-    /// Whether somebody waits for it.
+    /// True if somebody waits for it.
     bool wanted() const;
 
-    /// Whether somebody else got it when a transaction was rolled back.
+    /// True if somebody else got it when a transaction was rolled back.
     bool lost() const { return lost_; }
 
     /// Drops it when the process ends, which then has no further use for the object.

@@ -76,7 +76,7 @@ void past_sequences(const std::function<void()> &body) {
     }
     {
         const SyncRole owner_of_everything(BOOTSTRAP_SUPERUSERID);
-        execute("SELECT kombo.advance_sequences()");
+        execute("SELECT kombo_internal.advance_sequences()");
     }
     body();
 }

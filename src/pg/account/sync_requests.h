@@ -1,7 +1,7 @@
 #pragma once
 
 #include "kombo/time.h"
-#include "sync/request_plan.h"
+#include "syncer/request_plan.h"
 
 #include <cstdint>
 #include <functional>
@@ -26,7 +26,7 @@ struct NewRequest {
 /// A planned request as a row. `trigger`: webhook, schedule or sql.
 NewRequest to_new_request(const syncer::PlannedRequest &request, const std::string &trigger);
 
-/// Whether no run that is under way can have taken the requests that wait for this endpoint (nullopt: the state of the
+/// True if no run that is under way can have taken the requests that wait for this endpoint (nullopt: the state of the
 /// integration): then another like them is not needed.
 using NoneTaken = std::function<bool(const NewRequest &)>;
 

@@ -1,10 +1,10 @@
 #pragma once
 
-#include "sync/failure.h"
+#include "syncer/failure.h"
 
 #include <functional>
 
-/// What fails, fails for itself: where errors of the worker's own work are caught.
+/// Containment: errors of the worker's own work are caught here, so that a failure stops nothing else.
 namespace pg {
 
 /// Why a piece of work was not done.

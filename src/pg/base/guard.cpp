@@ -1,7 +1,7 @@
 #include "pg/base/guard.h"
 
 #include "pg/base/role.h"
-#include "sync/failure.h"
+#include "syncer/failure.h"
 
 namespace pg {
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "pg/base/postgres.h"
-#include "sync/error.h"
+#include "syncer/exceptions.h"
 
 /// The only bridge between PostgreSQL's longjmp and C++ exceptions.
 namespace pg {
@@ -25,7 +25,7 @@ public:
     std::string sqlstate() const override { return unpack_sql_state(data_->sqlerrcode); }
     std::string message() const override { return text(data_->message); }
     std::string detail() const override { return text(data_->detail); }
-    /// Where PostgreSQL gives none: what to do about a lock, and about an altered table of the extension itself.
+    /// PostgreSQL's hint; if it has none, ours about a lock, or about an altered table of the extension itself.
     std::string hint() const override;
     std::string raised_in() const override;
     std::string sync_role() const override;
@@ -44,7 +44,7 @@ private:
 namespace detail {
 /// Copies the current error out of PostgreSQL's error stack, into a memory context of its own, and clears that.
 ErrorData *take_error(MemoryContext caller);
-/// What `entry` reports for the exception in flight: palloc'd in the caller's memory context.
+/// Builds what `entry` reports for the exception in flight, palloc'd in the caller's memory context.
 ErrorData *describe(const std::exception_ptr &caught);
 } // namespace detail
 

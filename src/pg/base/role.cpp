@@ -2,6 +2,7 @@
 
 #include "pg/base/entry_points.h"
 #include "pg/base/spi.h"
+#include "pg/base/version_check.h"
 
 namespace pg {
 
@@ -36,7 +37,8 @@ const std::string &sync_role_name() {
 Oid find_sync_role() {
     // The caller of a sync needs EXECUTE on the function, not SELECT on the catalogue that this reads.
     const SyncRole owner_of_everything(BOOTSTRAP_SUPERUSERID);
-    const Result role = execute("SELECT coalesce(kombo.sync_role()::oid, 0)::bigint");
+    check_interface();
+    const Result role = execute("SELECT coalesce(kombo_internal.sync_role()::oid, 0)::bigint");
     return static_cast<Oid>(role.integer(0, 1));
 }
 
@@ -45,9 +47,10 @@ Lack find_lack(Oid sync_role) {
     const Result missing = execute(R"(
         SELECT r.rolname FROM pg_roles r WHERE r.oid::bigint = $1
             AND NOT (has_schema_privilege(r.oid, 'kombo', 'USAGE')
+                     AND has_schema_privilege(r.oid, 'kombo_internal', 'USAGE')
                      AND has_table_privilege(r.oid, to_regclass('kombo.sync_seen'), 'DELETE')
-                     AND has_function_privilege(r.oid, to_regprocedure('kombo.request_due()'), 'EXECUTE')
-                     AND has_function_privilege(r.oid, to_regprocedure('kombo.take_lock(text, boolean)'), 'EXECUTE')))",
+                     AND has_function_privilege(r.oid, to_regprocedure('kombo_internal.request_due()'), 'EXECUTE')
+                     AND has_function_privilege(r.oid, to_regprocedure('kombo_internal.take_lock(text, boolean)'), 'EXECUTE')))",
                                    Params().integer(static_cast<int64_t>(sync_role)));
     if (missing.size() == 0) return {};
     return {"role \"" + missing.text(0, 1) + "\" owns the data tables, but lacks what syncing needs",

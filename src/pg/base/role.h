@@ -25,7 +25,7 @@ const std::string &sync_role_name();
 /// The owner of the data tables; InvalidOid while there are none. Raises if they have several owners.
 Oid find_sync_role();
 
-/// What the sync role lacks, in words; empty: nothing. Tables may be given to another role without a word to us.
+/// The privileges that the sync role lacks, in words; empty: none. Tables may be given to another role at any time.
 struct Lack {
     std::string problem;
     std::string remedy;

@@ -43,7 +43,7 @@ private:
     std::vector<char> nulls_;
 };
 
-/// How the planner is to go about a statement.
+/// The way in which a statement is planned.
 enum class Planning {
     Usual,
     ByKey,      ///< rows are found by key, whatever the statistics say: see key_planning.h

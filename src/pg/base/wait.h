@@ -1,7 +1,7 @@
 #pragma once
 
 #include "pg/base/guard.h"
-#include "sync/stream.h"
+#include "syncer/stream.h"
 
 namespace pg {
 

@@ -20,7 +20,7 @@ public:
         syncer::RowSet set;
         set.table = table;
         set.mode = mode;
-        for (size_t field = 0; field < target.fields.size(); ++field) set.columns.set(field);
+        set.columns = syncer::all_columns(target);
         put(target, "insert", statements::insert_new(target, set));
         if (parent_column)
             put(target, "look for rows of the same parents", statements::listed_before(target, *parent_column));

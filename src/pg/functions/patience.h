@@ -4,7 +4,7 @@
 
 namespace pg {
 
-/// How long a call of a sync function waits for locks where the session has no lock_timeout: for some seconds, and once
+/// The time that a call of a sync function waits for locks if lock_timeout is 0: some seconds, and once
 /// a session has kept its lock for longer, hardly at all. Otherwise a call over all integrations might never end.
 class Patience {
 public:

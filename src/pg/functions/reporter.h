@@ -2,8 +2,8 @@
 
 #include "pg/functions/patience.h"
 #include "pg/shared/shared.h"
-#include "sync/failure.h"
-#include "sync/runner.h"
+#include "syncer/failure.h"
+#include "syncer/runner.h"
 
 namespace pg {
 

@@ -2,7 +2,6 @@
 #include "pg/account/load_catalogue.h"
 #include "pg/account/options.h"
 #include "pg/account/sync_requests.h"
-#include "pg/account/version_check.h"
 #include "pg/base/entry_points.h"
 #include "pg/base/memory.h"
 #include "pg/base/role.h"
@@ -18,21 +17,23 @@ namespace {
 /// One call of request_sync.
 class RequestCall {
 public:
-    RequestCall(syncer::Wish wish) : wish_(std::move(wish)), caller_(GetUserId()) {}
+    RequestCall(syncer::FetchRequest request) : request_(std::move(request)), caller_(GetUserId()) {}
 
     /// Returns how many fetches it asked for.
     size_t run(const std::optional<std::string> &integration_id) {
         const MemoryScope memory;
         const Spi spi;
         const Oid role = find_sync_role();
-        if (!OidIsValid(role) && !integration_id) return 0; // nothing was ever added
+        if (!integration_id) check_tables_exist(role);
         if (OidIsValid(role)) check_sync_role(role);
         const SyncRole as(OidIsValid(role) ? role : caller_);
-        check_interface();
         const std::vector<Integration> integrations = load_integrations(integration_id);
-        if (integration_id) check_named_here(*integration_id, integrations, role);
+        if (integration_id)
+            check_named_here(*integration_id, integrations, role);
+        else
+            notice_left_out(integrations, left_out);
         for (const Integration &integration : integrations) {
-            if (!integration_id && (integration.paused || integration.restored)) continue;
+            if (!integration_id && left_out(integration)) continue;
             ask(integration, role, integration_id.has_value());
         }
         if (requests_.empty() && unknown_) throw syncer::UnknownName(*unknown_);
@@ -40,13 +41,17 @@ public:
         // Who names an integration wants it tried, as with the functions that sync at once.
         if (integration_id) {
             const bool limited = shared::lift_limit(load_server(integrations.front().server, caller_).oid);
-            if (!end_back_off({*integration_id}, requests_).empty() || limited) execute("SELECT kombo.wake(true)");
+            if (!end_back_off({*integration_id}, requests_).empty() || limited)
+                execute("SELECT kombo_internal.wake(true)");
         }
         if (!requests_.empty() && !shared::any_worker(MyDatabaseId)) warn_of_no_worker();
         return requests_.size();
     }
 
 private:
+    /// The requests of an integration that kombo_sync paused wait until that ends.
+    static bool left_out(const Integration &integration) { return integration.paused || integration.restored; }
+
     static void check_named_here(const std::string &id, const std::vector<Integration> &found, Oid role) {
         check_named(id, found, role);
         if (found.front().restored)
@@ -64,7 +69,7 @@ private:
                 catalogue = catalogues_.emplace(integration.category, load_catalogue(integration.category, role)).first;
             const syncer::RequestPlan planned =
                 syncer::plan_requests(catalogue->second, integration.category,
-                                      load_states(catalogue->second, integration.id), wish_, integration.id);
+                                      load_states(catalogue->second, integration.id), request_, integration.id);
             for (const std::string &model : planned.ignored) notice_ignored(model);
             for (const syncer::PlannedRequest &request : planned.requests)
                 requests_.push_back(to_new_request(request, "sql"));
@@ -96,7 +101,7 @@ private:
         });
     }
 
-    syncer::Wish wish_;
+    syncer::FetchRequest request_;
     Oid caller_;
     std::map<std::string, syncer::Catalogue> catalogues_; ///< by category
     std::vector<NewRequest> requests_;
@@ -119,9 +124,9 @@ PG_ENTRY(request_sync, {
         PreventCommandDuringRecovery("request_sync()");
         PreventCommandIfReadOnly("request_sync()");
     });
-    syncer::Wish wish;
-    wish.kind = pg::kind_of(pg::text_argument(fcinfo, 1));
-    wish.what = pg::what_argument(fcinfo, 2);
-    const size_t asked = pg::RequestCall(std::move(wish)).run(pg::text_argument(fcinfo, 0));
+    syncer::FetchRequest request;
+    request.kind = pg::kind_of(pg::text_argument(fcinfo, 1));
+    request.what = pg::what_argument(fcinfo, 2);
+    const size_t asked = pg::RequestCall(std::move(request)).run(pg::text_argument(fcinfo, 0));
     return Int32GetDatum(static_cast<int32>(asked));
 })

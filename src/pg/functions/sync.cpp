@@ -2,7 +2,6 @@
 #include "pg/account/integration.h"
 #include "pg/account/load_catalogue.h"
 #include "pg/account/sync_lock.h"
-#include "pg/account/version_check.h"
 #include "pg/base/entry_points.h"
 #include "pg/base/memory.h"
 #include "pg/base/role.h"
@@ -13,9 +12,9 @@
 #include "pg/functions/reporter.h"
 #include "pg/functions/sync_arguments.h"
 #include "pg/shared/shared.h"
-#include "pg/store/store.h"
-#include "sync/failure.h"
-#include "sync/runner.h"
+#include "pg/store/sql_store.h"
+#include "syncer/failure.h"
+#include "syncer/runner.h"
 
 /// The SQL functions kombo_sync_delta and kombo_sync_full.
 namespace pg {
@@ -51,20 +50,22 @@ std::optional<std::string> lock(const std::string &integration_id) {
 /// One call of a sync function, for one integration or all.
 class SyncCall {
 public:
-    SyncCall(syncer::Wish wish, ReturnSetInfo *result)
-        : wish_(std::move(wish)), result_(result), caller_(GetUserId()) {}
+    SyncCall(syncer::FetchRequest request, ReturnSetInfo *result)
+        : request_(std::move(request)), result_(result), caller_(GetUserId()) {}
 
     void run(const std::optional<std::string> &integration_id) {
         const OneAtATime guard_against_recursion;
         const MemoryScope memory;
         const Spi spi;
         const Oid role = find_sync_role();
-        if (!OidIsValid(role) && !integration_id) return; // nothing was ever added
+        if (!integration_id) check_tables_exist(role);
         if (OidIsValid(role)) check_sync_role(role);
         const SyncRole as(OidIsValid(role) ? role : caller_);
-        check_interface();
         const std::vector<Integration> integrations = load_integrations(integration_id);
-        if (integration_id) check_named(*integration_id, integrations, role);
+        if (integration_id)
+            check_named(*integration_id, integrations, role);
+        else
+            notice_left_out(integrations, left_out);
         // What is known before the first request is found out for all before anything is asked.
         const auto jobs = integration_id ? prepare_named(integrations.front(), role) : prepare_all(integrations, role);
         for (const auto &job : jobs) sync(*job);
@@ -74,6 +75,10 @@ public:
     }
 
 private:
+    static bool left_out(const Integration &integration) {
+        return integration.paused || integration.suspended || integration.restored;
+    }
+
     /// What one integration's sync needs.
     struct Job {
         Integration integration;
@@ -95,7 +100,7 @@ private:
         std::vector<std::pair<std::string, syncer::InvalidRequest>> errors;
         std::optional<syncer::InvalidRequest> unknown;
         for (const Integration &integration : integrations) {
-            if (integration.paused || integration.suspended || integration.restored) continue;
+            if (left_out(integration)) continue;
             try {
                 jobs.push_back(prepare(integration, role));
             } catch (const syncer::UnknownName &error) {
@@ -107,7 +112,7 @@ private:
         if (jobs.empty() && !errors.empty()) throw syncer::InvalidRequest(errors.front().second);
         if (jobs.empty() && unknown) throw syncer::InvalidRequest(*unknown);
         for (const auto &[id, error] : errors)
-            Reporter(result_, id, patience_).not_begun(wish_.kind, syncer::explain(std::make_exception_ptr(error)));
+            Reporter(result_, id, patience_).not_begun(request_.kind, syncer::explain(std::make_exception_ptr(error)));
         return jobs;
     }
 
@@ -115,14 +120,14 @@ private:
         auto catalogue = catalogues_.find(integration.category);
         if (catalogue == catalogues_.end())
             catalogue = catalogues_.emplace(integration.category, load_catalogue(integration.category, role)).first;
-        if (wish_.what) make_plan(integration, catalogue->second, load_states(catalogue->second, integration.id));
+        if (request_.what) make_plan(integration, catalogue->second, load_states(catalogue->second, integration.id));
         const Server server = load_server(integration.server, caller_);
         return std::make_unique<Job>(Job{integration, connect_to(server), role});
     }
 
     syncer::Plan make_plan(const Integration &integration, const syncer::Catalogue &catalogue,
                            const syncer::States &states) const {
-        return syncer::plan(catalogue, integration.category, states, wish_, kombo::current_timestamp(),
+        return syncer::plan(catalogue, integration.category, states, request_, kombo::current_timestamp(),
                             std::chrono::seconds(settings::min_full_interval_seconds));
     }
 
@@ -141,7 +146,7 @@ private:
             plan = make_plan(job.integration, catalogue, states);
             store = std::make_unique<SqlStore>(catalogue, job.integration.id);
         });
-        if (failure) return reporter.not_begun(wish_.kind, *failure);
+        if (failure) return reporter.not_begun(request_.kind, *failure);
         for (const std::string &model : plan.ignored) notice_ignored(model);
         if (busy) return report_skipped(plan, *busy, reporter);
         take_requests(job.integration.id, plan);
@@ -212,7 +217,7 @@ private:
         }
     }
 
-    syncer::Wish wish_;
+    syncer::FetchRequest request_;
     ReturnSetInfo *result_;
     Oid caller_;
     Patience patience_;
@@ -226,10 +231,10 @@ Datum sync_function(FunctionCallInfo fcinfo, syncer::Kind kind, const char *name
         PreventCommandIfReadOnly(name);
         InitMaterializedSRF(fcinfo, 0);
     });
-    syncer::Wish wish;
-    wish.kind = kind;
-    wish.what = what_argument(fcinfo, 1);
-    SyncCall(std::move(wish), reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo)).run(text_argument(fcinfo, 0));
+    syncer::FetchRequest request;
+    request.kind = kind;
+    request.what = what_argument(fcinfo, 1);
+    SyncCall(std::move(request), reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo)).run(text_argument(fcinfo, 0));
     return Datum(0);
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "sync/result.h"
+#include "syncer/result.h"
 
 #include <string>
 

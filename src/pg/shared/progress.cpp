@@ -50,7 +50,7 @@ Progress::~Progress() {
     segment().lines[line_].pid = 0;
 }
 
-void Progress::update(Phase phase, int pages, int64_t rows, uint64_t bytes, int blocked_by) {
+void Progress::update(ProgressPhase phase, int pages, int64_t rows, uint64_t bytes, int blocked_by) {
     if (line_ < 0) return;
     const Locked lock(LW_EXCLUSIVE);
     ProgressLine &line = segment().lines[line_];
@@ -63,23 +63,23 @@ void Progress::update(Phase phase, int pages, int64_t rows, uint64_t bytes, int 
 
 namespace {
 
-const char *name(Phase phase) {
+const char *name(ProgressPhase phase) {
     switch (phase) {
-    case Phase::Starting:
+    case ProgressPhase::Starting:
         return "starting";
-    case Phase::Fetching:
+    case ProgressPhase::Fetching:
         return "fetching";
-    case Phase::Writing:
+    case ProgressPhase::Writing:
         return "writing";
-    case Phase::Locked:
+    case ProgressPhase::Locked:
         return "locked";
-    case Phase::Sweeping:
+    case ProgressPhase::Sweeping:
         return "sweeping";
-    case Phase::Confirming:
+    case ProgressPhase::Confirming:
         return "confirming";
-    case Phase::Yielding:
+    case ProgressPhase::Yielding:
         return "yielding";
-    case Phase::Limited:
+    case ProgressPhase::Limited:
         return "limited";
     }
     return "";

@@ -28,7 +28,7 @@ struct WorkerSlot {
     pg_atomic_uint64 waits;   ///< 1: it has nothing to do
 };
 
-/// What the launcher says of a database of kombo_sync.databases. Name empty: free.
+/// A database of kombo_sync.databases as the launcher reports it. Name empty: free.
 struct ServedDatabase {
     char name[NAMEDATALEN];
     Oid oid;
@@ -46,7 +46,7 @@ struct ProgressLine {
     char endpoint[128];
     char kind[16];
     char trigger[16];
-    Phase phase;
+    ProgressPhase phase;
     int pages;
     int64_t rows;
     uint64_t bytes;
@@ -71,7 +71,7 @@ struct Segment {
     LWLock *lock; ///< of all below but the atomics
     int launcher_pid;
     Latch *launcher_latch;
-    pg_atomic_uint64 launcher_news; ///< how often a database said that workers may be wanted there now
+    pg_atomic_uint64 launcher_changes; ///< how often a database said that workers may be wanted there now
     WorkerSlot workers[worker_slots];
     ServedDatabase databases[served_databases];
     ProgressLine lines[progress_lines];

@@ -24,7 +24,7 @@ void create() {
     if (!found) {
         memset(static_cast<void *>(the_segment), 0, sizeof(Segment));
         the_segment->lock = &GetNamedLWLockTranche("kombo_sync")->lock;
-        pg_atomic_init_u64(&the_segment->launcher_news, 0);
+        pg_atomic_init_u64(&the_segment->launcher_changes, 0);
         for (WorkerSlot &slot : the_segment->workers) {
             pg_atomic_init_u64(&slot.work, 0);
             pg_atomic_init_u64(&slot.configuration, 0);
@@ -161,7 +161,7 @@ void report_trouble(bool works, const std::string &trouble, const std::string &r
     put(own_slot->remedy, remedy);
 }
 
-News news() {
+ChangeCounts change_counts() {
     if (!own_slot) return {};
     return {pg_atomic_read_u64(&own_slot->work), pg_atomic_read_u64(&own_slot->configuration)};
 }
@@ -190,7 +190,7 @@ void wake(Oid database, bool configuration) {
     if (!available()) return;
     const Locked lock(LW_SHARED);
     if (wake_workers(database, configuration) || !configuration || !segment().launcher_latch) return;
-    pg_atomic_fetch_add_u64(&segment().launcher_news, 1);
+    pg_atomic_fetch_add_u64(&segment().launcher_changes, 1);
     SetLatch(segment().launcher_latch);
 }
 

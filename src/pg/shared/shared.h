@@ -1,16 +1,16 @@
 #pragma once
 
 #include "pg/base/guard.h"
-#include "sync/share.h"
+#include "syncer/share.h"
 
-/// What launcher, workers and sessions tell one another through shared memory. Without shared_preload_libraries there
-/// is none: then nothing here raises, and what it says is that nobody is there.
+/// The messages of launcher, workers and sessions to one another in shared memory. Without shared_preload_libraries
+/// there is none: then nothing here raises, and what it says is that nobody is there.
 namespace pg::shared {
 
-/// Whether this server was started with the library in shared_preload_libraries.
+/// True if this server was started with the library in shared_preload_libraries.
 bool available();
 
-/// Asks for the shared memory; to be called from _PG_init, once the settings are defined.
+/// PendingFetches for the shared memory; to be called from _PG_init, once the settings are defined.
 /// Does nothing where the library is loaded later than the server's start.
 void define();
 
@@ -24,25 +24,25 @@ struct Assignment {
 /// that is. A worker calls it once, before it connects. Throws Error where no place is free.
 void take_worker_slot(Oid database, int number);
 
-/// Whether this process is a worker.
+/// True if this process is a worker.
 bool is_worker();
 
 /// The integrations that this worker looks after, now that it takes part: of those of its database that are there and
 /// took part lately. To be asked about once a second; whenever a worker comes or goes, the others are woken.
 syncer::Share take_part();
 
-/// What kombo.sync_status says of this worker: whether it works; if not, why, and if it does, what part of its work it
+/// Sets what kombo.sync_status reports of this worker: whether it works; if not, why; if so, what part of its work it
 /// cannot do ("": none); and what to do about that. Both without secrets, at most 500 bytes; cheap to repeat.
 void report_trouble(bool works, const std::string &trouble, const std::string &remedy = {});
 
-/// How often this worker was told of new work, and of a change to configuration or catalogue.
-struct News {
+/// Counts of the messages to this worker: new work, and changes to configuration or catalogue.
+struct ChangeCounts {
     uint64_t work = 0;
     uint64_t configuration = 0;
 };
-News news();
+ChangeCounts change_counts();
 
-/// Whether this worker may stay connected. False: somebody is about to drop, rename or move the database, or copies it
+/// True if this worker may stay connected. False: somebody is about to drop, rename or move the database, or copies it
 /// as a template, and waits (5 s at most) for all connections to go. The worker then ends at once with proc_exit(0);
 /// the launcher starts it again when the database is free. Needs no transaction. To be asked at least once a second.
 bool database_is_wanted();
@@ -59,10 +59,10 @@ void wake(Oid database, bool configuration);
 /// whenever they look. Raises nothing.
 void wake_one(Oid database);
 
-/// Whether this worker waits, and has nothing else to do.
+/// Sets whether this worker waits and has nothing else to do.
 void report_waiting(bool waits);
 
-/// Whether a worker serves the database.
+/// True if a worker serves the database.
 bool any_worker(Oid database);
 
 /// The limit that Kombo reports for an API key: so many requests remain of `limit` until `reset` from now.
@@ -102,8 +102,8 @@ std::vector<RateLimit> rate_limits();
 /// Ends the wait of the server's requests for a limit, if there is one: the next one tries. Returns whether there was.
 bool lift_limit(Oid server);
 
-/// What a fetch is doing.
-enum class Phase : uint8_t {
+/// The activity of a fetch.
+enum class ProgressPhase : uint8_t {
     Starting,   ///< no page is here yet
     Fetching,   ///< waits for Kombo
     Writing,    ///< writes a batch
@@ -125,7 +125,7 @@ public:
     Progress &operator=(const Progress &) = delete;
 
     /// So far, in all. `blocked_by`: pid of the session that holds the lock, 0 for none.
-    void update(Phase phase, int pages, int64_t rows, uint64_t bytes, int blocked_by = 0);
+    void update(ProgressPhase phase, int pages, int64_t rows, uint64_t bytes, int blocked_by = 0);
 
 private:
     int line_ = -1;

@@ -2,7 +2,7 @@
 
 #include "pg/base/spi.h"
 #include "pg/store/jsonb_builder.h"
-#include "sync/batch.h"
+#include "syncer/batch.h"
 
 namespace pg {
 

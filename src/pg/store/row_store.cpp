@@ -3,7 +3,7 @@
 #include "pg/base/memory.h"
 #include "pg/store/columns.h"
 #include "pg/store/statements.h"
-#include "sync/watermark.h"
+#include "syncer/watermark.h"
 
 #include <algorithm>
 #include <cstring>
@@ -50,7 +50,7 @@ void RowStore::write(const syncer::Endpoint &endpoint, const syncer::Batch &batc
     for (const syncer::ListSet *list : lists) { // all of them empty, or a second list of the same table
         syncer::RowSet none;
         none.table = endpoint.nested[list->nested].table;
-        for (size_t field = 0; field < table(none.table).fields.size(); ++field) none.columns.set(field);
+        none.columns = syncer::all_columns(table(none.table));
         write_set(endpoint, none, list, requested_at, counts);
     }
 }

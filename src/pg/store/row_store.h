@@ -3,14 +3,14 @@
 #include "pg/base/spi.h"
 #include "pg/base/transaction.h"
 #include "pg/store/jsonb_builder.h"
-#include "sync/store.h"
+#include "syncer/store.h"
 
 namespace pg {
 
 /// The half of an integration's store that writes rows of data tables. Needs an open SPI connection.
 class RowStore : public syncer::Store {
 public:
-    /// What the worker has to do while a large batch is written: called between two of its statements. It must not
+    /// The worker's duties while a large batch is written: called between two of its statements. It must not
     /// touch the database.
     std::function<void()> meanwhile = [] {};
 
@@ -51,7 +51,7 @@ protected:
     void begin_anew() { all_new_.clear(); }
 
 private:
-    /// Which rows of a set are not stored as they are.
+    /// The rows of a set that are not stored as they are.
     struct Difference {
         syncer::RowSet rows;                        ///< that are new or differ
         int64_t inserted = 0;                       ///< the new ones among them

@@ -1,8 +1,8 @@
 #include "pg/account/sync_requests.h"
 #include "pg/base/memory.h"
 #include "pg/base/settings.h"
-#include "pg/store/store.h"
-#include "sync/result.h"
+#include "pg/store/sql_store.h"
+#include "syncer/result.h"
 
 #include <algorithm>
 

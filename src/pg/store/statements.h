@@ -1,8 +1,8 @@
 #pragma once
 
-#include "sync/batch.h"
-#include "sync/catalogue.h"
-#include "sync/links.h"
+#include "syncer/batch.h"
+#include "syncer/catalogue.h"
+#include "syncer/links.h"
 
 #include <string>
 #include <vector>
@@ -10,12 +10,12 @@
 /// The SQL texts by which rows are written. Every identifier is quoted, every value a parameter.
 namespace pg::statements {
 
-/// Which rows of a set are not stored as they are: equal ones are told apart before anything is written (no tuple lock,
-/// no WAL, no trigger). With `parent_column` the rows are the lists of some parents, and what is stored of these and
-/// not in the set is told, too. $1 integration id, $2 when the page was requested, $3 now, $4 the rows' numbers
-/// (bigint[]), with `parent_column` $5 the parents, then an array per carried field in the table's order, and with
-/// Mode::Replace one of `extra`. Returns number, 0 for new or 1 for different, and, where the number is NULL, the keys
-/// of a row that the lists no longer hold.
+/// Finds the rows of a set that are not stored as they are: equal ones are left out before anything is written (no
+/// tuple lock, no WAL, no trigger). With `parent_column` the rows are the lists of some parents, and what is stored of
+/// these and not in the set is told, too. $1 integration id, $2 when the page was requested, $3 now, $4 the rows'
+/// numbers (bigint[]), with `parent_column` $5 the parents, then an array per carried field in the table's order, and
+/// with Mode::Replace one of `extra`. Returns number, 0 for new or 1 for different, and, where the number is NULL, the
+/// keys of a row that the lists no longer hold.
 std::string compare(const syncer::Table &table, const syncer::RowSet &set, const std::string *parent_column);
 
 /// Inserts rows or updates them. $1 integration id, $2 now, then the arrays.
@@ -24,7 +24,7 @@ std::string upsert(const syncer::Table &table, const syncer::RowSet &set);
 /// Inserts those whose key is not there and returns a row for each. The same parameters.
 std::string insert_new(const syncer::Table &table, const syncer::RowSet &set);
 
-/// Whether parents have rows but those written just now. $1 integration id, $2 now, $3 the parents.
+/// True if parents have rows but those written just now. $1 integration id, $2 now, $3 the parents.
 std::string listed_before(const syncer::Table &table, const std::string &parent_column);
 
 /// Takes rows out of lists: an owned child is marked deleted, a join row goes. $1 integration id, $2 now, then an array

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "sync/seen_ids.h"
+#include "syncer/seen_ids.h"
 
 #include <memory>
 

@@ -7,7 +7,7 @@
 #include "pg/base/settings.h"
 #include "pg/base/spi.h"
 #include "pg/base/transaction.h"
-#include "sync/retry.h"
+#include "syncer/retry.h"
 
 #include <algorithm>
 #include <malloc.h>
@@ -34,25 +34,25 @@ Clock::time_point by_steady_clock(kombo::Timestamp when) {
     return Clock::now() + std::chrono::duration_cast<Clock::duration>(when - kombo::current_timestamp());
 }
 
-/// Whether its requests may use the last tenth of the key's limit. Null: the inquiry.
+/// Whether its requests may use the last tenth of the key's limit. Null: the check.
 bool is_urgent(const ActiveFetch *fetch) {
     return !fetch || fetch->urgency == syncer::Urgency::WebhookDelta;
 }
 
 /// Those that are rows: what a webhook asks for that cannot be stored has a negative number.
-std::vector<int64_t> ids_of(const syncer::Asks &asks) {
+std::vector<int64_t> ids_of(const syncer::PendingFetches &pending) {
     std::vector<int64_t> ids;
-    for (const auto &[key, ask] : asks)
-        std::copy_if(ask.ids.begin(), ask.ids.end(), std::back_inserter(ids), [](int64_t id) { return id > 0; });
+    for (const auto &[key, wanted] : pending)
+        std::copy_if(wanted.ids.begin(), wanted.ids.end(), std::back_inserter(ids), [](int64_t id) { return id > 0; });
     return ids;
 }
 
 /// What another worker, or a function, has done since the queue was read. In a transaction, with the integration's
 /// lock.
-std::vector<int64_t> fulfilled_elsewhere(const syncer::Asks &asks) {
+std::vector<int64_t> fulfilled_elsewhere(const syncer::PendingFetches &pending) {
     const Result rows = execute("SELECT a.id FROM unnest($1) AS a(id) "
                                 "WHERE NOT EXISTS (SELECT FROM kombo.sync_requests r WHERE r.id = a.id)",
-                                Params().integers(ids_of(asks)), Planning::ByKey);
+                                Params().integers(ids_of(pending)), Planning::ByKey);
     std::vector<int64_t> gone;
     for (uint64_t i = 0; i < rows.size(); ++i) gone.push_back(rows.integer(i, 1));
     return gone;
@@ -63,8 +63,8 @@ std::vector<int64_t> fulfilled_elsewhere(const syncer::Asks &asks) {
 void Dispatcher::exchange() {
     close_lost();
     const auto now = Clock::now();
-    notice(now);
-    grant(now, true);
+    poll(now);
+    assign_requests(now, true);
     settle_ailing();
 }
 
@@ -73,17 +73,17 @@ void Dispatcher::exchange() {
 void Dispatcher::go_on_asking() {
     session_transfers().look();
     const auto now = Clock::now();
-    notice(now);
-    grant(now, false);
+    poll(now);
+    assign_requests(now, false);
 }
 
-void Dispatcher::notice(Time now) {
+void Dispatcher::poll(Time now) {
     for (const auto &[id, owned] : syncs_) {
         IntegrationSync *sync = owned.get(); // a lambda cannot capture a binding
         if (ailing_.count(id) > 0) continue;
         const auto trouble = contain([&] {
-            if (sync->inquiry) sync->inquiry->notice(now);
-            for (const auto &fetch : sync->fetches) fetch->run->notice(now);
+            if (sync->check) sync->check->poll(now);
+            for (const auto &fetch : sync->fetches) fetch->run->poll(now);
         });
         if (trouble) ailing_.emplace(id, *trouble);
     }
@@ -120,36 +120,36 @@ size_t Dispatcher::share() const {
     return integrations_ < 2 || all < 2 ? all : all - std::max<size_t>(1, all / 4);
 }
 
-/// For each urgency the fetches and inquiries that are as urgent or more.
+/// For each urgency the fetches and checks that are as urgent or more.
 Dispatcher::UnderWay Dispatcher::under_way() const {
     UnderWay count{};
     const auto add = [&](syncer::Urgency most) {
         for (size_t urgency = static_cast<size_t>(most); urgency < count.size(); ++urgency) ++count[urgency];
     };
     for (const auto &[id, sync] : syncs_) {
-        if (sync->inquiry) add(syncer::Urgency::WebhookDelta);
+        if (sync->check) add(syncer::Urgency::WebhookDelta);
         for (const auto &fetch : sync->fetches) add(fetch->urgency);
     }
     return count;
 }
 
 /// Sends what may be sent, and begins what is more urgent; if that may not be begun now, it comes first later on.
-void Dispatcher::grant(Time now, bool may_begin) {
+void Dispatcher::assign_requests(Time now, bool may_begin) {
     size_t flying = in_flight();
     while (flying < static_cast<size_t>(settings::max_concurrency)) {
-        const auto sender = best_sender(now);
-        if (const auto beginner = best_beginner(now, sender)) {
+        const auto candidate = best_candidate(now);
+        if (const auto beginner = best_beginner(now, candidate)) {
             if (!may_begin) return;
             if (const auto trouble = contain([&] { begin(*beginner, now); }))
                 hindered(*beginner, *trouble);
             else if (syncs_.count(*beginner) > 0)
                 hindrances_.erase(*beginner);
-        } else if (!sender) {
+        } else if (!candidate) {
             return;
         } else {
             bool sent = false;
-            const auto trouble = contain([&] { sent = send(*sender, now); });
-            if (trouble) ailing_.emplace(sender->sync->id(), *trouble);
+            const auto trouble = contain([&] { sent = send(*candidate, now); });
+            if (trouble) ailing_.emplace(candidate->sync->id(), *trouble);
             if (sent) ++flying;
         }
     }
@@ -183,14 +183,14 @@ bool Dispatcher::none_taken(const NewRequest &request) const {
     if (sync == syncs_.end()) return is_free(request.integration_id);
     const syncer::Agenda::Entry *entry = agenda_.find(request.integration_id);
     if (!entry) return false;
-    const auto ask = entry->asks.find({request.endpoint.value_or(""), request.kind == "full"});
-    return ask != entry->asks.end() && !sync->second->all_taken(ask->second);
+    const auto wanted = entry->pending.find({request.endpoint.value_or(""), request.kind == "full"});
+    return wanted != entry->pending.end() && !sync->second->all_taken(wanted->second);
 }
 
 /// Tells kombo.sync_status, by the state of what is asked for.
 void Dispatcher::note_hindrance(const std::string &id, const Trouble &trouble) {
-    const auto *asks = asks_of(id);
-    if (!asks) return;
+    const auto *pending = pending_of(id);
+    if (!pending) return;
     syncer::RunResult result;
     result.status = syncer::Status::Failed;
     result.error = trouble.message + (trouble.hint.empty() ? "" : " (" + trouble.hint + ")");
@@ -198,7 +198,7 @@ void Dispatcher::note_hindrance(const std::string &id, const Trouble &trouble) {
         const syncer::Catalogue none;
         SqlStore store(none, id);
         if (load_integrations(id).empty()) return;
-        for (const auto &[key, ask] : *asks) {
+        for (const auto &[key, wanted] : *pending) {
             syncer::Endpoint endpoint;
             endpoint.path = key.first;
             syncer::Task task;
@@ -218,7 +218,7 @@ std::optional<std::pair<std::string, std::string>> Dispatcher::trouble() const {
         else
             first.emplace("integration \"" + id + "\": " + hindrance.message, hindrance.hint);
     }
-    for (const auto &[id, failed] : failed_inquiries_)
+    for (const auto &[id, failed] : failed_checks_)
         if (!first && failed.unnoted)
             first.emplace("the state of integration \"" + id + "\" could not be noted: " + failed.unnoted->message,
                           failed.unnoted->hint);
@@ -227,13 +227,13 @@ std::optional<std::pair<std::string, std::string>> Dispatcher::trouble() const {
     return first;
 }
 
-const syncer::Asks *Dispatcher::asks_of(const std::string &id) {
+const syncer::PendingFetches *Dispatcher::pending_of(const std::string &id) {
     const syncer::Agenda::Entry *entry = agenda_.find(id);
-    return entry ? &entry->asks : nullptr;
+    return entry ? &entry->pending : nullptr;
 }
 
-std::optional<Dispatcher::Sender> Dispatcher::best_sender(Time now) {
-    std::optional<Sender> best;
+std::optional<Dispatcher::Candidate> Dispatcher::best_candidate(Time now) {
+    std::optional<Candidate> best;
     const auto blocked = [&](const std::map<uint64_t, Time> &keys, uint64_t key) {
         const auto found = keys.find(key);
         return found != keys.end() && found->second > now;
@@ -246,12 +246,12 @@ std::optional<Dispatcher::Sender> Dispatcher::best_sender(Time now) {
             if (!is_urgent(fetch) && blocked(blocked_for_others_, sync->account().key)) return;
             if (!best || rank < best->rank) best = {sync, fetch, rank};
         };
-        if (sync->inquiry && sync->inquiry->wants_to_send(now))
+        if (sync->check && sync->check->wants_to_send(now))
             offer(nullptr, {syncer::Urgency::WebhookDelta, sync->turn, 0});
         for (const auto &fetch : sync->fetches) {
             if (!fetch->run->wants_to_send(now)) continue;
-            if (sync->gives_way(*fetch, asks_of(id)))
-                fetch->show(shared::Phase::Yielding);
+            if (sync->gives_way(*fetch, pending_of(id)))
+                fetch->show(shared::ProgressPhase::Yielding);
             else
                 offer(fetch.get(), fetch->rank(sync->turn));
         }
@@ -271,12 +271,12 @@ bool Dispatcher::room_for(syncer::Urgency urgency, bool first_of_its_integration
 
 /// The integration for which something is to be begun now, if that is more urgent than what could be sent. Takes time
 /// by the number of those that are open, and not of those that wait.
-std::optional<std::string> Dispatcher::best_beginner(Time now, const std::optional<Sender> &sender) {
+std::optional<std::string> Dispatcher::best_beginner(Time now, const std::optional<Candidate> &candidate) {
     const UnderWay counts = under_way();
     if (!room_for(syncer::Urgency::WebhookDelta, true, counts)) return std::nullopt;
     const auto fits = [&](std::optional<syncer::Urgency> urgency, bool first) {
         return urgency && room_for(*urgency, first, counts) &&
-               !(sender && *urgency > std::get<syncer::Urgency>(sender->rank));
+               !(candidate && *urgency > std::get<syncer::Urgency>(candidate->rank));
     };
     // If the first one does not fit, those behind it, which are less urgent, do not fit either.
     auto best = agenda_.next(now, [&](const std::string &id) { return syncs_.count(id) > 0; });
@@ -285,7 +285,7 @@ std::optional<std::string> Dispatcher::best_beginner(Time now, const std::option
         const syncer::Agenda::Entry *entry = agenda_.find(id);
         const bool first = sync->fetches.empty();
         if (!entry || entry->not_before > now || !fits(entry->urgency(), first)) continue;
-        const auto urgency = sync->urgency(entry->asks);
+        const auto urgency = sync->urgency(entry->pending);
         if (!fits(urgency, first)) continue;
         const syncer::Agenda::Place place{*urgency, sync->idle() && has_turn(*sync) ? 0 : entry->turn, id};
         if (!best || place < *best) best = place;
@@ -299,21 +299,22 @@ bool Dispatcher::has_turn(const IntegrationSync &sync) {
     return sync.requests_sent < requests_a_turn;
 }
 
-bool Dispatcher::send(const Sender &sender, Time now) {
-    IntegrationSync &sync = *sender.sync;
-    const bool urgent = is_urgent(sender.fetch);
+bool Dispatcher::send(const Candidate &candidate, Time now) {
+    IntegrationSync &sync = *candidate.sync;
+    const bool urgent = is_urgent(candidate.fetch);
     if (const auto wait = shared::take_request(sync.account(), urgent)) {
         // Not for the whole of it: another worker, or a session, may end it.
         (urgent ? blocked_keys_ : blocked_for_others_)[sync.account().key] =
             now + std::clamp<Clock::duration>(*wait, 10ms, 5s);
         return false;
     }
-    if (sender.fetch) {
-        sender.fetch->run->send();
-        sender.fetch->show(sender.fetch->run->phase() == syncer::Run::Phase::Confirming ? shared::Phase::Confirming
-                                                                                        : shared::Phase::Fetching);
+    if (candidate.fetch) {
+        candidate.fetch->run->send();
+        candidate.fetch->show(candidate.fetch->run->phase() == syncer::Run::Phase::Confirming
+                                  ? shared::ProgressPhase::Confirming
+                                  : shared::ProgressPhase::Fetching);
     } else {
-        sync.inquiry->send();
+        sync.check->send();
     }
     sync.turn = ++turns_;
     ++sync.requests_sent;
@@ -325,19 +326,19 @@ void Dispatcher::begin(const std::string &id, Time now) {
     const syncer::Agenda::Entry &entry = *agenda_.find(id);
     auto sync = syncs_.find(id);
     if (sync == syncs_.end()) {
-        std::unique_ptr<IntegrationSync> opened = open(id, entry.asks);
+        std::unique_ptr<IntegrationSync> opened = open(id, entry.pending);
         if (!opened) return;
         sync = syncs_.emplace(id, std::move(opened)).first;
     }
     IntegrationSync &opened = *sync->second;
-    const auto pointless = opened.row() ? opened.pointless(entry.asks) : std::vector<int64_t>();
+    const auto pointless = opened.row() ? opened.pointless(entry.pending) : std::vector<int64_t>();
     if (!pointless.empty()) {
         as_sync_role(role_, [&] { delete_requests(pointless); });
         agenda_.remove(pointless);
         close_if_idle(id);
-    } else if (opened.urgency(entry.asks)) {
+    } else if (opened.urgency(entry.pending)) {
         try {
-            opened.begin(entry.asks);
+            opened.begin(entry.pending);
         } catch (const Unfetchable &error) {
             cannot_fetch(opened, error);
             close_if_idle(id);
@@ -350,9 +351,9 @@ void Dispatcher::begin(const std::string &id, Time now) {
 
 /// Nothing of the integration can be begun now: when can it?
 void Dispatcher::put_off(IntegrationSync &sync, Time now) {
-    const auto *asks = asks_of(sync.id());
-    if (!asks) return;
-    const auto start = sync.next_start(*asks);
+    const auto *pending = pending_of(sync.id());
+    if (!pending) return;
+    const auto start = sync.next_start(*pending);
     agenda_.put_off(sync.id(), start ? std::max(by_steady_clock(*start), now + 10ms) : Time::max());
 }
 
@@ -363,7 +364,7 @@ std::shared_ptr<const syncer::Catalogue> Dispatcher::catalogue_of(const std::str
 }
 
 /// Takes the integration's lock and reads what is known of it; null where it cannot be synced now.
-std::unique_ptr<IntegrationSync> Dispatcher::open(const std::string &id, const syncer::Asks &asks) {
+std::unique_ptr<IntegrationSync> Dispatcher::open(const std::string &id, const syncer::PendingFetches &pending) {
     auto lock = SessionLock::try_acquire(id);
     // kombo.exclude_field has the lock while it changes the catalogue: what is known may be from before that.
     if (!lock || surroundings_.outdated()) {
@@ -373,9 +374,9 @@ std::unique_ptr<IntegrationSync> Dispatcher::open(const std::string &id, const s
     std::unique_ptr<IntegrationSync> opened;
     std::vector<int64_t> gone;
     as_sync_role(role_, [&] {
-        gone = fulfilled_elsewhere(asks);
+        gone = fulfilled_elsewhere(pending);
         const auto rows = load_integrations(id);
-        const auto question = asks.find({"", false});
+        const auto question = pending.find({"", false});
         if (!rows.empty()) {
             const Integration &row = rows.front();
             if (row.paused || row.restored) return;
@@ -384,27 +385,27 @@ std::unique_ptr<IntegrationSync> Dispatcher::open(const std::string &id, const s
             opened->store().meanwhile = [this] { go_on_asking(); };
             opened->store().record_attempts = 2;
             opened->store().run_recorded = [this](const std::optional<Trouble> &trouble) { run_recorded(trouble); };
-        } else if (question != asks.end() && registers(question->second.server)) {
+        } else if (question != pending.end() && registers(question->second.server)) {
             opened =
                 std::make_unique<IntegrationSync>(id, std::nullopt, std::move(lock),
                                                   std::make_shared<const syncer::Catalogue>(), question->second.server);
         } else {
-            gone = ids_of(asks);
+            gone = ids_of(pending);
             delete_requests(gone); // of an integration that was removed, or that no server is to register
         }
     });
     agenda_.remove(gone);
-    if (!asks_of(id)) return nullptr;
+    if (!pending_of(id)) return nullptr;
     if (!opened) {
         agenda_.put_off(id, Time::max());
         return nullptr;
     }
-    const auto failed = failed_inquiries_.find(id);
-    if (failed != failed_inquiries_.end()) opened->standing.question_not_before = failed->second.not_before;
+    const auto failed = failed_checks_.find(id);
+    if (failed != failed_checks_.end()) opened->standing.question_not_before = failed->second.not_before;
     return opened;
 }
 
-void Dispatcher::tend() {
+void Dispatcher::release_idle() {
     std::vector<std::string> given_up;
     for (const auto &[id, sync] : syncs_)
         if (sync->lock_wanted()) given_up.push_back(id);
@@ -465,8 +466,8 @@ void Dispatcher::close_if_idle(const std::string &id) {
     const auto found = syncs_.find(id);
     if (found == syncs_.end() || !found->second->idle()) return;
     IntegrationSync &sync = *found->second;
-    const auto *asks = asks_of(id);
-    const auto urgency = asks ? sync.urgency(*asks) : std::nullopt;
+    const auto *pending = pending_of(id);
+    const auto urgency = pending ? sync.urgency(*pending) : std::nullopt;
     if (urgency && has_turn(sync)) {
         const auto next = agenda_.next(Clock::now(), [&](const std::string &other) { return syncs_.count(other) > 0; });
         if (!next || next->urgency >= *urgency) return;
@@ -539,7 +540,7 @@ std::optional<Dispatcher::Time> Dispatcher::wake_at() const {
     for (const auto *blocked : {&blocked_keys_, &blocked_for_others_})
         for (const auto &[key, until] : *blocked) consider(until);
     for (const auto &[id, sync] : syncs_) {
-        if (sync->inquiry) consider(sync->inquiry->wake_at());
+        if (sync->check) consider(sync->check->wake_at());
         for (const auto &fetch : sync->fetches) {
             consider(fetch->run->wake_at());
             consider(fetch->step_not_before);

@@ -4,8 +4,8 @@
 #include "pg/base/contain.h"
 #include "pg/base/wait.h"
 #include "pg/worker/integration_sync.h"
-#include "sync/agenda.h"
-#include "sync/share.h"
+#include "syncer/agenda.h"
+#include "syncer/share.h"
 
 #include <array>
 #include <map>
@@ -15,13 +15,13 @@
 
 namespace pg {
 
-/// What the worker does for all integrations at once: it begins fetches, lets them send their requests, and writes what
+/// Drives the fetches of all integrations: it begins fetches, lets them send their requests, and writes what
 /// has come, one step at a time. The requests that go out are shared out one by one: the most urgent first, among
 /// equals the integration that was served longest ago; so neither a big customer nor a full fetch keeps the others
 /// waiting.
 class Dispatcher {
 public:
-    /// What the worker knows of the world around.
+    /// The worker as the dispatcher sees it.
     struct Surroundings {
         std::function<bool()> outdated; ///< whether configuration or catalogue have changed since they were read
         std::function<bool()> gone;     ///< whether the extension is not the one any more that all this is for
@@ -39,7 +39,7 @@ public:
     bool step();
 
     /// Once a second: gives up the locks that somebody waits for, and what has become idle.
-    void tend();
+    void release_idle();
 
     /// The configuration has changed: pauses, subscriptions and catalogue are read again.
     void reload();
@@ -53,15 +53,15 @@ public:
     /// Ends everything that is under way: the extension is another, or a key has changed.
     void close_all();
 
-    /// When exchange() or step() has something to do by the clock.
+    /// The time at which exchange() or step() has something to do; nullopt: none is known.
     std::optional<syncer::Clock::time_point> wake_at() const;
 
     bool idle() const { return syncs_.empty(); }
 
-    /// Whether no run has taken what is asked for there: then another request for the same changes nothing.
+    /// True if no run has taken what is asked for there: then another request for the same changes nothing.
     bool none_taken(const NewRequest &request) const;
 
-    /// What keeps integrations from being synced and could not be noted in their state, in words, with the hint.
+    /// The trouble of integrations that could not be noted in their state, in words, with the hint.
     std::optional<std::pair<std::string, std::string>> trouble() const;
 
     /// The catalogue of a category, kept until reload(); in a transaction.
@@ -72,9 +72,9 @@ private:
     using Syncs = std::map<std::string, std::unique_ptr<IntegrationSync>>;
 
     /// One that could send a request.
-    struct Sender {
+    struct Candidate {
         IntegrationSync *sync = nullptr;
-        ActiveFetch *fetch = nullptr; ///< null: the inquiry
+        ActiveFetch *fetch = nullptr; ///< null: the check
         Rank rank;
     };
 
@@ -89,34 +89,34 @@ private:
         bool noted = false; ///< in kombo.sync_state
     };
 
-    struct FailedInquiry {
+    struct FailedCheck {
         int count = 0; ///< in a row
         kombo::Timestamp not_before;
         std::optional<Trouble> unnoted; ///< why the latest answer could not be noted
     };
 
-    void notice(Time now);
+    void poll(Time now);
     void settle_ailing();
     void close_lost();
-    void grant(Time now, bool may_begin);
+    void assign_requests(Time now, bool may_begin);
     void hindered(const std::string &id, const Trouble &trouble);
     void run_recorded(const std::optional<Trouble> &trouble);
     void note_hindrance(const std::string &id, const Trouble &trouble);
     void go_on_asking();
-    std::optional<Sender> best_sender(Time now);
-    std::optional<std::string> best_beginner(Time now, const std::optional<Sender> &sender);
+    std::optional<Candidate> best_candidate(Time now);
+    std::optional<std::string> best_beginner(Time now, const std::optional<Candidate> &candidate);
     static bool has_turn(const IntegrationSync &sync);
-    bool send(const Sender &sender, Time now);
+    bool send(const Candidate &candidate, Time now);
     void begin(const std::string &id, Time now);
     void leave_limited(Time now);
     void release_memory();
-    std::unique_ptr<IntegrationSync> open(const std::string &id, const syncer::Asks &asks);
+    std::unique_ptr<IntegrationSync> open(const std::string &id, const syncer::PendingFetches &pending);
     void put_off(IntegrationSync &sync, Time now);
     static bool room_for(syncer::Urgency urgency, bool first_of_its_integration, const UnderWay &under_way);
     size_t in_flight() const;
     size_t share() const;
     UnderWay under_way() const;
-    const syncer::Asks *asks_of(const std::string &id);
+    const syncer::PendingFetches *pending_of(const std::string &id);
     void close(const std::string &id);
     void close_if_idle(const std::string &id);
 
@@ -126,8 +126,8 @@ private:
     void after_run(IntegrationSync &sync, const std::string &path, const syncer::RunResult &result, bool first_full);
     void step_failed(IntegrationSync &sync, ActiveFetch &fetch, std::exception_ptr caught, const Trouble &trouble,
                      Time began);
-    void step_inquiry(IntegrationSync &sync);
-    void inquiry_failed(IntegrationSync &sync, const std::optional<Trouble> &unnoted = std::nullopt);
+    void step_check(IntegrationSync &sync);
+    void check_failed(IntegrationSync &sync, const std::optional<Trouble> &unnoted = std::nullopt);
     void ended(IntegrationSync &sync, ActiveFetch &fetch);
     void came_to_nothing(IntegrationSync &sync, ActiveFetch &fetch, const std::exception_ptr &caught);
     void write_failure(IntegrationSync &sync, ActiveFetch &fetch, const syncer::RunResult &result);
@@ -143,7 +143,7 @@ private:
     std::string fingerprint_;                     ///< of the catalogue that they were read from
     std::map<uint64_t, Time> blocked_keys_;       ///< no request with this key before
     std::map<uint64_t, Time> blocked_for_others_; ///< the same for what is not urgent
-    std::map<std::string, FailedInquiry> failed_inquiries_;
+    std::map<std::string, FailedCheck> failed_checks_;
     std::map<std::string, Hindrance> hindrances_;
     std::optional<Trouble> unrecorded_;     ///< why the latest run is not in kombo.sync_runs
     std::map<std::string, Trouble> ailing_; ///< to be closed: what the network brought could not be dealt with

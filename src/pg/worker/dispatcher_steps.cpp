@@ -6,8 +6,8 @@
 #include "pg/shared/announce.h"
 #include "pg/store/statements.h"
 #include "pg/worker/dispatcher.h"
-#include "sync/error.h"
-#include "sync/retry.h"
+#include "syncer/exceptions.h"
+#include "syncer/retry.h"
 
 #include <algorithm>
 #include <random>
@@ -25,13 +25,13 @@ double jitter() {
     return std::uniform_real_distribution<double>(0, 1)(random);
 }
 
-shared::Phase phase_of(const syncer::Run &run) {
+shared::ProgressPhase phase_of(const syncer::Run &run) {
     switch (run.phase()) {
     case syncer::Run::Phase::Sweeping:
     case syncer::Run::Phase::Removing:
-        return shared::Phase::Sweeping;
+        return shared::ProgressPhase::Sweeping;
     default:
-        return shared::Phase::Writing;
+        return shared::ProgressPhase::Writing;
     }
 }
 
@@ -113,8 +113,8 @@ bool Dispatcher::step() {
     IntegrationSync *sync = nullptr;
     ActiveFetch *fetch = nullptr;
     for (const auto &[id, candidate] : syncs_) {
-        if (candidate->inquiry && candidate->inquiry->ready()) {
-            step_inquiry(*candidate);
+        if (candidate->check && candidate->check->ready()) {
+            step_check(*candidate);
             return true;
         }
         for (const auto &ready : candidate->fetches) {
@@ -157,7 +157,7 @@ void Dispatcher::step_fetch(IntegrationSync &sync, ActiveFetch &fetch) {
     hindrances_.erase(sync.id());
     fetch.blocked_by = fetch.lock_failures = 0;
     fetch.step_not_before = Clock::time_point::min();
-    if (run.phase() != syncer::Run::Phase::Ended) return fetch.show(shared::Phase::Fetching);
+    if (run.phase() != syncer::Run::Phase::Ended) return fetch.show(shared::ProgressPhase::Fetching);
     const syncer::RunResult result = run.result();
     const std::string path = run.task().endpoint->path;
     const auto requests = run.task().requests;
@@ -186,7 +186,7 @@ void Dispatcher::write_step(IntegrationSync &sync, ActiveFetch &fetch, bool firs
 void Dispatcher::after_run(IntegrationSync &sync, const std::string &path, const syncer::RunResult &result,
                            bool first_full) {
     as_sync_role(role_, [&] {
-        if (asks_of(sync.id()) || !sync.idle()) sync.refresh(); // otherwise it is closed
+        if (pending_of(sync.id()) || !sync.idle()) sync.refresh(); // otherwise it is closed
         announce(sync.id(), path, result);
     });
     if (!first_full) return;
@@ -233,7 +233,7 @@ void Dispatcher::postpone(IntegrationSync &sync, ActiveFetch &fetch, const Troub
                 fetch.blocked_by = lock_holder(sync.catalogue(), *fetch.run->task().endpoint);
             });
         });
-    fetch.show(shared::Phase::Locked);
+    fetch.show(shared::ProgressPhase::Locked);
 }
 
 void Dispatcher::came_to_nothing(IntegrationSync &sync, ActiveFetch &fetch, const std::exception_ptr &caught) {
@@ -288,8 +288,8 @@ void Dispatcher::write_failure(IntegrationSync &sync, ActiveFetch &fetch, const 
     if (result.of_server) suspend_server(sync.server(), result.error);
     if (result.of_integration && !result.of_server) {
         // The others that are asked for would end alike: they wait with this one.
-        const auto *asks = asks_of(sync.id());
-        for (const auto &[key, ask] : asks ? *asks : syncer::Asks()) {
+        const auto *pending = pending_of(sync.id());
+        for (const auto &[key, wanted] : pending ? *pending : syncer::PendingFetches()) {
             const syncer::Endpoint *endpoint = sync.catalogue().find(key.first);
             if (!endpoint || endpoint == task.endpoint) continue;
             syncer::Task other;
@@ -300,18 +300,18 @@ void Dispatcher::write_failure(IntegrationSync &sync, ActiveFetch &fetch, const 
     sync.refresh();
 }
 
-void Dispatcher::step_inquiry(IntegrationSync &sync) {
-    const Inquiry &inquiry = *sync.inquiry;
+void Dispatcher::step_check(IntegrationSync &sync) {
+    const IntegrationCheck &check = *sync.check;
     const std::string id = sync.id();
-    const auto *asks = asks_of(id);
-    const auto question = asks ? asks->find({"", false}) : syncer::Asks::const_iterator();
-    const std::string server = asks && question != asks->end() ? question->second.server : std::string();
-    const auto requests = inquiry.requests();
-    const auto failure = inquiry.failure();
+    const auto *pending = pending_of(id);
+    const auto question = pending ? pending->find({"", false}) : syncer::PendingFetches::const_iterator();
+    const std::string server = pending && question != pending->end() ? question->second.server : std::string();
+    const auto requests = check.requests();
+    const auto failure = check.failure();
     std::vector<Integration> rows;
     const auto trouble = contain([&] {
         as_sync_role(role_, [&] {
-            inquiry.settle(sync.row(), server);
+            check.settle(sync.row(), server);
             rows = load_integrations(id);
         });
     });
@@ -323,18 +323,18 @@ void Dispatcher::step_inquiry(IntegrationSync &sync) {
         if (!sync.row() && !trouble->passing() &&
             !contain([&] { as_sync_role(role_, [&] { delete_requests(requests); }); }))
             agenda_.remove(requests);
-        return inquiry_failed(sync, trouble);
+        return check_failed(sync, trouble);
     }
     if (failure && (!failure->lasting || failure->of_server)) {
         log_warning("Kombo did not tell the state of integration \"" + id + "\": " + failure->message,
                     failure->sqlstate, failure->detail, failure->hint, failure->message);
-        inquiry_failed(sync);
+        check_failed(sync);
         if (failure->of_server) close(id);
         return;
     }
-    failed_inquiries_.erase(id);
+    failed_checks_.erase(id);
     agenda_.remove(requests);
-    sync.inquiry.reset();
+    sync.check.reset();
     sync.standing.question_not_before.reset();
     if (sync.accept(rows))
         close_if_idle(id);
@@ -343,11 +343,11 @@ void Dispatcher::step_inquiry(IntegrationSync &sync) {
 }
 
 /// It is tried again in a while; the fetches of the integration go on.
-void Dispatcher::inquiry_failed(IntegrationSync &sync, const std::optional<Trouble> &unnoted) {
-    FailedInquiry &failed = failed_inquiries_[sync.id()];
+void Dispatcher::check_failed(IntegrationSync &sync, const std::optional<Trouble> &unnoted) {
+    FailedCheck &failed = failed_checks_[sync.id()];
     failed.unnoted = unnoted;
     failed.not_before = kombo::current_timestamp() + syncer::back_off(++failed.count, 5s, 1h, jitter());
-    sync.inquiry.reset();
+    sync.check.reset();
     sync.standing.question_not_before = failed.not_before;
     const std::string id = sync.id();
     close_if_idle(id);

@@ -5,7 +5,7 @@
 #include "pg/base/memory.h"
 #include "pg/base/settings.h"
 #include "pg/base/spi.h"
-#include "sync/judge.h"
+#include "syncer/judge.h"
 
 #include <algorithm>
 #include <tuple>
@@ -52,27 +52,27 @@ void log_unread(const Server &server, const std::string &problem) {
     });
 }
 
-std::vector<syncer::Sender> load_senders() {
-    std::vector<syncer::Sender> senders;
+std::vector<syncer::SigningServer> load_signing_servers() {
+    std::vector<syncer::SigningServer> servers;
     for (const Server &server : all_servers()) {
         WebhookSecrets secrets = webhook_secrets(server);
         if (!secrets.problem.empty()) log_unread(server, secrets.problem);
-        senders.push_back({server.name,
+        servers.push_back({server.name,
                            std::move(secrets.values),
                            !secrets.problem.empty(),
                            server.accept_unsigned,
                            server.auto_register,
                            {}});
     }
-    if (std::none_of(senders.begin(), senders.end(), [](const auto &sender) { return sender.auto_register; }))
-        return senders;
+    if (std::none_of(servers.begin(), servers.end(), [](const auto &server) { return server.auto_register; }))
+        return servers;
     const Result open = execute(R"(
         SELECT DISTINCT r.server, r.integration_id FROM kombo.sync_requests r
         WHERE r.kind = 'integration' AND r.server IS NOT NULL)");
     for (uint64_t i = 0; i < open.size(); ++i)
-        for (syncer::Sender &sender : senders)
-            if (sender.name == open.text(i, 1)) sender.asked_about.insert(open.text(i, 2));
-    return senders;
+        for (syncer::SigningServer &server : servers)
+            if (server.name == open.text(i, 1)) server.asked_about.insert(open.text(i, 2));
+    return servers;
 }
 
 /// Ends the back-offs of integrations that showed a sign of life, of each once a minute: who sends webhooks again and
@@ -104,9 +104,10 @@ bool is_text(const std::string &name) {
     return !name.empty() && name.find('\0') == std::string::npos;
 }
 
-class Batch {
+class WebhookBatch {
 public:
-    Batch(const syncer::Judge::CatalogueOf &catalogue_of, const NoneTaken &none_taken, const std::vector<int64_t> &but)
+    WebhookBatch(const syncer::Judge::CatalogueOf &catalogue_of, const NoneTaken &none_taken,
+                 const std::vector<int64_t> &but)
         : catalogue_of_(catalogue_of), none_taken_(none_taken), but_(but) {}
 
     Judged judge() {
@@ -115,7 +116,7 @@ public:
         judged.rows = arrivals_.size();
         if (arrivals_.empty()) return judged;
         auto integrations = load_integrations();
-        syncer::Judge judge(load_senders(), std::move(integrations), load_done(), catalogue_of_);
+        syncer::Judge judge(load_signing_servers(), std::move(integrations), load_done(), catalogue_of_);
         for (Arrival &arrival : arrivals_) judge_one(judge, arrival);
         std::vector<const Arrival *> all;
         for (const Arrival &arrival : arrivals_) all.push_back(&arrival);
@@ -302,7 +303,7 @@ Judged judge_inbox(const std::function<const syncer::Catalogue &(const std::stri
     const MemoryScope memory;
     lock_at_once("webhook_inbox");
     lock_at_once("sync_requests");
-    return Batch(catalogue_of, none_taken, but).judge();
+    return WebhookBatch(catalogue_of, none_taken, but).judge();
 }
 
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "pg/account/sync_requests.h"
-#include "sync/catalogue.h"
+#include "syncer/catalogue.h"
 
 #include <cstddef>
 #include <functional>

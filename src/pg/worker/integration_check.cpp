@@ -38,7 +38,8 @@ void suspend_where(const std::string &condition, const std::string &name, const 
 
 } // namespace
 
-Inquiry::Inquiry(syncer::Connection &connection, std::string integration_id, std::vector<int64_t> requests)
+IntegrationCheck::IntegrationCheck(syncer::Connection &connection, std::string integration_id,
+                                   std::vector<int64_t> requests)
     : integration_id_(std::move(integration_id)), requests_(std::move(requests)),
       call_(
           connection.transfers, connection.api.integration(integration_id_), connection.http, connection.retry,
@@ -47,13 +48,13 @@ Inquiry::Inquiry(syncer::Connection &connection, std::string integration_id, std
           },
           connection.listener) {}
 
-void Inquiry::send() {
+void IntegrationCheck::send() {
     call_.send();
-    notice(syncer::Clock::now()); // it may be answered
+    poll(syncer::Clock::now()); // it may be answered
 }
 
-void Inquiry::notice(syncer::Clock::time_point now) {
-    call_.notice(now);
+void IntegrationCheck::poll(syncer::Clock::time_point now) {
+    call_.poll(now);
     if (!call_.done()) return;
     try {
         call_.take();
@@ -62,7 +63,7 @@ void Inquiry::notice(syncer::Clock::time_point now) {
     }
 }
 
-void Inquiry::settle(const std::optional<Integration> &known, const std::string &server) const {
+void IntegrationCheck::settle(const std::optional<Integration> &known, const std::string &server) const {
     if (failure_) {
         if (failure_->of_server) suspend_server(known ? known->server : server, failure_->message);
         if (!failure_->lasting || failure_->of_server) return;
@@ -78,7 +79,7 @@ void Inquiry::settle(const std::optional<Integration> &known, const std::string 
     delete_requests(requests_);
 }
 
-void Inquiry::note_state(const Integration &known) const {
+void IntegrationCheck::note_state(const Integration &known) const {
     Params params;
     params.text(integration_id_).instant(kombo::current_timestamp()).instant(info_->data_expired_at);
     params.maybe_text(info_->tool.empty() ? std::nullopt : std::optional(info_->tool));
@@ -92,7 +93,7 @@ void Inquiry::note_state(const Integration &known) const {
     if (known.data_expired_at && !info_->data_expired_at) request_everything(integration_id_);
 }
 
-void Inquiry::register_with(const std::string &server) const {
+void IntegrationCheck::register_with(const std::string &server) const {
     if (!registers(server)) return;
     if (info_->status != "ACTIVE") return give_up("Kombo says that it is " + kombo::printable(info_->status, 100));
     // The extension's own function and nothing of a user's: the sync role may not add integrations.
@@ -108,7 +109,7 @@ bool registers(const std::string &server) {
 }
 
 /// Told in the log, and beside the webhooks that named the integration.
-void Inquiry::give_up(const std::string &why) const {
+void IntegrationCheck::give_up(const std::string &why) const {
     const std::string message = "the integration was not registered: " + why;
     log_warning("integration \"" + integration_id_ + "\" was not registered: " + why, "55000", "",
                 "If it is yours, SELECT kombo.add_integration(integration_id, server) adds it once Kombo knows it.");

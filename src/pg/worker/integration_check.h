@@ -2,21 +2,21 @@
 
 #include "kombo/integration_info.h"
 #include "pg/account/integration.h"
-#include "sync/failure.h"
-#include "sync/stream.h"
+#include "syncer/failure.h"
+#include "syncer/stream.h"
 
 namespace pg {
 
 /// The question what state an integration is in, `GET /integrations/{id}`: whatever a webhook said of that, only the
 /// answer is believed. Like a fetch it never waits; settle() is the database side.
-class Inquiry {
+class IntegrationCheck {
 public:
     /// `requests` are the rows of kombo.sync_requests that the answer fulfils.
-    Inquiry(syncer::Connection &connection, std::string integration_id, std::vector<int64_t> requests);
+    IntegrationCheck(syncer::Connection &connection, std::string integration_id, std::vector<int64_t> requests);
 
     bool wants_to_send(syncer::Clock::time_point now) const { return !outcome() && call_.due(now); }
     void send();
-    void notice(syncer::Clock::time_point now);
+    void poll(syncer::Clock::time_point now);
     bool in_flight() const { return call_.in_flight(); }
     std::optional<syncer::Clock::time_point> wake_at() const { return call_.wake_at(); }
     bool ready() const { return outcome(); }
@@ -45,7 +45,7 @@ private:
     std::optional<syncer::Failure> failure_;
 };
 
-/// Whether there is such a server and integrations that it tells of are to be registered. Read anew where it counts: a
+/// True if there is such a server and integrations that it tells of are to be registered. Read anew where it counts: a
 /// request may have been written by somebody else than the worker, or before the option was switched off.
 bool registers(const std::string &server);
 

@@ -10,8 +10,8 @@ namespace pg {
 
 namespace {
 
-using syncer::Asks;
 using syncer::Kind;
+using syncer::PendingFetches;
 
 bool reads_number(const kombo::Headers &headers, const char *name, int64_t &number) {
     const auto text = headers.find(name);
@@ -66,7 +66,7 @@ Rank ActiveFetch::rank(uint64_t turn) const {
     return {next ? syncer::Urgency::WebhookDelta : urgency, turn, -passed_over};
 }
 
-void ActiveFetch::show(shared::Phase phase) {
+void ActiveFetch::show(shared::ProgressPhase phase) {
     const syncer::RunResult &result = run->result();
     progress.update(phase, result.pages, result.received, result.bytes, blocked_by);
 }
@@ -102,16 +102,16 @@ bool IntegrationSync::accept(const std::vector<Integration> &rows) {
 size_t IntegrationSync::in_flight() const {
     const auto flying =
         std::count_if(fetches.begin(), fetches.end(), [](const auto &fetch) { return fetch->run->in_flight(); });
-    return static_cast<size_t>(flying) + (inquiry && inquiry->in_flight() ? 1 : 0);
+    return static_cast<size_t>(flying) + (check && check->in_flight() ? 1 : 0);
 }
 
 void IntegrationSync::show_limit() {
     for (const auto &fetch : fetches)
-        if (!fetch->run->in_flight() && !fetch->run->ready()) fetch->show(shared::Phase::Limited);
+        if (!fetch->run->in_flight() && !fetch->run->ready()) fetch->show(shared::ProgressPhase::Limited);
 }
 
 bool IntegrationSync::can_be_left(bool at_a_loss) const {
-    if (inquiry && (inquiry->in_flight() || inquiry->ready())) return false;
+    if (check && (check->in_flight() || check->ready())) return false;
     return std::all_of(fetches.begin(), fetches.end(), [&](const auto &fetch) {
         const syncer::Run &run = *fetch->run;
         return !run.in_flight() && !run.ready() &&
@@ -122,30 +122,30 @@ bool IntegrationSync::can_be_left(bool at_a_loss) const {
 syncer::UnderWay IntegrationSync::under_way() const {
     syncer::UnderWay now;
     for (const auto &fetch : fetches) now.fetches.push_back(&fetch->run->task());
-    if (inquiry) now.question = &inquiry->requests();
+    if (check) now.question = &check->requests();
     return now;
 }
 
-syncer::Choice IntegrationSync::choice(const Asks &asks) const {
+syncer::Choice IntegrationSync::choice(const PendingFetches &pending) const {
     return {*catalogue_,
             states_,
             standing,
             under_way(),
-            asks,
+            pending,
             kombo::current_timestamp(),
             std::chrono::seconds(settings::min_full_interval_seconds)};
 }
 
-void IntegrationSync::begin(const Asks &asks) {
-    syncer::Choice::Beginning chosen = choice(asks).beginning();
+void IntegrationSync::begin(const PendingFetches &pending) {
+    syncer::Choice::Beginning chosen = choice(pending).beginning();
     if (!chosen.task) {
-        inquiry = std::make_unique<Inquiry>(connection_, id_, std::move(chosen.requests));
+        check = std::make_unique<IntegrationCheck>(connection_, id_, std::move(chosen.requests));
         return;
     }
     auto run = make_run(std::move(*chosen.task));
     const syncer::Task &task = run->task();
     for (const std::string &model : chosen.unknown_models)
-        run->remark(syncer::Oddities::Kind::UnknownModel, task.endpoint->path, model);
+        run->add_oddity(syncer::Oddities::Kind::UnknownModel, task.endpoint->path, model);
     fetches.push_back(std::make_unique<ActiveFetch>(std::move(run), chosen.urgency, id_));
     if (task.kind == Kind::Full && standing.had_delta.erase(task.endpoint->path) > 0) fetches.back()->gave_way_at = 0;
 }
@@ -172,13 +172,13 @@ std::unique_ptr<syncer::Run> IntegrationSync::make_run(syncer::Task task) {
     }
 }
 
-bool IntegrationSync::gives_way(const ActiveFetch &fetch, const Asks *asks) const {
+bool IntegrationSync::gives_way(const ActiveFetch &fetch, const PendingFetches *pending) const {
     const syncer::Task &task = fetch.run->task();
     if (task.kind != Kind::Full || fetch.run->phase() != syncer::Run::Phase::Fetching ||
         fetch.run->result().pages <= fetch.gave_way_at)
         return false;
-    static const Asks nothing;
-    return choice(asks ? *asks : nothing).delta_goes_first(task.endpoint->path);
+    static const PendingFetches nothing;
+    return choice(pending ? *pending : nothing).delta_goes_first(task.endpoint->path);
 }
 
 } // namespace pg

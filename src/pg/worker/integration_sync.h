@@ -4,10 +4,10 @@
 #include "pg/account/options.h"
 #include "pg/account/sync_lock.h"
 #include "pg/shared/shared.h"
-#include "pg/store/store.h"
+#include "pg/store/sql_store.h"
 #include "pg/worker/integration_check.h"
-#include "sync/choice.h"
-#include "sync/run.h"
+#include "syncer/choice.h"
+#include "syncer/run.h"
 
 namespace pg {
 
@@ -28,11 +28,11 @@ struct ActiveFetch {
     int gave_way_at = -1; ///< pages of a full fetch when a delta of its endpoint last ended: it gets one more first
     int passed_over = 0;  ///< steps of more urgent fetches since its last one, while it waited
 
-    /// What was made to wait for long enough comes next, whatever comes. `turn`: of its integration.
+    /// Returns the fetch's place in line: one that has waited long enough is next. `turn`: of its integration.
     Rank rank(uint64_t turn) const;
 
     /// Tells kombo.sync_progress.
-    void show(shared::Phase phase);
+    void show(shared::ProgressPhase phase);
 };
 
 /// An endpoint that the catalogue says nothing usable of.
@@ -67,48 +67,52 @@ public:
     /// Takes over the row as it is now; false where so much has changed that everything has to be begun anew.
     bool accept(const std::vector<Integration> &rows);
 
-    /// How urgent the most urgent of what could be begun now is; nullopt: nothing can.
-    std::optional<syncer::Urgency> urgency(const syncer::Asks &asks) const { return choice(asks).urgency(); }
+    /// The highest urgency of all that can begin now; nullopt: nothing can.
+    std::optional<syncer::Urgency> urgency(const syncer::PendingFetches &pending) const {
+        return choice(pending).urgency();
+    }
 
     /// Begins that, which may be several requests at once. Must not be called where urgency() says nothing. Throws
     /// Unfetchable.
-    void begin(const syncer::Asks &asks);
+    void begin(const syncer::PendingFetches &pending);
 
     /// The fetch has ended, well or not.
     void drop(const ActiveFetch &fetch);
 
-    /// When something of what is asked for can be begun by the clock; nullopt: when something else ends, or never.
-    std::optional<kombo::Timestamp> next_start(const syncer::Asks &asks) const { return choice(asks).next_start(); }
+    /// The time at which a pending fetch can begin; nullopt: when something else ends, or never.
+    std::optional<kombo::Timestamp> next_start(const syncer::PendingFetches &pending) const {
+        return choice(pending).next_start();
+    }
 
     /// Requests that nothing can come of: the endpoint is not in the catalogue, switched off, or was fetched meanwhile.
-    std::vector<int64_t> pointless(const syncer::Asks &asks) const { return choice(asks).pointless(); }
+    std::vector<int64_t> pointless(const syncer::PendingFetches &pending) const { return choice(pending).pointless(); }
 
-    /// Whether a full fetch has to give way to a delta of its endpoint: one that runs, or could be begun now.
-    bool gives_way(const ActiveFetch &fetch, const syncer::Asks *asks) const;
+    /// True if a full fetch has to give way to a delta of its endpoint: one that runs, or could be begun now.
+    bool gives_way(const ActiveFetch &fetch, const syncer::PendingFetches *pending) const;
 
-    bool idle() const { return fetches.empty() && !inquiry; }
+    bool idle() const { return fetches.empty() && !check; }
 
-    /// Whether runs that are under way have taken all of its requests.
-    bool all_taken(const syncer::Ask &ask) const { return under_way().has_taken(ask); }
+    /// True if runs that are under way have taken all of its requests.
+    bool all_taken(const syncer::PendingFetch &wanted) const { return under_way().has_taken(wanted); }
 
     /// Tells kombo.sync_progress of the fetches that wait for the end of a rate limit.
     void show_limit();
 
-    /// Whether all that it does is wait, and ending it loses no page of a delta; `at_a_loss`: that, too, is no reason.
+    /// True if all that it does is wait, and ending it loses no page of a delta; `at_a_loss`: that, too, is no reason.
     bool can_be_left(bool at_a_loss) const;
 
     /// Its requests that are on the way.
     size_t in_flight() const;
 
     std::vector<std::unique_ptr<ActiveFetch>> fetches;
-    std::unique_ptr<Inquiry> inquiry;
+    std::unique_ptr<IntegrationCheck> check;
     syncer::Standing standing;
     uint64_t turn = 0;
     int requests_sent = 0; ///< since it was opened
 
 private:
     syncer::UnderWay under_way() const;
-    syncer::Choice choice(const syncer::Asks &asks) const;
+    syncer::Choice choice(const syncer::PendingFetches &pending) const;
     void take_standing();
     std::unique_ptr<syncer::Run> make_run(syncer::Task task);
 

@@ -21,16 +21,16 @@ constexpr auto repeat_after = 60s;
 class Launcher {
 public:
     void run();
-    void dismiss() { roster_.dismiss(); }
+    void dismiss() { served_.dismiss(); }
 
 private:
     void step();
     void recover(const Error &error);
     static void wait(Clock::time_point until);
 
-    Roster roster_;
+    ServedDatabases served_;
     Clock::time_point look_at_;
-    uint64_t news_ = 0;
+    uint64_t changes_seen_ = 0;
     std::string last_error_;
     Clock::time_point last_error_at_;
 };
@@ -52,16 +52,16 @@ void Launcher::step() {
         guard([] { ProcessConfigFile(PGC_SIGHUP); });
         look_at_ = Clock::now();
     }
-    const uint64_t news = pg_atomic_read_u64(&shared::segment().launcher_news);
-    if (std::exchange(news_, news) != news) look_at_ = Clock::now();
+    const uint64_t news = pg_atomic_read_u64(&shared::segment().launcher_changes);
+    if (std::exchange(changes_seen_, news) != news) look_at_ = Clock::now();
     // A worker often ends because its database does: it is looked for again before another is started.
-    if (Clock::now() >= look_at_ || roster_.start_is_due()) {
-        roster_.look();
+    if (Clock::now() >= look_at_ || served_.start_is_due()) {
+        served_.look();
         look_at_ = Clock::now() + look_interval;
     }
-    if (roster_.tend()) look_at_ = Clock::now();
-    roster_.report();
-    wait(std::min(look_at_, roster_.due().value_or(look_at_)));
+    if (served_.manage()) look_at_ = Clock::now();
+    served_.report();
+    wait(std::min(look_at_, served_.due().value_or(look_at_)));
 }
 
 void Launcher::recover(const Error &error) {

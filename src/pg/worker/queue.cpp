@@ -1,6 +1,6 @@
 #include "pg/worker/queue.h"
 
-#include "pg/worker/poll.h"
+#include "pg/worker/direct_reads.h"
 
 #include <algorithm>
 
@@ -23,7 +23,7 @@ bool Queue::read(syncer::Agenda &agenda, const syncer::Share &share) {
         if ((!known || sift) && !share.has(row.integration_id())) return;
         ids.push_back(id);
         if (known) return;
-        const syncer::Queued request = row.request();
+        const syncer::QueuedRequest request = row.request();
         if (!request.not_before || *request.not_before <= now)
             agenda.add(request);
         else if (!due_at || *request.not_before < *due_at)

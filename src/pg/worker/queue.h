@@ -1,7 +1,7 @@
 #pragma once
 
-#include "sync/agenda.h"
-#include "sync/share.h"
+#include "syncer/agenda.h"
+#include "syncer/share.h"
 
 namespace pg {
 
@@ -16,7 +16,7 @@ public:
     /// Has the next read() read all of it.
     void forget() { whole_read_at_ = syncer::Clock::now(); }
 
-    /// When read() reads all of it again.
+    /// The time at which read() reads all of it again.
     syncer::Clock::time_point whole_read_at() const { return whole_read_at_; }
 
     std::optional<kombo::Timestamp> due_at; ///< the first of the requests that wait for their time

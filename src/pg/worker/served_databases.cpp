@@ -66,7 +66,7 @@ std::string sentence(std::string text) {
 
 } // namespace
 
-void Roster::look() {
+void ServedDatabases::look() {
     const std::vector<std::string> names = settings::enabled ? settings::databases() : std::vector<std::string>();
     std::map<std::string, Found> found;
     if (!names.empty()) found = find_databases(names);
@@ -89,76 +89,77 @@ void Roster::look() {
     settle_posts();
 }
 
-/// A post for each worker that is to run; the others are terminated.
-void Roster::settle_posts() {
-    std::vector<Post *> wanted;
+/// A process for each worker that is to run; the others are terminated.
+void ServedDatabases::settle_posts() {
+    std::vector<WorkerProcess *> wanted;
     std::vector<std::pair<Oid, int>> missing;
     for (const Database &database : databases_) {
         for (int number = 1; number <= database.workers; ++number) {
-            const auto post = std::find_if(posts_.begin(), posts_.end(), [&](const Post &p) {
+            const auto process = std::find_if(processes_.begin(), processes_.end(), [&](const WorkerProcess &p) {
                 return p.database() == database.oid && p.number() == number;
             });
-            if (post == posts_.end())
+            if (process == processes_.end())
                 missing.emplace_back(database.oid, number);
             else
-                wanted.push_back(&*post);
+                wanted.push_back(&*process);
         }
     }
-    for (Post &post : posts_) post.want(std::find(wanted.begin(), wanted.end(), &post) != wanted.end());
-    for (const auto &[database, number] : missing) posts_.emplace_back(database, number);
+    for (WorkerProcess &process : processes_)
+        process.want(std::find(wanted.begin(), wanted.end(), &process) != wanted.end());
+    for (const auto &[database, number] : missing) processes_.emplace_back(database, number);
 }
 
-bool Roster::start_is_due() const {
+bool ServedDatabases::start_is_due() const {
     const auto now = Clock::now();
-    return std::any_of(posts_.begin(), posts_.end(),
-                       [&](const Post &p) { return !p.running() && p.wanted() && p.due() <= now; });
+    return std::any_of(processes_.begin(), processes_.end(),
+                       [&](const WorkerProcess &p) { return !p.running() && p.wanted() && p.due() <= now; });
 }
 
-bool Roster::tend() {
+bool ServedDatabases::manage() {
     bool ended = false;
     const auto now = Clock::now();
-    for (Post &post : posts_) ended = post.tend(now) || ended;
-    posts_.erase(
-        std::remove_if(posts_.begin(), posts_.end(), [](const Post &p) { return !p.wanted() && !p.running(); }),
-        posts_.end());
+    for (WorkerProcess &process : processes_) ended = process.manage(now) || ended;
+    processes_.erase(std::remove_if(processes_.begin(), processes_.end(),
+                                    [](const WorkerProcess &p) { return !p.wanted() && !p.running(); }),
+                     processes_.end());
     return ended;
 }
 
-std::optional<Clock::time_point> Roster::due() const {
+std::optional<Clock::time_point> ServedDatabases::due() const {
     std::optional<Clock::time_point> earliest;
-    for (const Post &post : posts_) {
-        const auto due = post.due();
+    for (const WorkerProcess &process : processes_) {
+        const auto due = process.due();
         if (due && (!earliest || *due < *earliest)) earliest = due;
     }
     return earliest;
 }
 
-void Roster::dismiss() {
-    for (Post &post : posts_) post.terminate();
+void ServedDatabases::dismiss() {
+    for (WorkerProcess &process : processes_) process.terminate();
 }
 
-void Roster::report() {
+void ServedDatabases::report() {
     add_troubles_of_posts();
     publish();
     tell();
 }
 
 /// What keeps a worker from running is the trouble of its database, unless that has one of its own.
-void Roster::add_troubles_of_posts() {
+void ServedDatabases::add_troubles_of_posts() {
     for (Database &database : databases_) {
         if (!OidIsValid(database.oid) || database.workers < settings::workers) continue;
-        const auto post = std::find_if(posts_.begin(), posts_.end(), [&](const Post &p) {
+        const auto process = std::find_if(processes_.begin(), processes_.end(), [&](const WorkerProcess &p) {
             return p.database() == database.oid && p.wanted() && !p.trouble().empty();
         });
-        const bool troubled = post != posts_.end();
-        database.trouble = troubled ? post->trouble() : "";
-        database.remedy = troubled ? post->remedy() : "";
-        database.told = !troubled || post->told();
+        const bool troubled = process != processes_.end();
+        database.trouble = troubled ? process->trouble() : "";
+        database.remedy = troubled ? process->remedy() : "";
+        database.told = !troubled || process->told();
     }
 }
 
 /// For kombo.sync_status. What is there already keeps its time and its count of departures.
-void Roster::publish() const {
+void ServedDatabases::publish() const {
     const TimestampTz now = GetCurrentTimestamp();
     std::vector<shared::ServedDatabase> all(shared::served_databases);
     const shared::Locked lock(LW_EXCLUSIVE);
@@ -182,7 +183,7 @@ void Roster::publish() const {
 }
 
 /// For the log: each trouble when it begins, and the same at most once a minute.
-void Roster::tell() {
+void ServedDatabases::tell() {
     std::vector<std::string> standing;
     const auto now = Clock::now();
     for (const Database &database : databases_) {

@@ -14,21 +14,21 @@ struct Database {
     bool told = true; ///< whether the log is to have it; what passes by itself is for sync_status alone
 };
 
-/// Which workers are to run, which do, and what is in the way.
-class Roster {
+/// The workers that have to run, those that do, and what is in the way.
+class ServedDatabases {
 public:
     /// Reads settings and pg_database anew; workers that are not wanted any more are terminated.
     void look();
     /// Starts the workers that are due. True if one has ended.
-    bool tend();
+    bool manage();
     /// Tells kombo.sync_status, and the log, how it stands.
     void report();
     /// Terminates all.
     void dismiss();
 
-    /// Whether tend() would start one.
+    /// True if manage() would start one.
     bool start_is_due() const;
-    /// When tend() has something to do even though nothing is heard of a worker.
+    /// The time at which manage() has something to do even if no worker reports anything.
     std::optional<Clock::time_point> due() const;
 
 private:
@@ -38,7 +38,7 @@ private:
     void tell();
 
     std::vector<Database> databases_;
-    std::vector<Post> posts_;
+    std::vector<WorkerProcess> processes_;
     std::map<std::string, Clock::time_point> told_; ///< what the log has, and when
     std::vector<std::string> standing_;             ///< troubles that were there at the last report
 };

@@ -2,7 +2,6 @@
 #include "pg/account/connection.h"
 #include "pg/account/lock_holder.h"
 #include "pg/account/options.h"
-#include "pg/account/version_check.h"
 #include "pg/base/contain.h"
 #include "pg/base/entry_points.h"
 #include "pg/base/log_throttle.h"
@@ -10,12 +9,13 @@
 #include "pg/base/settings.h"
 #include "pg/base/spi.h"
 #include "pg/base/transaction.h"
+#include "pg/base/version_check.h"
 #include "pg/shared/shared.h"
+#include "pg/worker/direct_reads.h"
 #include "pg/worker/dispatcher.h"
 #include "pg/worker/inbox.h"
-#include "pg/worker/poll.h"
 #include "pg/worker/queue.h"
-#include "sync/retry.h"
+#include "syncer/retry.h"
 
 #include <algorithm>
 
@@ -77,10 +77,10 @@ private:
     void report();
 
     void reload();
-    void hear_news();
+    void check_for_changes();
     void tick();
     void take_part();
-    void look();
+    void read_queue();
     bool installed_as_before();
     bool note_if_gone();
     void start();
@@ -98,16 +98,16 @@ private:
     std::unique_ptr<Dispatcher> dispatcher_; ///< while the extension is there and fits
     Installed installed_;
     Oid role_ = InvalidOid;
-    shared::News heard_;
+    shared::ChangeCounts heard_;
     syncer::Share share_; ///< what this worker looks after
     Queue queue_;
-    bool look_ = true;    ///< at the queue
-    bool restart_ = true; ///< or begin: the configuration may be another
-    bool judge_ = false;  ///< the inbox has news
+    bool queue_changed_ = true;  ///< at the queue
+    bool config_changed_ = true; ///< or begin: the configuration may be another
+    bool inbox_changed_ = false; ///< the inbox has news
     bool unreported_ = false;
     bool read_only_ = false;                 ///< by the setting: nothing is to be written
     std::optional<kombo::Timestamp> due_at_; ///< what the schedule has next
-    bool schedule_ = false;
+    bool schedule_changed_ = false;
     bool new_key_ = false;       ///< what it may end is not ended yet
     std::optional<size_t> keys_; ///< hash of all addresses and keys
     Clock::time_point next_tick_ = Clock::now();
@@ -130,15 +130,15 @@ private:
 
 Worker::Worker() {
     const auto schedule_is_due = [this] {
-        return share_.leads() && (schedule_ || (due_at_ && *due_at_ <= kombo::current_timestamp()));
+        return share_.leads() && (schedule_changed_ || (due_at_ && *due_at_ <= kombo::current_timestamp()));
     };
     const auto prune_is_due = [this](Clock::time_point next) { return share_.leads() && Clock::now() >= next; };
     // The first one makes the dispatcher, which all others need.
     chores_ = {
-        {"reading requests and configuration", [this] { return look_; }, [this] { look(); }},
+        {"reading requests and configuration", [this] { return queue_changed_; }, [this] { read_queue(); }},
         {"reading keys", [] { return key_changed; }, [this] { look_at_keys(); }},
         {"trying another key", [this] { return new_key_; }, [this] { try_new_key(); }},
-        {"judging webhooks", [this] { return judge_; }, [this] { judge(); }},
+        {"judging webhooks", [this] { return inbox_changed_; }, [this] { judge(); }},
         // Many integrations may be added one by one.
         {"the schedule", schedule_is_due, [this] { schedule(); }, 100ms},
         {"deleting old webhooks", [=] { return prune_is_due(next_webhook_prune_); }, [this] { prune_webhooks(); }},
@@ -153,7 +153,7 @@ void Worker::run() {
         MemoryContextReset(loop);
         unless_cancelled([] { guard([] { CHECK_FOR_INTERRUPTS(); }); });
         if (ConfigReloadPending) reload();
-        hear_news();
+        check_for_changes();
         bool busy = false;
         const auto trouble = contain([&] {
             if (Clock::now() >= next_tick_) tick();
@@ -181,13 +181,13 @@ void Worker::reload() {
     if (std::exchange(read_only_, DefaultXactReadOnly) && read_only_) proc_exit(0);
 }
 
-void Worker::hear_news() {
-    const shared::News news = shared::news();
+void Worker::check_for_changes() {
+    const shared::ChangeCounts news = shared::change_counts();
     if (news.work != heard_.work) {
-        look_ = true;
+        queue_changed_ = true;
         take_part();
     }
-    if (news.configuration != heard_.configuration) look_ = restart_ = true;
+    if (news.configuration != heard_.configuration) queue_changed_ = config_changed_ = true;
     heard_ = news;
 }
 
@@ -195,7 +195,7 @@ void Worker::tick() {
     next_tick_ = Clock::now() + 1s;
     if (!shared::database_is_wanted()) proc_exit(0); // the launcher starts it again when the database is free
     take_part();
-    if (dispatcher_) dispatcher_->tend();
+    if (dispatcher_) dispatcher_->release_idle();
 }
 
 /// What was another worker's is found in the queue at once; the schedule is the business of one.
@@ -203,9 +203,9 @@ void Worker::take_part() {
     syncer::Share share = shared::take_part();
     if (share == share_) return;
     share_ = std::move(share);
-    look_ = true;
+    queue_changed_ = true;
     queue_.forget();
-    schedule_ = share_.leads();
+    schedule_changed_ = share_.leads();
     due_at_.reset();
 }
 
@@ -217,7 +217,7 @@ bool Worker::work() {
     }
     if (Clock::now() >= next_poll_) {
         next_poll_ = Clock::now() + std::chrono::milliseconds(settings::poll_interval_ms);
-        look_ = true;
+        queue_changed_ = true;
     }
     do_chores();
     report();
@@ -251,9 +251,10 @@ void Worker::failed(Chore &chore, const Trouble &trouble) {
     chore.not_before = now + (trouble.passing() ? Clock::duration(2s)
                                                 : Clock::duration(syncer::back_off(chore.failures, 1s, 1min, 0)));
     chore.trouble = trouble;
-    if (!trouble.passing()) restart_ = look_ = true; // the sync role, say, may be another
-    if (trouble.sqlstate == "23505")                 // a sequence may be behind its table
-        contain([&] { as_sync_role(BOOTSTRAP_SUPERUSERID, [] { execute("SELECT kombo.advance_sequences()"); }); });
+    if (!trouble.passing()) config_changed_ = queue_changed_ = true; // the sync role, say, may be another
+    if (trouble.sqlstate == "23505")                                 // a sequence may be behind its table
+        contain(
+            [&] { as_sync_role(BOOTSTRAP_SUPERUSERID, [] { execute("SELECT kombo_internal.advance_sequences()"); }); });
     if (!chore.worth_telling(now)) return;
     chore.told = std::string(chore.name) + " fails: " + with_locker(trouble);
     log_warning("kombo_sync worker: " + chore.told, trouble.sqlstate, trouble.detail, trouble.hint);
@@ -262,64 +263,66 @@ void Worker::failed(Chore &chore, const Trouble &trouble) {
 /// Tells kombo.sync_status what does not work.
 void Worker::report() {
     if (!dispatcher_ && !idle_reason_.empty()) return shared::report_trouble(false, idle_reason_, idle_remedy_);
-    std::optional<std::pair<std::string, std::string>> told;
-    for (const Chore &chore : chores_) {
-        if (chore.told.empty()) continue;
-        if (!told)
-            told.emplace(chore.told, chore.trouble->hint.empty() ? chore.trouble->detail : chore.trouble->hint);
-        else
-            told->first += "; " + chore.told;
-    }
-    if (!told && !unstored_.empty())
-        told.emplace(std::to_string(unstored_.size()) +
-                         " webhooks cannot be marked as judged: " + unstored_.begin()->second.why,
-                     "look for a constraint or trigger on kombo.webhook_inbox and kombo.sync_requests");
-    if (!told && dispatcher_) told = dispatcher_->trouble();
-    if (told && told->second.empty()) told->second = "it is tried again by itself; the server's log has the details";
-    shared::report_trouble(dispatcher_ != nullptr, told ? told->first : "", told ? told->second : "");
+    std::string told, remedy;
+    const auto add = [&](const std::string &trouble, const std::string &its_remedy) {
+        told += (told.empty() ? "" : "; ") + trouble;
+        if (remedy.empty()) remedy = its_remedy;
+    };
+    for (const Chore &chore : chores_)
+        if (!chore.told.empty())
+            add(chore.told, chore.trouble->hint.empty() ? chore.trouble->detail : chore.trouble->hint);
+    if (!unstored_.empty())
+        add(std::to_string(unstored_.size()) + " webhooks cannot be marked as judged: " + unstored_.begin()->second.why,
+            "look for a constraint or trigger on kombo.webhook_inbox and kombo.sync_requests");
+    if (const auto trouble = dispatcher_ ? dispatcher_->trouble() : std::nullopt) add(trouble->first, trouble->second);
+    if (!told.empty() && remedy.empty()) remedy = "it is tried again by itself; the server's log has the details";
+    shared::report_trouble(dispatcher_ != nullptr, told, remedy);
 }
 
-/// Whether the extension is the one that the dispatcher was made for.
+/// Whether the extension is the one that the dispatcher was made for. Notes altered data tables in the same
+/// transaction.
 bool Worker::installed_as_before() {
     Installed now;
-    in_transaction([&] { now = installed_extension(); });
+    in_transaction([&] {
+        now = installed_extension();
+        if (now == installed_ && !config_changed_) config_changed_ = columns_altered();
+    });
     return std::exchange(installed_, now) == now;
 }
 
-/// Whether it is not the same any more; then look() begins anew.
+/// Whether it is not the same any more; then read_queue() begins anew.
 bool Worker::note_if_gone() {
     bool gone = false;
     contain([&] { in_transaction([&] { gone = !(installed_extension() == installed_); }); });
-    if (gone) look_ = true;
+    if (gone) queue_changed_ = true;
     return gone;
 }
 
-void Worker::look() {
+void Worker::read_queue() {
     if (!installed_as_before()) {
         dispatcher_.reset();
-        restart_ = true;
+        config_changed_ = true;
     }
     if (DefaultXactReadOnly) {
-        read_only_ = restart_ = true;
-        look_ = false;
+        read_only_ = config_changed_ = true;
+        queue_changed_ = false;
         return idle_because("default_transaction_read_only is on",
                             "the worker writes nothing meanwhile; to let it go on: ALTER SYSTEM, or ALTER DATABASE, "
                             "RESET default_transaction_read_only; SELECT pg_reload_conf()");
     }
-    if (!restart_) in_transaction([&] { restart_ = columns_altered(); });
     // What keeps it from working may end without a word to it: a grant, the commit of an upgrade whose news come late.
-    if (restart_ || !dispatcher_) start();
-    restart_ = false; // not before: what throws is tried again
+    if (config_changed_ || !dispatcher_) start();
+    config_changed_ = false; // not before: what throws is tried again
     if (!dispatcher_) {
-        look_ = false;
+        queue_changed_ = false;
         return;
     }
     bool all = false;
     in_transaction([&] {
-        judge_ = inbox_has_news();
+        inbox_changed_ = inbox_has_news();
         all = queue_.read(dispatcher_->agenda(), share_);
     });
-    look_ = false;
+    queue_changed_ = false;
     if (all)
         dispatcher_->keep_only(share_);
     else
@@ -353,18 +356,19 @@ void Worker::start() {
     idle_reason_.clear();
     if (!dispatcher_ || role != role_) {
         dispatcher_ = std::make_unique<Dispatcher>(
-            role, Dispatcher::Surroundings{[this] { return shared::news().configuration != heard_.configuration; },
-                                           [this] { return note_if_gone(); }});
+            role,
+            Dispatcher::Surroundings{[this] { return shared::change_counts().configuration != heard_.configuration; },
+                                     [this] { return note_if_gone(); }});
         queue_.forget();
     }
     role_ = role;
     dispatcher_->reload();
-    schedule_ = true;
+    schedule_changed_ = true;
 }
 
 void Worker::idle_because(const std::string &trouble, const std::string &remedy) {
     dispatcher_.reset();
-    judge_ = false;
+    inbox_changed_ = false;
     due_at_.reset();
     queue_.due_at.reset();
     idle_reason_ = trouble;
@@ -405,7 +409,7 @@ void Worker::try_new_key() {
                 now);
     });
     new_key_ = false;
-    look_ = restart_ = true; // what was put off, and what is due
+    queue_changed_ = config_changed_ = true; // what was put off, and what is due
 }
 
 void Worker::judge() {
@@ -425,7 +429,7 @@ void Worker::judge() {
     dispatcher_->read_again(judged.revived);
     if (!std::all_of(judged.revived.begin(), judged.revived.end(), [&](const auto &id) { return share_.has(id); }))
         shared::wake(MyDatabaseId, true); // whoever looks after them is to read them again
-    judge_ = judged.more;
+    inbox_changed_ = judged.more;
     unreported_ = true;
 }
 
@@ -456,11 +460,11 @@ void Worker::keep_unstored(const Judged &judged, const std::vector<int64_t> &put
 }
 
 void Worker::schedule() {
-    as_sync_role(role_, [&] { due_at_ = execute("SELECT kombo.request_due()").instant(0, 1); });
+    as_sync_role(role_, [&] { due_at_ = execute("SELECT kombo_internal.request_due()").instant(0, 1); });
     // The clock may have gone on meanwhile, and another worker may be at it.
     if (due_at_) due_at_ = std::max(*due_at_, kombo::current_timestamp() + 1s);
-    schedule_ = false;
-    look_ = true;
+    schedule_changed_ = false;
+    queue_changed_ = true;
 }
 
 /// When to look again for what is past kombo_sync.retention; at once where there is more.

@@ -43,16 +43,16 @@ uint64_t departures_from(Oid database) {
 
 } // namespace
 
-void Post::want(bool wanted) {
+void WorkerProcess::want(bool wanted) {
     if (wanted_ && !wanted) terminate();
     wanted_ = wanted;
 }
 
-void Post::terminate() {
+void WorkerProcess::terminate() {
     if (handle_) guard([&] { TerminateBackgroundWorker(handle_.get()); });
 }
 
-bool Post::tend(Clock::time_point now) {
+bool WorkerProcess::manage(Clock::time_point now) {
     if (handle_) {
         pid_t pid = 0;
         const BgwHandleStatus status = guard([&] { return GetBackgroundWorkerPid(handle_.get(), &pid); });
@@ -70,13 +70,13 @@ bool Post::tend(Clock::time_point now) {
     return false;
 }
 
-std::optional<Clock::time_point> Post::due() const {
+std::optional<Clock::time_point> WorkerProcess::due() const {
     if (!handle_) return wanted_ ? std::optional(start_at_) : std::nullopt;
     if (delay_ > 0s || !trouble_.empty()) return std::max(started_at_ + settled_after, Clock::now() + 100ms);
     return std::nullopt;
 }
 
-void Post::start(Clock::time_point now) {
+void WorkerProcess::start(Clock::time_point now) {
     if (!shared::database_is_free(database_)) {
         start_at_ = now + database_retry;
         hinder("the database is being dropped, renamed, moved or copied", "its workers come back when that is done",
@@ -102,7 +102,7 @@ void Post::start(Clock::time_point now) {
     if (delay_ == 0s) trouble_.clear();
 }
 
-void Post::ended(Clock::time_point now) {
+void WorkerProcess::ended(Clock::time_point now) {
     handle_.reset();
     const bool left = departures_from(database_) != departures_;
     const bool settled = left || now - started_at_ >= settled_after;
@@ -114,7 +114,7 @@ void Post::ended(Clock::time_point now) {
                "the server's log says why; it is started again within a minute", true);
 }
 
-void Post::hinder(std::string trouble, std::string remedy, bool told) {
+void WorkerProcess::hinder(std::string trouble, std::string remedy, bool told) {
     trouble_ = std::move(trouble);
     remedy_ = std::move(remedy);
     told_ = told;

@@ -7,9 +7,9 @@ namespace pg::launcher {
 using Clock = std::chrono::steady_clock;
 
 /// A worker that is to run, or that is being ended.
-class Post {
+class WorkerProcess {
 public:
-    Post(Oid database, int number) : database_(database), number_(number) {}
+    WorkerProcess(Oid database, int number) : database_(database), number_(number) {}
 
     Oid database() const { return database_; }
     int number() const { return number_; }
@@ -19,11 +19,11 @@ public:
     const std::string &remedy() const { return remedy_; }
     bool told() const { return told_; }
 
-    /// Whether it is to run; one that is not wanted any more is terminated.
+    /// Sets whether the process has to run; one that is not wanted any more is terminated.
     void want(bool wanted);
     /// Notes its end, starts it when it is due. True if it ended.
-    bool tend(Clock::time_point now);
-    /// When tend() has something to do even though nothing is heard of the worker.
+    bool manage(Clock::time_point now);
+    /// The time at which manage() has something to do even if the worker reports nothing.
     std::optional<Clock::time_point> due() const;
     void terminate();
 

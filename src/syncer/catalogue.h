@@ -1,0 +1,107 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// The catalogue: what can be fetched and where it is stored, from the catalogue tables. No endpoint, model or field
+/// name stands in C++ but the ones that every Kombo record has.
+namespace syncer {
+
+/// The decoding of a value, by its column's SQL type.
+enum class Type : uint8_t { Text, Boolean, Numeric, Date, Time, Timestamptz, Jsonb };
+
+struct Field {
+    std::string column;
+    Type type = Type::Text;
+    /// Key in the record; "reviewee.id" is the id of a nested object; empty: filled from the parent, or an excluded
+    /// field, which is written as NULL.
+    std::string json_key;
+    bool key = false;
+    std::string column_type{}; ///< of a column that has another type than this: both in words, "integer, not numeric"
+    std::string stored_as{};   ///< the SQL type through which a value goes to be what such a column would hold
+};
+
+struct Table {
+    std::string name;
+    /// Keyed by the ids that it joins, not by an id of its own.
+    bool join = false;
+    /// Key columns first.
+    std::vector<Field> fields;
+    /// JSON keys of fields that the user wants nowhere (kombo.exclude_field).
+    std::vector<std::string> excluded_keys;
+
+    /// Number of key columns beside integration_id.
+    size_t key_count() const;
+    /// Position of a column in `fields`.
+    std::optional<size_t> find(const std::string &column) const;
+};
+
+/// The extent of a fetch: what changed since the watermark, or everything.
+enum class Kind : uint8_t { Delta, Full };
+const char *name(Kind kind);
+
+enum class Relation : uint8_t { Owned, Linked, Join, Copy };
+
+/// A nested record or list of an endpoint, and how it unfolds.
+struct Nested {
+    std::string json_path;
+    Relation relation = Relation::Copy;
+    size_t table = 0;
+    /// Column that holds the id of the parent: of owned lists and joins.
+    std::string parent_column;
+
+    /// True if it lies in the endpoint's own record, and not in one that is nested itself.
+    bool of_record() const { return json_path.find('.') == std::string::npos; }
+};
+
+enum class Role : uint8_t { Own, Implied, Carried };
+
+struct EndpointModel {
+    std::string model;
+    Role role = Role::Carried;
+    /// A delta of the endpoint shows a change of this model.
+    bool delta = true;
+};
+
+enum class OnMissing : uint8_t { Mark, Delete, Keep };
+
+struct Endpoint {
+    std::string path;
+    std::string category;
+    size_t table = 0;
+    std::string missing_table; ///< one that the endpoint fills and that was never made; see check_tables()
+    bool enabled = true;       ///< subscribed by default
+    bool paginated = true;     ///< takes cursor and page_size
+    bool incremental = true;   ///< takes updated_after and include_deleted
+    bool deprecated = false;
+    OnMissing on_missing = OnMissing::Mark;
+    std::vector<EndpointModel> models;
+    std::vector<Nested> nested;
+
+    /// Throws InvalidRequest where one of its tables was never made: it can be neither synced nor written.
+    void check_tables() const;
+
+    /// True if rows of the table come as complete lists with the endpoint's records.
+    bool owns(size_t of_table) const;
+};
+
+struct Catalogue {
+    std::vector<Table> tables;
+    std::vector<Endpoint> endpoints;
+
+    const Endpoint *find(const std::string &path) const;
+};
+
+/// The settings of one integration and endpoint: the endpoint's defaults and the subscription's overrides.
+struct Subscription {
+    bool enabled = true;
+    /// The operator has said no, in so many words.
+    bool refused = false;
+    OnMissing on_missing = OnMissing::Mark;
+    std::optional<int64_t> purge_after_micros;
+};
+
+} // namespace syncer

@@ -1,0 +1,131 @@
+#include "syncer/fetch.h"
+
+#include "syncer/exceptions.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace syncer {
+
+Fetch::Fetch(const Catalogue &catalogue, const States &states, const Task &task, Store &store, RunResult &result)
+    : catalogue_(catalogue), task_(task), store_(store), result_(result),
+      purge_before_(purge_limit(states.at(task.endpoint->path).subscription)),
+      unfolder_(
+          catalogue, *task.endpoint,
+          compile_shape(catalogue, *task.endpoint, [&](size_t table) { return has_writer(catalogue, states, table); }),
+          purge_before_) {
+    for (const Endpoint &endpoint : catalogue.endpoints) {
+        const auto state = states.find(endpoint.path);
+        if (state == states.end() || !state->second.subscription.enabled) continue;
+        if (const auto limit = purge_limit(state->second.subscription)) purge_nested_.emplace(endpoint.table, *limit);
+    }
+}
+
+void Fetch::take(const PageStream::Arrived &arrived) {
+    result_.received += static_cast<int64_t>(arrived.page.records().size());
+    store(arrived);
+}
+
+void Fetch::take_confirmed(const PageStream::Arrived &arrived, std::unordered_set<std::string> &returned) {
+    store(arrived, &returned);
+}
+
+std::vector<uint64_t> Fetch::take_seen() {
+    return std::exchange(seen_, {});
+}
+
+void Fetch::store(const PageStream::Arrived &arrived, std::unordered_set<std::string> *returned) {
+    std::vector<std::string_view> records = arrived.page.records();
+    const Batch batch = unfold(records);
+    result_.oddities.merge(batch.oddities);
+    if (!returned)
+        for (const std::string_view id : batch.ids) seen_.push_back(store_.hash(id));
+    if (returned)
+        for (const std::string_view id : batch.ids) returned->emplace(id);
+    for (auto position = batch.without_id.rbegin(); position != batch.without_id.rend(); ++position) {
+        // What is asked for again, by ids, was parked when its page came.
+        if (!returned) park(records[*position], std::nullopt, "23502", "the record has no id");
+        records.erase(records.begin() + static_cast<std::ptrdiff_t>(*position));
+    }
+    settle(records, batch, arrived.requested_at);
+    remove_past_purge(batch);
+    arena_.clear();
+}
+
+/// A tombstone that is past purge in its own list is not taken from another, either.
+Batch Fetch::unfold(const std::vector<std::string_view> &records) {
+    Batch batch = unfolder_.unfold(records, arena_);
+    for (size_t i = 1; i < batch.sets.size(); ++i) {
+        RowSet &set = batch.sets[i];
+        const auto limit = purge_nested_.find(set.table);
+        const auto field = catalogue_.tables[set.table].find("remote_deleted_at");
+        if (limit == purge_nested_.end() || !field) continue;
+        const auto past_purge = [&](const Row &row) {
+            const Cell &deleted_at = row.cells[*field];
+            return !deleted_at.null && deleted_at.number < limit->second.micros;
+        };
+        set.rows.erase(std::remove_if(set.rows.begin(), set.rows.end(), past_purge), set.rows.end());
+    }
+    return batch;
+}
+
+void Fetch::write(const std::vector<std::string_view> &records, kombo::Timestamp requested_at) {
+    settle(records, unfold(records), requested_at);
+}
+
+void Fetch::settle(const std::vector<std::string_view> &records, const Batch &batch, kombo::Timestamp requested_at) {
+    TableCounts counts;
+    try {
+        store_.in_subtransaction([&] { store_.write(*task_.endpoint, batch, requested_at, counts); });
+    } catch (const DatabaseError &error) {
+        if (!error.is_records_fault() || records.empty()) throw;
+        if (records.size() == 1) {
+            const auto id = batch.ids.empty() ? std::nullopt : std::optional(batch.ids.front());
+            return park(records.front(), id, error.sqlstate(), error.message());
+        }
+        const auto middle = records.begin() + static_cast<std::ptrdiff_t>(records.size() / 2);
+        write({records.begin(), middle}, requested_at);
+        write({middle, records.end()}, requested_at);
+        return;
+    }
+    add(counts);
+    store_.unpark(*task_.endpoint, batch.ids);
+}
+
+/// Where the deletion was not seen before it was past purge, the row is still here, and alive.
+void Fetch::remove_past_purge(const Batch &batch) {
+    const std::vector<Row> &rows = batch.sets[0].rows;
+    const auto before = [](const Row &row, std::string_view id) { return row.cells[0].text < id; };
+    std::vector<std::string> ids;
+    for (const std::string_view id : batch.past_purge) {
+        const auto row = std::lower_bound(rows.begin(), rows.end(), id, before);
+        if (row == rows.end() || row->cells[0].text != id) ids.emplace_back(id);
+    }
+    if (ids.empty()) return;
+    TableCounts counts;
+    store_.remove(*task_.endpoint, ids, OnMissing::Delete, counts);
+    counts[task_.endpoint->table].deleted = 0; // of the run's own table it is the sweep's alone
+    add(counts);
+}
+
+void Fetch::add(const TableCounts &counts) {
+    for (const auto &[table, rows] : counts) {
+        RowCounts &total = result_.counts[table];
+        total.inserted += rows.inserted;
+        total.updated += rows.updated;
+        total.unchanged += rows.unchanged;
+        total.deleted += rows.deleted;
+        total.referenced += rows.referenced;
+        if (rows.referenced > 0) total.reference = rows.reference;
+    }
+}
+
+void Fetch::park(std::string_view record, std::optional<std::string_view> id, const std::string &sqlstate,
+                 const std::string &error) {
+    if (++result_.parked > most_parked)
+        throw TooManyParked("more than " + std::to_string(most_parked) +
+                            " records were refused, the last one: " + error);
+    store_.park(*task_.endpoint, id, unfolder_.redacted(record), sqlstate, error);
+}
+
+} // namespace syncer

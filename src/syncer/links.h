@@ -1,0 +1,33 @@
+#pragma once
+
+#include "syncer/plan.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace syncer {
+
+/// A column that holds ids of records that come linked.
+struct Link {
+    size_t table = 0;
+    std::string column;
+    /// Of a join table: the table of the parents, and the column that holds their ids.
+    std::optional<size_t> parents;
+    std::string parent_column;
+
+    bool operator==(const Link &other) const {
+        return table == other.table && column == other.column && parents == other.parents &&
+               parent_column == other.parent_column;
+    }
+};
+
+/// The places where the ids of records that come linked in others are stored: next to the link by the name of
+/// `<key>_id` or `<key>.id`, or as the key of a join. Empty if one of the places is not known, because the catalogue
+/// has no such column, or the user excluded it.
+std::vector<Link> links_to(const Catalogue &catalogue, const States &states, size_t table);
+
+/// True if all lists that carry the table's records have been read in full; `now` is being read.
+bool carriers_complete(const Catalogue &catalogue, const States &states, size_t table, const Endpoint &now);
+
+} // namespace syncer

@@ -1,0 +1,113 @@
+#include "syncer/sweep.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace syncer {
+
+namespace {
+
+/// Rows that one step marks or deletes, each with what hangs on it.
+constexpr size_t removed_at_once = 1000;
+
+} // namespace
+
+Sweep::Sweep(const Catalogue &catalogue, const States &states, const Task &task, Store &store, Settings settings)
+    : catalogue_(catalogue), states_(states), task_(task), store_(store), settings_(settings) {}
+
+bool Sweep::search(SeenIds &seen, kombo::Timestamp fetch_began) {
+    draft_ = place_;
+    found_.clear();
+    if (on_missing() == OnMissing::Keep) return true;
+    const auto last = store_.find_missing(*task_.endpoint, draft_.after, seen, fetch_began, found_, draft_.live);
+    draft_.after = last.value_or("");
+    return !last;
+}
+
+std::optional<std::string> Sweep::held() const {
+    const auto gone = static_cast<int64_t>(missing());
+    const int64_t live = draft_.live;
+    const bool everything = live > 10 && gone == live;
+    const bool too_much =
+        live > 20 && static_cast<double>(gone) > settings_.max_sweep_fraction * static_cast<double>(live);
+    if (!(everything || too_much) || states_.at(task_.endpoint->path).accept_sweep) return std::nullopt;
+    return "the sweep of " + std::to_string(gone) + " of " + std::to_string(live) + " live rows was held back";
+}
+
+bool Sweep::remove(const std::vector<std::string> &gone, SeenIds &seen, kombo::Timestamp fetch_began,
+                   TableCounts &counts) {
+    draft_ = place_;
+    if (on_missing() == OnMissing::Keep) return next_purged(counts);
+    if (draft_.removed < gone.size()) {
+        const auto first = gone.begin() + static_cast<std::ptrdiff_t>(draft_.removed);
+        draft_.removed += std::min(removed_at_once, gone.size() - draft_.removed);
+        const std::vector<std::string> ids(first, gone.begin() + static_cast<std::ptrdiff_t>(draft_.removed));
+        store_.remove(*task_.endpoint, store_.untouched(*task_.endpoint, ids, fetch_began), on_missing(), counts);
+        if (draft_.removed < gone.size()) return false;
+    }
+    return next_orphans(seen, counts) && next_unlinked(counts) && next_purged(counts);
+}
+
+bool Sweep::purge(TableCounts &counts) {
+    draft_ = place_;
+    return next_purged(counts);
+}
+
+/// A walk that comes to its end has passed few rows: the next one begins in the same step.
+bool Sweep::next_orphans(SeenIds &seen, TableCounts &counts) {
+    for (const auto &nested = task_.endpoint->nested; draft_.nested < nested.size(); ++draft_.nested) {
+        if (!has_orphans(nested[draft_.nested])) continue;
+        const auto last = store_.remove_orphans(*task_.endpoint, nested[draft_.nested], draft_.after, seen, counts);
+        draft_.after = last.value_or("");
+        if (last) return false;
+    }
+    return true;
+}
+
+/// Of tables that no list writes: what no stored record names goes, once all lists that could name it have been read.
+/// What a record links lies deeper than the record, so that it is looked at later.
+bool Sweep::next_unlinked(TableCounts &counts) {
+    for (const auto &nested = task_.endpoint->nested; draft_.linked < nested.size(); ++draft_.linked) {
+        const Nested &linked = nested[draft_.linked];
+        if (linked.relation != Relation::Linked || linked.table == task_.endpoint->table ||
+            has_writer(catalogue_, states_, linked.table) || on_missing(linked.table) == OnMissing::Keep ||
+            !carriers_complete(catalogue_, states_, linked.table, *task_.endpoint))
+            continue;
+        const std::vector<Link> links = links_to(catalogue_, states_, linked.table);
+        if (links.empty()) continue;
+        const auto last = store_.remove_unlinked(linked.table, links, on_missing(linked.table), draft_.after, counts);
+        draft_.after = last.value_or("");
+        if (last) return false;
+    }
+    return true;
+}
+
+/// As the model's own list has it, which need not be subscribed; else as the list that carries it has.
+OnMissing Sweep::on_missing(size_t table) const {
+    for (const Endpoint &endpoint : catalogue_.endpoints)
+        if (endpoint.table == table && !endpoint.deprecated) return states_.at(endpoint.path).subscription.on_missing;
+    return on_missing();
+}
+
+bool Sweep::next_purged(TableCounts &counts) {
+    const auto limit = purge_limit(states_.at(task_.endpoint->path).subscription);
+    if (!limit) return true;
+    const auto last = store_.purge(*task_.endpoint, *limit, draft_.after, counts);
+    draft_.after = last.value_or("");
+    return !last;
+}
+
+/// Joins, and owned children that no endpoint of their own looks after.
+bool Sweep::has_orphans(const Nested &nested) const {
+    if (!nested.of_record()) return false;
+    return nested.relation == Relation::Join ||
+           (nested.relation == Relation::Owned && !own_list_delivers(catalogue_, states_, nested.table));
+}
+
+void Sweep::committed() {
+    place_ = draft_;
+    suspects_.insert(suspects_.end(), std::make_move_iterator(found_.begin()), std::make_move_iterator(found_.end()));
+    found_.clear();
+}
+
+} // namespace syncer

@@ -1,0 +1,383 @@
+#include "syncer/unfold.h"
+
+#include "syncer/decode.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+namespace syncer {
+
+namespace od = simdjson::ondemand;
+
+namespace {
+
+template <class T> T checked(simdjson::simdjson_result<T> &&result) {
+    T value;
+    if (const auto error = std::move(result).get(value)) throw kombo::MalformedJson(simdjson::error_message(error));
+    return value;
+}
+
+void rewind(od::object &object) {
+    checked(object.reset());
+}
+
+/// A member's value, trimmed, without moving the caller's reading position for good: `reset` the object afterwards.
+std::optional<std::string_view> lookup(od::object &object, std::string_view key) {
+    od::value value;
+    if (object.find_field_unordered(key).get(value) != simdjson::SUCCESS) return std::nullopt;
+    return kombo::scalar_token(value);
+}
+
+void append_member(std::string &members, std::string_view key, std::string_view json) {
+    if (!members.empty()) members += ", ";
+    members += json_quote(key);
+    members += ": ";
+    members += json;
+}
+
+} // namespace
+
+/// Whether, of two rows with one key, the one that came earlier counts.
+static bool earlier_stays(const Row &earlier, const Row &later) {
+    return earlier.changed_at && later.changed_at && *earlier.changed_at > *later.changed_at;
+}
+
+/// The first eight bytes of a text as a number that is in order as the text is. Most keys differ in them.
+static uint64_t leading(std::string_view text) {
+    uint64_t number = 0;
+    for (size_t i = 0; i < sizeof number; ++i)
+        number = number << 8 | (i < text.size() ? static_cast<unsigned char>(text[i]) : 0);
+    return number;
+}
+
+/// Leaves one row of each key, in the order of the keys: neighbours in the index are looked up, and inserted, one after
+/// the other; and whoever writes the same rows at the same time locks them in the same order. To find repeated keys by
+/// sorting, and not by a hash of each, takes a tenth off the decoding of a page.
+static void sort_by_key(RowSet &set, size_t keys) {
+    const auto compare = [keys](const Row &a, const Row &b) {
+        int order = 0;
+        for (size_t i = 0; i < keys && order == 0; ++i) order = a.cells[i].text.compare(b.cells[i].text);
+        return order;
+    };
+    struct Entry {
+        uint64_t leading;
+        const Row *row;
+    };
+    std::vector<Entry> entries;
+    entries.reserve(set.rows.size());
+    for (const Row &row : set.rows) entries.push_back({leading(row.cells[0].text), &row});
+    std::sort(entries.begin(), entries.end(), [compare](const Entry &a, const Entry &b) {
+        if (a.leading != b.leading) return a.leading < b.leading;
+        const int order = compare(*a.row, *b.row);
+        return order != 0 ? order < 0 : a.row < b.row;
+    });
+    std::vector<Row> rows;
+    rows.reserve(entries.size());
+    for (const Entry &entry : entries) {
+        if (rows.empty() || compare(rows.back(), *entry.row) != 0)
+            rows.push_back(*entry.row);
+        else if (!earlier_stays(rows.back(), *entry.row))
+            rows.back() = *entry.row;
+    }
+    set.rows = std::move(rows);
+}
+
+struct Unfolder::Rows {
+    Cell **cells;       ///< per target
+    ColumnSet *present; ///< per target: keys that the object has
+    std::string leftovers;
+    std::string_view id;
+};
+
+Unfolder::Unfolder(const Catalogue &catalogue, const Endpoint &endpoint, Shape shape,
+                   std::optional<kombo::Timestamp> purge_before)
+    : catalogue_(catalogue), endpoint_(endpoint), shape_(std::move(shape)), purge_before_(purge_before) {
+    for (const Table &table : catalogue.tables) changed_at_.push_back(table.find("changed_at"));
+}
+
+Batch Unfolder::unfold(const std::vector<std::string_view> &records, kombo::Arena &arena) {
+    arena_ = &arena;
+    std::vector<bool> skip(records.size(), false);
+    while (true) {
+        Batch batch;
+        batch_ = &batch;
+        // A repeated record has already left nested rows behind when it is found out: begin again without it.
+        if (unfold_all(records, skip, batch)) {
+            for (RowSet &set : batch.sets) sort_by_key(set, catalogue_.tables[set.table].key_count());
+            return batch;
+        }
+    }
+}
+
+bool Unfolder::unfold_all(const std::vector<std::string_view> &records, std::vector<bool> &skip, Batch &batch) {
+    set_of(shape_.targets[0], shape_.targets[0].columns);
+    struct Seen {
+        size_t record;
+        Row row;
+    };
+    std::unordered_map<std::string_view, Seen> seen(records.size());
+    bool complete = true;
+    for (size_t i = 0; i < records.size(); ++i) {
+        if (skip[i]) {
+            ++batch.repeated;
+            continue;
+        }
+        if (records[i].empty() || records[i].front() != '{') {
+            batch.without_id.push_back(i);
+            continue;
+        }
+        od::object object = parser_.parse(records[i]);
+        const auto found = head(object, shape_);
+        if (!found) {
+            batch.without_id.push_back(i);
+            continue;
+        }
+        batch.ids.push_back(found->id);
+        if (purge_before_ && found->deleted_at && *found->deleted_at < *purge_before_) {
+            batch.past_purge.push_back(found->id);
+            continue;
+        }
+        if (!unfold_object(shape_, object, {}, found->id).stored) continue;
+        const Seen now{i, batch.sets[0].rows.back()};
+        const auto [entry, fresh] = seen.emplace(found->id, now);
+        if (fresh) continue;
+        if (earlier_stays(entry->second.row, now.row))
+            skip[i] = true;
+        else
+            skip[std::exchange(entry->second, now).record] = true;
+        complete = false;
+    }
+    return complete;
+}
+
+std::optional<Unfolder::Head> Unfolder::head(od::object &object, const Shape &shape) {
+    Head head;
+    const auto id = lookup(object, "id");
+    if (!id || id->size() <= 2 || id->front() != '"') return std::nullopt;
+    kombo::Repairs repairs;
+    head.id = kombo::string_value(*id, *arena_, repairs);
+    if (&shape == &shape_ && purge_before_) {
+        if (const auto deleted = lookup(object, "remote_deleted_at"); deleted && deleted->size() > 2)
+            head.deleted_at = kombo::parse_timestamp(deleted->substr(1, deleted->size() - 2));
+    }
+    rewind(object);
+    return head;
+}
+
+Unfolder::Outcome Unfolder::unfold_object(const Shape &shape, od::object object, std::string_view parent_id,
+                                          std::string_view id) {
+    const size_t targets = shape.targets.size();
+    Rows rows{arena_->make<Cell *>(targets), arena_->make<ColumnSet>(targets), {}, id};
+    for (size_t i = 0; i < targets; ++i)
+        rows.cells[i] = arena_->make<Cell>(catalogue_.tables[shape.targets[i].table].fields.size());
+    if (shape.parent_of_lists && id.empty()) {
+        if (const auto found = head(object, shape))
+            rows.id = found->id;
+        else
+            rewind(object);
+    }
+
+    kombo::Repairs key_repairs;
+    // Objects of one kind have their keys in one order: most are foretold, and not looked up (a tenth of the time).
+    const Shape::Member **foretold = &shape.first;
+    const auto guess = [&] { return *foretold ? (*foretold)->key : std::string_view(); };
+    kombo::for_each_field(object, *arena_, key_repairs, guess, [&](std::string_view key, od::value value) {
+        const Shape::Member *member = *foretold;
+        if (!member || key.data() != member->key.data()) {
+            const auto found = shape.index.find(key);
+            member = found == shape.index.end() ? nullptr : found->second;
+        }
+        if (member) {
+            *foretold = member;
+            foretold = &member->next;
+        }
+        if (member && member->nested)
+            take_nested(*member, key, value, rows.id, rows);
+        else
+            take_scalar(shape, member, key, kombo::raw_text(value), rows);
+    });
+    batch_->oddities.add(key_repairs, shape.label, "(keys)");
+
+    Outcome outcome;
+    outcome.id = rows.id;
+    outcome.stored = emit(shape, rows, parent_id);
+    outcome.leftovers = std::move(rows.leftovers);
+    return outcome;
+}
+
+void Unfolder::take_scalar(const Shape &shape, const Shape::Member *member, std::string_view key, std::string_view raw,
+                           Rows &rows) {
+    if (key == "id" && rows.id.empty() && raw.size() > 2 && raw.front() == '"') {
+        kombo::Repairs repairs;
+        rows.id = kombo::string_value(raw, *arena_, repairs);
+    }
+    if (member && member->dropped) return;
+    if (!member || member->columns.empty()) {
+        if (member && raw == "null") { // a nested object that has no row: its id columns are null
+            for (const Shape::Column &column : member->id_columns) rows.present[column.target].set(column.field);
+            return;
+        }
+        if (member && member->elsewhere) return;
+        batch_->oddities.add(Oddities::Kind::UnknownKey, shape.label, key);
+        keep_leftover(rows.leftovers, key, raw, shape);
+        return;
+    }
+    bool kept = false;
+    for (const Shape::Column &column : member->columns) {
+        // Of a key that comes twice the first counts, as it does where the id is looked up.
+        if (rows.present[column.target].test(column.field)) continue;
+        bool inexact = false;
+        kombo::Repairs repairs;
+        const bool fits = decode(column.type, raw, *arena_, repairs, rows.cells[column.target][column.field], inexact);
+        rows.present[column.target].set(column.field);
+        if (repairs.any()) batch_->oddities.add(repairs, shape.label, key);
+        if (!fits) batch_->oddities.add(Oddities::Kind::Misfit, shape.label, key);
+        if ((!fits || inexact) && !kept) {
+            keep_leftover(rows.leftovers, key, raw, shape);
+            kept = true;
+        }
+    }
+}
+
+void Unfolder::take_nested(const Shape::Member &member, std::string_view key, od::value value,
+                           std::string_view parent_id, Rows &rows) {
+    const Shape &shape = *member.nested;
+    const od::json_type type = checked(value.type());
+    for (const Shape::Column &column : member.id_columns) rows.present[column.target].set(column.field);
+    if (type == od::json_type::null) {
+        kombo::raw_text(value);
+        return;
+    }
+    std::string unstored; // elements that could not become rows stay with the parent
+    if (type == od::json_type::object) {
+        const Outcome outcome = take_element(shape, checked(value.get_object()), parent_id, unstored);
+        for (const Shape::Column &column : member.id_columns)
+            if (!outcome.id.empty()) rows.cells[column.target][column.field] = {outcome.id, 0, false};
+        if (!unstored.empty() && !member.id_excluded) append_member(rows.leftovers, key, unstored);
+    } else if (type == od::json_type::array) {
+        if (!parent_id.empty()) note_list(shape, parent_id);
+        for (auto element : checked(value.get_array())) {
+            od::value item = checked(std::move(element));
+            if (!unstored.empty() && unstored.back() != ' ') unstored += ", ";
+            if (checked(item.type()) == od::json_type::object) {
+                take_element(shape, checked(item.get_object()), parent_id, unstored);
+            } else {
+                batch_->oddities.add(Oddities::Kind::Misfit, shape.label, key);
+                unstored += redact(&shape, kombo::raw_text(item));
+            }
+        }
+        while (!unstored.empty() && (unstored.back() == ' ' || unstored.back() == ',')) unstored.pop_back();
+        if (!unstored.empty() && !member.id_excluded) append_member(rows.leftovers, key, "[" + unstored + "]");
+    } else {
+        batch_->oddities.add(Oddities::Kind::Misfit, shape.label, key);
+        const std::string_view raw = kombo::raw_text(value);
+        if (!member.id_excluded) keep_leftover(rows.leftovers, key, raw, shape);
+    }
+}
+
+Unfolder::Outcome Unfolder::take_element(const Shape &shape, od::object object, std::string_view parent_id,
+                                         std::string &unstored) {
+    Outcome outcome = unfold_object(shape, object, parent_id);
+    if (shape.targets.empty() ? shape.row_elsewhere && outcome.id.empty() : !outcome.stored) {
+        batch_->oddities.add(Oddities::Kind::Misfit, shape.label, "id");
+        rewind(object);
+        unstored += redact(&shape, checked(object.raw_json()));
+    } else if (!outcome.leftovers.empty()) {
+        std::string kept = "{";
+        if (!outcome.id.empty()) kept += "\"id\": " + json_quote(outcome.id) + ", ";
+        unstored += kept + outcome.leftovers + "}";
+    }
+    return outcome;
+}
+
+void Unfolder::note_list(const Shape &shape, std::string_view parent_id) {
+    for (const Shape::Target &target : shape.targets)
+        if (target.list) list_of(*target.list).parents.push_back(parent_id);
+}
+
+bool Unfolder::emit(const Shape &shape, Rows &rows, std::string_view parent_id) {
+    std::string_view extra;
+    bool stored = !shape.targets.empty();
+    for (size_t i = 0; i < shape.targets.size(); ++i) {
+        const Shape::Target &target = shape.targets[i];
+        const Table &table = catalogue_.tables[target.table];
+        if (target.parent_field && rows.cells[i][*target.parent_field].null && !parent_id.empty())
+            rows.cells[i][*target.parent_field] = {parent_id, 0, false};
+        for (size_t f = 0; f < table.fields.size(); ++f)
+            if (table.fields[f].key && (rows.cells[i][f].null || rows.cells[i][f].text.empty())) stored = false;
+    }
+    if (!stored) return false;
+    if (shape.keeper && !rows.leftovers.empty()) {
+        extra = arena_->store("{" + rows.leftovers + "}");
+        rows.leftovers.clear();
+    }
+    for (size_t i = 0; i < shape.targets.size(); ++i) {
+        const Shape::Target &target = shape.targets[i];
+        Row row{rows.cells[i], shape.keeper == i ? extra : std::string_view(), {}};
+        if (const auto changed = changed_at_[target.table]; changed && !rows.cells[i][*changed].null)
+            row.changed_at = rows.cells[i][*changed].number;
+        set_of(target, target.mode == Mode::Replace ? target.columns : rows.present[i]).rows.push_back(row);
+    }
+    return true;
+}
+
+RowSet &Unfolder::set_of(const Shape::Target &target, const ColumnSet &columns) {
+    for (RowSet &set : batch_->sets)
+        if (set.table == target.table && set.mode == target.mode && set.columns == columns) return set;
+    RowSet set;
+    set.table = target.table;
+    set.mode = target.mode;
+    set.columns = columns;
+    batch_->sets.push_back(std::move(set));
+    return batch_->sets.back();
+}
+
+ListSet &Unfolder::list_of(size_t nested) {
+    for (ListSet &list : batch_->lists)
+        if (list.nested == nested) return list;
+    ListSet list;
+    list.nested = nested;
+    batch_->lists.push_back(std::move(list));
+    return batch_->lists.back();
+}
+
+void Unfolder::keep_leftover(std::string &leftovers, std::string_view key, std::string_view raw, const Shape &shape) {
+    kombo::Repairs repairs;
+    append_member(leftovers, key, kombo::jsonb_text(raw, *arena_, repairs));
+    batch_->oddities.add(repairs, shape.label, key);
+}
+
+std::string Unfolder::redacted(std::string_view record) {
+    return redact(&shape_, record);
+}
+
+std::string Unfolder::redact(const Shape *shape, std::string_view raw) {
+    kombo::Arena arena;
+    kombo::Repairs repairs;
+    if (!shape || raw.empty() || (raw.front() != '{' && raw.front() != '['))
+        return std::string(kombo::jsonb_text(raw, arena, repairs));
+    // A copy: the parser wants padding, and the callers' own parser is busy with the outer record.
+    const simdjson::padded_string padded(raw);
+    od::parser parser;
+    od::document document = checked(parser.iterate(padded));
+    if (raw.front() == '[') {
+        std::string items;
+        for (auto element : checked(document.get_array())) {
+            if (!items.empty()) items += ", ";
+            items += redact(shape, kombo::raw_text(checked(std::move(element))));
+        }
+        return "[" + items + "]";
+    }
+    std::string members;
+    kombo::for_each_field(checked(document.get_object()), arena, repairs, [&](std::string_view key, od::value value) {
+        const auto found = shape->index.find(key);
+        const Shape::Member *member = found == shape->index.end() ? nullptr : found->second;
+        const std::string_view text = kombo::raw_text(value);
+        if (member && (member->dropped || member->id_excluded)) return;
+        append_member(members, key, redact(member ? member->nested.get() : nullptr, text));
+    });
+    return "{" + members + "}";
+}
+
+} // namespace syncer

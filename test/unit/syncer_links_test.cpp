@@ -1,0 +1,79 @@
+#include "invented_catalogue.h"
+#include "syncer/links.h"
+
+#include <gtest/gtest.h>
+
+namespace syncer {
+namespace {
+
+std::string told(const Invented &given, const States &states, size_t table) {
+    std::string text;
+    for (const Link &link : links_to(given.catalogue, states, table)) {
+        text += (text.empty() ? "" : " ") + given.catalogue.tables[link.table].name + "." + link.column;
+        if (link.parents) text += "(" + given.catalogue.tables[*link.parents].name + "." + link.parent_column + ")";
+    }
+    return text;
+}
+
+States subscribed() {
+    States states;
+    states["/people"];
+    return states;
+}
+
+TEST(LinksTo, finds_the_columns_that_hold_the_ids) {
+    Invented given;
+    const States states = subscribed();
+    EXPECT_EQ(told(given, states, Invented::Teams), "people_teams.team_id(people.person_id)");
+    EXPECT_EQ(told(given, states, Invented::Skills), "people_skills.skill_id(people.person_id)");
+    EXPECT_EQ(told(given, states, Invented::Scales), "skills.scale_id");
+    EXPECT_EQ(told(given, states, Invented::Jobs), "") << "owned, not linked";
+    EXPECT_EQ(told(given, states, Invented::Places), "") << "its id is stored nowhere";
+    given.table(Invented::People).fields.push_back({"place_id", Type::Text, "place_id"});
+    EXPECT_EQ(told(given, states, Invented::Places), "people.place_id");
+    given.exclude(Invented::People, "place_id");
+    EXPECT_EQ(told(given, states, Invented::Places), "") << "the user wants it nowhere";
+}
+
+TEST(LinksTo, knows_nothing_where_one_of_the_places_is_not_known) {
+    Invented given;
+    given.people().nested.push_back({"boss.team", Relation::Linked, Invented::Teams, ""});
+    EXPECT_EQ(told(given, subscribed(), Invented::Teams), "");
+}
+
+TEST(LinksTo, a_link_that_the_holders_own_list_does_not_carry_is_in_no_column) {
+    Invented given;
+    Endpoint skills;
+    skills.path = "/skills";
+    skills.category = "HR";
+    skills.table = Invented::Skills;
+    given.catalogue.endpoints.push_back(skills);
+    States states = subscribed();
+    states["/skills"];
+    EXPECT_EQ(told(given, states, Invented::Scales), "");
+    given.catalogue.endpoints[1].nested = {{"scale", Relation::Linked, Invented::Scales, ""}};
+    EXPECT_EQ(told(given, states, Invented::Scales), "skills.scale_id");
+    given.catalogue.endpoints[1].nested.clear();
+    states["/skills"].unavailable = true;
+    EXPECT_EQ(told(given, states, Invented::Scales), "skills.scale_id") << "written from the people's";
+}
+
+TEST(CarriersComplete, waits_for_a_full_of_every_list_that_delivers) {
+    Invented given;
+    Endpoint other = given.people();
+    other.path = "/other";
+    given.catalogue.endpoints.push_back(other);
+    States states = subscribed();
+    states["/other"];
+    const Endpoint &now = given.catalogue.endpoints[0];
+    EXPECT_FALSE(carriers_complete(given.catalogue, states, Invented::Teams, now));
+    EXPECT_TRUE(carriers_complete(given.catalogue, states, Invented::Jobs, now)) << "none carries it";
+    states["/other"].last_full_at = kombo::current_timestamp();
+    EXPECT_TRUE(carriers_complete(given.catalogue, states, Invented::Teams, now));
+    states["/other"].last_full_at.reset();
+    states["/other"].unavailable = true;
+    EXPECT_TRUE(carriers_complete(given.catalogue, states, Invented::Teams, now));
+}
+
+} // namespace
+} // namespace syncer
