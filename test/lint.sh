@@ -202,7 +202,7 @@ sys.exit(bool(wrong))
 PYTHON
 }
 
-# Subjects of commits since this check came: imperative, at most 72 characters, a capital first, no full stop.
+# Subjects of commits made since this check was: imperative, at most 72 characters, a capital first, no full stop.
 lint_commit_subjects() {
     local git=(git -C "$ROOT" -c "safe.directory=*") first subject bad=0
     if ! "${git[@]}" rev-parse --is-inside-work-tree >/dev/null 2>&1; then
@@ -219,7 +219,8 @@ lint_commit_subjects() {
             echo "commit subject: $subject"
             bad=1
         fi
-    done < <("${git[@]}" log --no-merges --format=%s "$first..HEAD")
+    done < <("${git[@]}" log --no-merges --since="$("${git[@]}" log -1 --format=%cI "$first")" --format=%s \
+        "$first..HEAD")
     return $bad
 }
 
