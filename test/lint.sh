@@ -1,20 +1,24 @@
 # shellcheck shell=bash
-# The checks of ./check lint: each a function whose output says what is wrong, and that fails then. Sourced by check,
-# after stage.sh; they look at the copy of the tree.
+# The checks of ./check lint: each a function whose output says what is wrong, and that fails then; one that cannot tell
+# here returns 77. Sourced by check, after stage.sh; they look at the copy of the tree.
 
 LINTS=(clang_format clang_tidy shellcheck layers postgresql_headers guard_only catalogue_names leftovers file_sizes
-       install_parts meta_json)
+       line_length install_parts meta_json versions commit_subjects)
 
-# Prints "ok NAME" or "not ok NAME" for each, what it found above it.
+# Prints "ok NAME", "not ok NAME" or "skipped NAME" for each, what it found above it.
 lint_all() {
-    local name status=0
+    local name found status=0
     for name in "${LINTS[@]}"; do
-        if (cd "$SRC" && "lint_$name"); then
-            echo "ok $name"
-        else
+        found=0
+        (cd "$SRC" && "lint_$name") || found=$?
+        case $found in
+        0) echo "ok $name" ;;
+        77) echo "skipped $name" ;;
+        *)
             echo "not ok $name"
             status=1
-        fi
+            ;;
+        esac
     done
     return $status
 }
@@ -24,14 +28,33 @@ none() {
     ! grep -rnE "$@"
 }
 
+our_cpp() {
+    find src test \( -name '*.h' -o -name '*.cpp' \) -print0
+}
+
 lint_clang_format() {
-    find src test \( -name '*.h' -o -name '*.cpp' \) -print0 | xargs -0 clang-format --dry-run -Werror
+    our_cpp | xargs -0 clang-format --dry-run -Werror
+}
+
+# ./check format: formats what lint_clang_format would find, in the tree itself. Files keep their owner.
+format_all() {
+    local file formatted count=0
+    while IFS= read -r -d '' file; do
+        formatted=$(clang-format "$file" && echo .) || return 1
+        if [[ $formatted != "$(cat "$file" && echo .)" ]]; then
+            printf '%s' "${formatted%.}" >"$file" || return 1
+            printf 'formatted %s\n' "$file"
+            count=$((count + 1))
+        fi
+    done < <(our_cpp)
+    printf "formatted: %d files\n" $count
 }
 
 lint_clang_tidy() {
     local status=0
     # Only the extension: unit tests and benchmarks compile the same sources again, and each would be read twice.
-    as_owner cmake -S "$SRC" -B "$T/tidy" -DPG_CONFIG="$SYSTEM_PG/bin/pg_config" -DKOMBO_SYNC_PARTS=extension || return 1
+    as_owner cmake -S "$SRC" -B "$T/tidy" -DPG_CONFIG="$SYSTEM_PG/bin/pg_config" -DKOMBO_SYNC_PARTS=extension ||
+        return 1
     as_owner run-clang-tidy -quiet -extra-arg=-Wno-unknown-warning-option -p "$T/tidy" -j "$JOBS" "^$SRC/src/" \
         >"$LOG/clang-tidy.log" 2>&1 || status=$?
     sed 's/\x1b\[[0-9;]*m//g' "$LOG/clang-tidy.log" | grep -E '(warning|error): ' | sed "s|$SRC/||" | sort -u
@@ -99,6 +122,28 @@ lint_file_sizes() {
     }
 }
 
+# Tables of Markdown cannot be wrapped. The scripts of released versions are kept as they were.
+lint_line_length() {
+    /usr/bin/python3 - <<'PYTHON'
+import pathlib, sys
+programs = {"check", "demo", "bench", ".ci/run", "docs/draw", "test/e2e/run"}
+bad = 0
+for path in sorted(pathlib.Path(".").rglob("*")):
+    name = str(path)
+    top = path.parts[0]
+    if not (name in programs or path.suffix in {".h", ".cpp", ".sql", ".py", ".sh", ".mjs", ".md"}):
+        continue
+    if (not path.is_file() or "node_modules" in path.parts or top.startswith("build")
+            or path.match("sql/upgrade/kombo_sync--*") or (len(path.parts) == 1 and path.suffix == ".sql")):
+        continue
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if len(line) > 120 and not (path.suffix == ".md" and line.lstrip().startswith("|")):
+            print(f"{name}:{number}: {len(line)} columns, at most 120")
+            bad = 1
+sys.exit(bad)
+PYTHON
+}
+
 lint_install_parts() {
     local part bad=0 listed
     listed=$(sed -n 's/^INSTALL_PARTS = //p' Makefile)
@@ -112,7 +157,7 @@ lint_install_parts() {
     return $bad
 }
 
-# The keys that PGXN's meta-spec 1.0.0 requires, and one version everywhere.
+# The keys that PGXN's meta-spec 1.0.0 requires.
 lint_meta_json() {
     /usr/bin/python3 - <<'PYTHON'
 import json, re, sys
@@ -126,13 +171,59 @@ if not meta.get("meta-spec", {}).get("version"):
 version = meta.get("version")
 if not re.fullmatch(r"\d+\.\d+\.\d+", version or ""):
     wrong.append(f"version {version} is not a semantic version")
-control = open("kombo_sync.control", encoding="utf-8").read()
-for file, pattern in (("kombo_sync.control", r"default_version\s*=\s*'([^']+)'"), ("Makefile", r"EXTVERSION = (\S+)"),
-                      ("CMakeLists.txt", r"project\(kombo_sync VERSION (\S+)"), ("CHANGELOG.md", r"## \[(\S+)\]")):
-    found = re.search(pattern, open(file, encoding="utf-8").read())
-    if not found or found.group(1) != version:
-        wrong.append(f"{file} says version {found and found.group(1)}, META.json {version}")
 print("\n".join(wrong))
 sys.exit(bool(wrong))
 PYTHON
+}
+
+# One version everywhere: that of kombo_sync.control.
+lint_versions() {
+    /usr/bin/python3 - <<'PYTHON'
+import pathlib, re, sys
+def read(file):
+    return pathlib.Path(file).read_text(encoding="utf-8")
+version = re.search(r"default_version\s*=\s*'([^']+)'", read("kombo_sync.control"))[1]
+wrong = []
+for file, pattern in (("Makefile", r"^EXTVERSION = (\S+)"), ("CMakeLists.txt", r"project\(kombo_sync VERSION (\S+)"),
+                      ("test/unit/CMakeLists.txt", r'KOMBO_SYNC_VERSION="([^"]+)"'),
+                      ("CHANGELOG.md", r"## \[([\d.]+)\]"),
+                      ("META.json", r'^  "version": "([^"]+)"'), ("META.json", r'^      "version": "([^"]+)"')):
+    found = re.search(pattern, read(file), re.MULTILINE)
+    if not found or found[1] != version:
+        wrong.append(f"{file} says version {found and found[1]}, kombo_sync.control {version}")
+if not re.search(rf"(?<![\d.]){re.escape(version)}(?![\d.]*\d)", read("README.md")):
+    wrong.append(f"README.md does not name version {version}")
+previous = re.search(r"^PREVIOUS_VERSION = (\S+)", read("Makefile"), re.MULTILINE)[1]
+for name in (f"{previous}--{version}.before.sql", f"{previous}--{version}.after.sql"):
+    if not pathlib.Path("sql/upgrade", name).exists():
+        wrong.append(f"there is no sql/upgrade/{name}")
+print("\n".join(wrong))
+sys.exit(bool(wrong))
+PYTHON
+}
+
+# Subjects of commits made since this check was: imperative, at most 72 characters, a capital first, no full stop.
+lint_commit_subjects() {
+    local git=(git -C "$ROOT" -c "safe.directory=*") first subject bad=0
+    if ! "${git[@]}" rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+        echo "commit subjects are not read: no git here"
+        return 77
+    fi
+    first=$("${git[@]}" log --reverse --format=%H -S'lint_commit_subjects() {' -- test/lint.sh 2>/dev/null | head -n 1)
+    if [[ ! $first || -e $("${git[@]}" rev-parse --git-path shallow) ]]; then
+        echo "commit subjects are not read: their history is not here"
+        return 77
+    fi
+    while IFS= read -r subject; do
+        if ((${#subject} > 72)) || [[ ! $subject =~ ^[A-Z] || $subject == *. ]] || not_imperative "${subject%% *}"; then
+            echo "commit subject: $subject"
+            bad=1
+        fi
+    done < <("${git[@]}" log --no-merges --since="$("${git[@]}" log -1 --format=%cI "$first")" --format=%s \
+        "$first..HEAD")
+    return $bad
+}
+
+not_imperative() {
+    [[ $1 =~ (ed|ing)$ && ! $1 =~ ^(Bring|Embed|Feed|Need|Ping|Seed|Shed|Speed|String)$ ]]
 }

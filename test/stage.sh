@@ -2,9 +2,11 @@
 # What ./demo, ./check and ./bench share: the Debian packages, a temporary folder with a copy of the tree, the build, a
 # PostgreSQL of its own in there, and the end of all that. Sourced by them, with the tree's root as working folder.
 #
-# Sets: T (the temporary folder), LOG (its logs), SRC (the copy), BUILD (cmake's), PGBIN (our PostgreSQL's programs).
+# Sets: T (the temporary folder), LOG (its logs), SRC (the copy), BUILD (the programs that cmake builds), PGBIN (our
+# PostgreSQL's programs), TREE (the kept build, with the sources and objects in src and cmake's in build).
 # Everything that is built or run belongs to an ordinary user, also when root calls: PostgreSQL refuses root.
 
+ROOT=$PWD
 PG_MAJOR=15
 SYSTEM_PG=/usr/lib/postgresql/$PG_MAJOR
 JOBS=$(nproc)
@@ -26,6 +28,11 @@ BENCH_TARGETS=(raw-client kombo_micro)
 # The part of the CMake project that each target is in.
 declare -A TARGET_PARTS=([kombo_unit_tests]=unit [kombo-sandbox]=sandbox [raw-client]=bench [kombo_micro]=bench)
 LINT_PACKAGES=(clang-format clang-tidy shellcheck)
+
+# shellcheck source=test/progress.sh
+source "${BASH_SOURCE%/*}/progress.sh"
+# shellcheck source=test/cache.sh
+source "${BASH_SOURCE%/*}/cache.sh"
 
 T='' LOG='' SRC='' BUILD='' PGBIN='' OWNER='' CHILD='' SANDBOX_URL='' MADE_OVERRIDE=''
 # Set where a log was named: it is to be there afterwards, also after Ctrl-C.
@@ -50,7 +57,8 @@ stage_packages() {
     done
     ((${#missing[@]})) || return 0
     if ((EUID != 0)); then
-        sudo -n true 2>/dev/null || fail "These Debian packages are missing, and sudo cannot be used here without a password:" \
+        sudo -n true 2>/dev/null ||
+            fail "These Debian packages are missing, and sudo cannot be used here without a password:" \
             "    apt-get install --no-install-recommends ${missing[*]}"
         root=(sudo -n)
     fi
@@ -62,6 +70,9 @@ stage_packages() {
         fail "Installing packages failed; its log is $log"
     fi
     rm -f "$log"
+    if [[ " ${missing[*]} " == *" postgresql-$PG_MAJOR "* ]]; then
+        echo "PostgreSQL was installed without a cluster; \"pg_createcluster $PG_MAJOR main --start\" makes one."
+    fi
 }
 
 # Debian's PostgreSQL makes and starts a cluster `main` when it is installed. That is not ours to leave behind, so it
@@ -98,7 +109,8 @@ stage_node() {
 # without Prisma's engines; that they are named keeps prisma from downloading them. What either caches goes with T.
 stage_guide() {
     local HOME=$T/home
-    npm install --prefix "$1" --no-audit --no-fund --ignore-scripts --loglevel=error "${BENCH_NODE_PACKAGES[@]}" </dev/null &&
+    npm install --prefix "$1" --no-audit --no-fund --ignore-scripts --loglevel=error "${BENCH_NODE_PACKAGES[@]}" \
+        </dev/null &&
         cp test/bench/guide.prisma "$1/schema.prisma" &&
         (cd "$1" && PRISMA_SCHEMA_ENGINE_BINARY=/bin/true PRISMA_QUERY_ENGINE_LIBRARY=/bin/true CHECKPOINT_DISABLE=1 \
             node_modules/.bin/prisma generate --no-hints </dev/null) &&
@@ -122,6 +134,7 @@ stage_open() {
     mkdir "$LOG" "$SRC" "$BUILD" "$T/home" "$T/tmp" "$T/s"
     chmod 755 "$T"
     if ((EUID == 0)); then chown -R "$OWNER" "$T"; fi
+    printf 'logs         %s\n' "$LOG"
 }
 
 # as_owner COMMAND…: as the ordinary user, in the copy of the tree, with none of the caller's PostgreSQL settings.
@@ -153,14 +166,12 @@ end_group() {
 # step NAME COMMAND…: says how it went; its output is in $LOG/NAME.log, the end of which is shown if it fails.
 step() {
     local name=$1 status=0 began=$SECONDS
-    shift
-    printf '%-12s ' "$name"
-    in_group "$@" >"$LOG/$name.log" 2>&1 || status=$?
+    watched "$@" || status=$?
     if ((status == 0)); then
-        printf 'done in %d s\n' $((SECONDS - began))
+        printf '%-12s done in %d s\n' "$name" $((SECONDS - began))
     else
         KEEP_LOGS=yes
-        printf 'FAILED (exit code %d)\n' $status
+        printf '%-12s FAILED (exit code %d)\n' "$name" $status
         tail -n 25 "$LOG/$name.log" | sed 's/^/    /'
         printf '    log: %s\n' "$(kept_log "$name")"
     fi
@@ -173,22 +184,26 @@ kept_log() {
 }
 
 stage_close() {
-    local status=$? file child=$CHILD
+    local status=$? file pid started=() left=yes
     trap '' INT TERM HUP
     trap - EXIT
     remove_override
     [[ $T ]] || exit $status
-    end_group
-    # What was interrupted may need its files until it has ended.
-    if [[ $child ]]; then
-        for _ in {1..100}; do
-            kill -0 "$child" 2>/dev/null || break
-            sleep 0.1
+    # The shell knows what it has started, also where a signal came before a variable of ours was set.
+    read -ra started -d '' < <(jobs -p)
+    for pid in "${started[@]}"; do kill -TERM -- "-$pid" 2>/dev/null || kill -TERM "$pid" 2>/dev/null; done
+    if [[ $TICKER && -t 1 ]]; then printf '\r\e[K'; fi
+    # What was interrupted may need its files until it has ended: make removes what it was writing.
+    for _ in {1..100}; do
+        left=''
+        for pid in "${started[@]}"; do
+            if [[ " ${STAGED[*]} " != *" $pid "* ]] && kill -0 -- "-$pid" 2>/dev/null; then left=yes; fi
         done
-        kill -KILL -- "-$child" 2>/dev/null
-    fi
-    local pid
-    for pid in "${STAGED[@]}"; do kill -TERM -- "-$pid" 2>/dev/null; done
+        [[ $left ]] || break
+        sleep 0.1
+    done
+    for pid in "${started[@]}"; do kill -KILL -- "-$pid" 2>/dev/null; done
+    if [[ ! $left ]]; then cache_close; fi
     while IFS= read -r file; do stop_postmaster "$file"; done < <(find "$T" -name postmaster.pid 2>/dev/null)
     if [[ $KEEP_LOGS ]] || ((status != 0 && status < 128)); then
         rm -rf "$T-log"
@@ -242,20 +257,28 @@ stage_postgres() {
 }
 
 stage_make() {
-    as_owner make -j"$JOBS" PG_CONFIG="$SYSTEM_PG/bin/pg_config" all &&
-        as_owner make PG_CONFIG="$SYSTEM_PG/bin/pg_config" install DESTDIR="$T"
+    local make=(make -C "$TREE/src" "PG_CONFIG=$SYSTEM_PG/bin/pg_config") steps
+    steps=$(as_owner "${make[@]}" -n all | grep -c -- ' -c -o ')
+    as_owner "${make[@]}" -j"$JOBS" all | percentages "$steps" ' -c -o ' &&
+        as_owner "${make[@]}" install DESTDIR="$T"
 }
 
 # stage_cmake TARGET…: configures only the parts that these targets are in. Other parts need packages that the caller
 # does not install.
 stage_cmake() {
-    local target parts=''
+    local target parts='' program
     for target in "$@"; do parts+=${parts:+;}${TARGET_PARTS[$target]}; done
-    as_owner cmake -S "$SRC" -B "$BUILD" -DKOMBO_SYNC_PARTS="$parts" &&
-        as_owner cmake --build "$BUILD" -j "$JOBS" --target "$@"
+    as_owner cmake -S "$TREE/src" -B "$TREE/build" -DKOMBO_SYNC_PARTS="$parts" &&
+        as_owner cmake --build "$TREE/build" -j "$JOBS" --target "$@" || return 1
+    if [[ $TREE == "$T" ]]; then return; fi
+    for target in "$@"; do
+        program=$(cd "$TREE/build" && find . -type f -name "$target")
+        as_owner install -D "$TREE/build/$program" "$BUILD/$program" || return 1
+    done
 }
 
-# stage_cluster SETTING…: a cluster in T that only this program's socket folder leads to; the settings are lines of its postgresql.conf.
+# stage_cluster SETTING…: a cluster in T that only this program's socket folder leads to; the settings are lines of its
+# postgresql.conf.
 stage_cluster() {
     as_owner "$PGBIN/initdb" -D "$T/pg" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync &&
         printf '%s\n' "listen_addresses = ''" "port = 5432" "unix_socket_directories = '$T/s'" "fsync = off" \

@@ -10,7 +10,8 @@
 //
 // In Kombo's dashboard the webhook's address is https://…/kombo; a proxy before this program ends TLS. Answers: 200 the
 // row is committed, 401 wrong signature, 408 too slow, 413 over 1 MB, 431 too many headers, 400 a malformed request,
-// 503 the database is away, slow or busy, 500 the database refused. A client too many is disconnected without an answer.
+// 503 the database is away, slow or busy, 500 the database refused. A client too many is disconnected without an
+// answer.
 //
 // Limits, from the environment, with their defaults: DATABASE_CONNECTIONS=8 connections at most; a request waits
 // DATABASE_WAIT=2 seconds for one of them; CLIENTS=100 clients at a time; REQUEST_TIMEOUT=30 seconds for a client to

@@ -1,5 +1,5 @@
--- The tables of guide.mjs: columns, keys and indexes as the extension's, so that both write the same. Run as their owner
--- to be, where kombo.create_tables has made those of HRIS. ("extra" stays empty: it is the extension's own idea.)
+-- The tables of guide.mjs: columns, keys and indexes as the extension's, so that both write the same. Run as their
+-- owner to be, where kombo.create_tables has made those of HRIS. ("extra" stays empty: it is the extension's own idea.)
 DROP SCHEMA IF EXISTS guide CASCADE;
 CREATE SCHEMA guide;
 CREATE TABLE guide.integrations (

@@ -6,7 +6,8 @@
 
 Each returns the seconds it took, and commits. They fill the tables that a sync of /hris/employees fills, from the same
 catalogue. They do less: what is gone from a nested list stays, an unknown key or a value that does not fit is lost or
-ends it all, U+0000 too, every row is written again whether it differs or not (unless skip_equal), and nothing is counted.
+ends it all, U+0000 too, every row is written again whether it differs or not (unless skip_equal), and nothing is
+counted.
 Linked records are left to their own lists, as in a sync that subscribes them."""
 
 import collections
@@ -138,7 +139,8 @@ def source(target):
     if target.path is None:
         return f"page, jsonb_to_recordset(page.results) AS {record}"
     path = quoted(target.path)
-    return f"page, jsonb_to_recordset(page.results) AS p (id text, {path} jsonb), jsonb_to_recordset(p.{path}) AS {record}"
+    return f"page, jsonb_to_recordset(page.results) AS p (id text, {path} jsonb), " \
+           f"jsonb_to_recordset(p.{path}) AS {record}"
 
 
 def on_conflict(target, skip_equal=False):

@@ -126,7 +126,8 @@ class Cluster:
         return int((self.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
 
     def configure(self, settings):
-        """ALTER SYSTEM SET for each, and a reload; in force when this returns: cluster.configure({"kombo_sync.workers": 2})."""
+        """ALTER SYSTEM SET for each, and a reload; in force when this returns:
+        cluster.configure({"kombo_sync.workers": 2})."""
         self.reload(*(f"ALTER SYSTEM SET {name} = '{value}'" for name, value in settings.items()))
 
     def reset_settings(self):
@@ -197,7 +198,8 @@ class Database:
 
     def reconnect(self, timeout=60, restarted=True):
         """Waits until the server, which has lost its sessions, has restarted and takes connections, and connects anew;
-        `restarted`: whether it has, and not just this session was ended. A postmaster that has not yet noticed the end of a killed child goes on taking connections, and ends them."""
+        `restarted`: whether it has, and not just this session was ended. A postmaster that has not yet noticed the
+        end of a killed child goes on taking connections, and ends them."""
         end = time.monotonic() + timeout
         while True:
             self.connection.close()

@@ -7,8 +7,8 @@ import threading
 
 
 class FakeKombo:
-    """A server on a port of its own: FakeKombo(answer). `answer(path, query)` gets the path below /v1 and the raw query,
-    and returns None (an empty list), a list of records, a dict (the whole `data` of an envelope), or a tuple
+    """A server on a port of its own: FakeKombo(answer). `answer(path, query)` gets the path below /v1 and the raw
+    query, and returns None (an empty list), a list of records, a dict (the whole `data` of an envelope), or a tuple
     (status, headers, body bytes). Used in place of a Sandbox: create_server(fake). `requests` are the (path, query)
     that came."""
 

@@ -211,7 +211,8 @@ class FrontEnd:
 
     def wait_for_lock(self):
         """Until a session waits for the lock that the test holds."""
-        wait_until(lambda: self.db.value("SELECT count(*) FROM pg_locks WHERE NOT granted"), 10, "the wait for the lock")
+        wait_until(lambda: self.db.value("SELECT count(*) FROM pg_locks WHERE NOT granted"), 10,
+                   "the wait for the lock")
 
     def close(self):
         self.running.stop()

@@ -385,7 +385,8 @@ def test_excluding_custom_fields_and_remote_data_works_alike(hris, sandbox):
 def test_caught_errors_leave_no_memory_behind(hris, sandbox):
     """Each refused record is an error that is caught, and each half of the page that it is found in."""
     hris.execute("ALTER TABLE kombo.hris_employees ADD CHECK (remote_id IS NULL)")
-    used = "SELECT sum(used_bytes) FROM pg_backend_memory_contexts WHERE name IN ('TopMemoryContext', 'kombo_sync error')"
+    used = """SELECT sum(used_bytes) FROM pg_backend_memory_contexts
+              WHERE name IN ('TopMemoryContext', 'kombo_sync error')"""
     for _ in range(2):  # what is cached once
         sync_full(hris, sandbox.integration, EMPLOYEES)
     before = hris.value(used)

@@ -6,71 +6,34 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 
 import pytest
 
+from commands import ROOT, folder, processes_of, run, start  # noqa: F401
 from syncing import wait_until
-
-ROOT = pathlib.Path(__file__).parents[2]
-
-
-def start(*command, folder, tree=ROOT):
-    """Temporary folders of the command go below `folder`, so that what it leaves can be seen."""
-    environment = {**os.environ, "KOMBO_TMP": str(folder)}
-    # A shell cannot trap a signal that whoever started it ignores, as processes of pytest -n do.
-    return subprocess.Popen(command, cwd=tree, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True,
-                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-
-
-def run(*command, folder, timeout=300):
-    process = start(*command, folder=folder)
-    try:
-        output, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        process.terminate()  # it ends what it started
-        output, _ = process.communicate()
-        raise AssertionError(f"{command} took longer than {timeout} s:\n{output[-4000:]}") from None
-    return process.returncode, output
-
-
-def processes_of(folder):
-    """Command lines of processes that name the folder."""
-    found = []
-    for process in pathlib.Path("/proc").glob("[0-9]*"):
-        try:
-            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if str(folder) in line and int(process.name) != os.getpid():
-            found.append(line)
-    return found
-
-
-@pytest.fixture
-def folder():
-    """Short: a unix socket goes in there."""
-    with tempfile.TemporaryDirectory(prefix="kc") as name:
-        yield pathlib.Path(name)
 
 
 @pytest.mark.time_limit(300)
-def test_the_demo_shows_a_change_a_repair_a_webhook_and_a_kill_and_leaves_nothing(folder):
-    status, output = run("./demo", folder=folder)
+def test_the_tour_shows_a_change_a_repair_a_webhook_and_a_kill_is_written_down_and_leaves_nothing(folder):  # noqa: F811
+    status, output = run("./demo", "--write-tour", str(folder / "tour.md"), folder=folder)
     assert status == 0, output[-4000:]
-    assert re.search(r"/hris/employees +│ ok +│ +\d+ │ +1000 │ +1000 ", output), output
-    assert re.search(r"/hris/employees │ delta │ ok +│ +1 │", output), output
-    assert "Head of Everything" in output.split("synced_at")[-1], output
+    assert re.search(r"│ hris_employments +│ +1300 │ /hris/employees ", output), output
+    assert re.search(r"/hris/employees │ delta │ ok +│ +1 │ +1 │ +0 │ +1 │", output), output
+    assert "Head of Everything" in output.split("written here")[-1], output
     assert re.search(r"/hris/absences │ delta │ ok ", output), output
     # The name that was written by hand is in the statement, and no more in what is read after the full sync.
     assert "Atlantis" not in output.split("'/hris/employments']")[-1], output
-    # Five webhooks, each with its time; and the full fetch that was killed ends with all its pages.
-    assert len(re.findall(r"^ +\d │ done +│ /hris/employees │ delta │ +1 │ +[0-9.]+ *$", output, re.M)) == 5, output
+    # Five webhooks, each with its time; and the full sync that was killed asks for no page that it had.
+    assert len(re.findall(r"^│ +\d │ done +│ /hris/employees │ delta │ +1 │ +[0-9.]+ +│$", output, re.M)) == 5, output
     killed = output.split("kill -9")[-1]
-    assert re.search(r"/hris/employees │ .* │ +([2-9]|1\d) *$", killed, re.M), killed
-    assert re.search(r"/hris/employees │ full │ ok +│ +20 │ +1000 │ +0 │ +0 │ +1000 │ +0 *$", killed, re.M), killed
-    assert list(folder.iterdir()) == [] and processes_of(folder) == []
+    assert re.search(r"/hris/employees │ full │ ok +│ +20 │ +1000 │ +0 │ +0 │ +1000 │", killed), killed
+    assert re.search(r"│ before the kill │ +9 │ +8 │\n│ after it +│ +12 │ +12 │\n", killed), killed
+    assert re.search(r"different pages.*\n.*\n│ +20 │ +20 │", killed), killed
+    assert "\x1b" not in output
+    written = (folder / "tour.md").read_text(encoding="utf-8")
+    assert written == (ROOT / "docs/tour.md").read_text(encoding="utf-8"), \
+        "docs/tour.md is out of date: ./demo --write-tour writes it"
+    assert [path.name for path in folder.iterdir()] == ["tour.md"] and processes_of(folder) == []
 
 
 def test_a_demo_that_is_terminated_leaves_nothing(folder):
@@ -83,7 +46,7 @@ def test_a_demo_that_is_terminated_leaves_nothing(folder):
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("command, said", [(("./demo", "--fast"), "there is only --keep"),
+@pytest.mark.parametrize("command, said", [(("./demo", "--slow"), "the options are --fast"),
                                            (("./check", "unti"), "parts are unit, regress, e2e, lint, soak and bare"),
                                            (("./check", "lint", "-k", "x"), "the parts are"),
                                            (("./check", "unit", "bare"), "bare needs root")])
@@ -113,4 +76,97 @@ def test_a_check_that_is_interrupted_keeps_the_log_of_what_had_failed(folder, nu
     log = pathlib.Path(re.search(r"^ +log: (/.*)$", output, re.MULTILINE)[1])
     assert "broken for the test" in log.read_text(encoding="utf-8")
     wait_until(lambda: not processes_of(folder), 15, "the end of the command's processes")
-    assert sorted(path.name for path in folder.iterdir()) == sorted([log.parent.name, "tree"])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([log.parent.name, "kept", "tree"])
+
+
+@pytest.mark.parametrize("package, said", [("postgresql-15", True), ("g++", False)])
+def test_a_postgresql_that_is_installed_without_a_cluster_is_said(folder, package, said):  # noqa: F811
+    for program in ("dpkg-query", "apt-get", "sudo"):
+        (folder / program).write_text("#!/bin/sh\n", encoding="utf-8")
+        (folder / program).chmod(0o755)
+    done = subprocess.run(["bash", "-c", f"source test/stage.sh; stage_packages {package}"], cwd=ROOT, text=True,
+                          env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}, capture_output=True, check=True)
+    assert f"installing {package}" in done.stdout
+    assert ('"pg_createcluster 15 main --start" makes one' in done.stdout) == said, done.stdout
+
+
+def test_the_installed_library_has_no_debug_symbols_and_uninstall_removes_every_file(folder):  # noqa: F811
+    lib = pathlib.Path(os.environ["KOMBO_PGBIN"]).parent / "lib"
+    sections = subprocess.run(["readelf", "-S", "-W", lib / "kombo_sync.so"], capture_output=True, text=True,
+                              check=True)
+    assert ".dynsym" in sections.stdout and ".debug" not in sections.stdout
+    share = lib.parents[3] / "share/postgresql/15/extension"
+    installed = [*lib.glob("kombo_sync*"), *share.glob("kombo_sync*")]
+    assert len(installed) >= 4
+    for file in installed:
+        copy = pathlib.Path(f"{folder}{file}")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.touch()
+    subprocess.run(["make", f"PG_CONFIG={os.environ['KOMBO_PGBIN']}/pg_config", "uninstall", f"DESTDIR={folder}"],
+                   cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    assert not [path for path in folder.rglob("*") if path.is_file()]
+
+
+def lint(name, tree):
+    """The status of one lint in that tree, and what it says."""
+    done = subprocess.run(["bash", "-c", f"source {ROOT}/test/stage.sh; source {ROOT}/test/lint.sh; SRC=$PWD; {name}"],
+                          cwd=tree, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_lint_names_each_commit_subject_that_is_no_good(folder):  # noqa: F811
+    def commit(subject):
+        subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", subject], cwd=folder, check=True)
+
+    assert lint("lint_commit_subjects", folder) == (77, "commit subjects are not read: no git here\n")
+    if not shutil.which("git"):
+        return
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    subprocess.run([*git, "init", "-q"], cwd=folder, check=True)
+    commit("what was before the check is not looked at.")
+    assert lint("lint_commit_subjects", folder)[0] == 77
+    (folder / "test").mkdir()
+    (folder / "test/lint.sh").write_text("lint_commit_subjects() {\n", encoding="utf-8")
+    subprocess.run([*git, "add", "."], cwd=folder, check=True)
+    commit("Read subjects of commits")
+    commit("Keep the worker alive when temp_file_limit is reached")
+    assert lint("lint_commit_subjects", folder) == (0, "")
+    bad = ["keep it", "Keep it.", "Added a test", "Keep " + "x" * 68]
+    for subject in bad:
+        commit(subject)
+    status, said = lint("lint_commit_subjects", folder)
+    assert status == 1 and sorted(said.splitlines()) == sorted(f"commit subject: {subject}" for subject in bad)
+
+
+def test_lint_finds_long_lines_outside_tables(folder):  # noqa: F811
+    (folder / "a.md").write_text(f"| {'x' * 130} |\n{'ü' * 120}\n{'x' * 121}\n", encoding="utf-8")
+    (folder / "b.cpp").write_text("// " + "x" * 120, encoding="utf-8")
+    assert lint("lint_line_length", folder) == (1, "a.md:3: 121 columns, at most 120\n"
+                                                   "b.cpp:1: 123 columns, at most 120\n")
+
+
+@pytest.mark.parametrize("file, old, new", [("META.json", '"version": "', '"version": "9'), ("README.md", "0.", "9."),
+                                            ("kombo_sync.control", "default_version = '", "default_version = '9"),
+                                            ("test/unit/CMakeLists.txt", 'SYNC_VERSION="', 'SYNC_VERSION="9')])
+def test_lint_finds_a_version_that_differs(folder, file, old, new):  # noqa: F811
+    for name in ("META.json", "README.md", "kombo_sync.control", "Makefile", "CMakeLists.txt", "CHANGELOG.md",
+                 "test/unit/CMakeLists.txt", *(f"sql/upgrade/{f.name}" for f in (ROOT / "sql/upgrade").iterdir())):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    assert lint("lint_versions", folder)[0] == 0
+    (folder / file).write_text((folder / file).read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    status, said = lint("lint_versions", folder)
+    assert status == 1 and file in said, said
+
+
+@pytest.mark.skipif(not shutil.which("clang-format"), reason="clang-format is not here")
+def test_format_formats_what_lint_would_find(folder):  # noqa: F811
+    (folder / "src").mkdir()
+    (folder / "test").mkdir()
+    shutil.copy(ROOT / ".clang-format", folder)
+    (folder / "src/a.cpp").write_text("int  a ;\n\n", encoding="utf-8")
+    (folder / "src/b.h").write_text("int b;\n", encoding="utf-8")
+    assert lint("lint_clang_format", folder)[0] != 0
+    assert lint("format_all", folder) == (0, "formatted src/a.cpp\nformatted: 1 files\n")
+    assert (folder / "src/a.cpp").read_text(encoding="utf-8") == "int a;\n"
+    assert lint("lint_clang_format", folder)[0] == 0

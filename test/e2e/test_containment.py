@@ -297,13 +297,15 @@ def test_no_other_role_can_take_the_lock_of_an_integration_or_of_the_schedule(tw
 def test_a_trigger_cannot_drop_the_lock_of_an_integration(two, sandbox):
     two.execute("""CREATE FUNCTION public.unlock() RETURNS trigger LANGUAGE plpgsql AS
                    $$ BEGIN PERFORM pg_advisory_unlock_all(); RETURN NEW; END $$""")
-    two.execute("CREATE TRIGGER unlock BEFORE UPDATE ON kombo.hris_employees FOR EACH ROW EXECUTE FUNCTION public.unlock()")
+    two.execute("CREATE TRIGGER unlock BEFORE UPDATE ON kombo.hris_employees FOR EACH ROW EXECUTE FUNCTION "
+                "public.unlock()")
     sandbox.settings(latency_ms=400)
     two.execute("ALTER SERVER kombo_eu OPTIONS (ADD page_size '10')")
     for record in sandbox.dump("hris_employees", GOOD):
         sandbox.record("change", "hris_employees", record["id"], set={"job_title": "new"})
     two.execute("SELECT kombo.request_sync(%s, 'full', ARRAY['/hris/employees'])", [GOOD])
-    until(two, lambda: two.value("SELECT count(*) > 0 FROM kombo.hris_employees WHERE job_title = 'new'"), what="a page")
+    until(two, lambda: two.value("SELECT count(*) > 0 FROM kombo.hris_employees WHERE job_title = 'new'"),
+          what="a page")
     assert {row["status"] for row in sync_delta(two, GOOD, "/hris/employees")} == {"skipped"}
     sandbox.settings(latency_ms=0)
     wait_synced(two)

@@ -296,8 +296,8 @@ def test_an_integration_that_kombo_never_knows_is_given_up_with_the_reason(regis
 # --- headway ------------------------------------------------------------------------------------------------------
 
 class Busy:
-    """A list of so many pages, one request at a time, and, while `streaming`, always a further webhook before a delta of
-    the list is answered. `broken`: the second page of a full fetch cannot be had."""
+    """A list of so many pages, one request at a time, and, while `streaming`, always a further webhook before a delta
+    of the list is answered. `broken`: the second page of a full fetch cannot be had."""
 
     def __init__(self, db, fake_kombo, pages):
         self.db, self.pages = db, pages

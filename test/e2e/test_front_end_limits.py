@@ -1,5 +1,5 @@
-"""The front ends of examples/ under hostile requests: floods, slow clients, malformed lengths. PostgREST's limits are its
-proxy's and its own, and not tested here."""
+"""The front ends of examples/ under hostile requests: floods, slow clients, malformed lengths. PostgREST's limits are
+its proxy's and its own, and not tested here."""
 
 import re
 import socket

@@ -4,8 +4,8 @@ mistakes in the catalogue, and old rows go."""
 import pytest
 
 from judging import ONE, add_paused, asked_for, judge, judge_all, webhook
-from worker import (WOKEN, data_changed, inbox, insert_webhooks, integration_of, runs, send_webhook, sign, state_of, until,
-                    wait_judged, wait_synced, workers_of)
+from worker import (WOKEN, data_changed, inbox, insert_webhooks, integration_of, runs, send_webhook, sign, state_of,
+                    until, wait_judged, wait_synced, workers_of)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Records within records: owned lists, joins, linked records, and a subscription to the outer list alone."""
 
+import json
 import pytest
 
 from syncing import assert_ok, last_run, one, rows, same_as_sandbox, sync_delta, sync_full
@@ -201,7 +202,8 @@ def test_a_person_whom_kombo_keeps_out_of_its_list_gets_no_row_from_a_review(hri
 def test_a_manager_whom_kombo_keeps_out_of_its_list_is_an_id(hris, sandbox):
     """As a reviewer is. What the manager's own list would have written is not kept elsewhere."""
     person = sandbox.dump("hris_employees")[0]["id"]
-    hidden = '{"id": "Hidden", "remote_id": "77", "first_name": "Pat", "work_email": "pat@example.com", "shoe_size": 44}'
+    hidden = json.dumps({"id": "Hidden", "remote_id": "77", "first_name": "Pat", "work_email": "pat@example.com",
+                         "shoe_size": 44})
     sandbox.raw(EMPLOYEES, person, f'{{"id": "{person}", "manager_id": "Hidden", "manager": {hidden}}}')
     for _ in range(2):
         assert_ok(sync_full(hris, sandbox.integration))
@@ -269,7 +271,8 @@ def test_a_linked_record_leaves_the_columns_that_it_does_not_carry(employees_onl
 
 def test_a_linked_record_within_a_join_is_stored_with_what_it_links_to(hris, sandbox):
     """Skills of a staffing entity, and the scale of each: two levels down, and in no list of their own."""
-    hris.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, enabled) VALUES (%s, '/hris/skills', false)",
+    hris.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, enabled) VALUES (%s, '/hris/skills', "
+                 "false)",
                  [sandbox.integration])
     assert_ok(sync_full(hris, sandbox.integration, STAFFING))
     links = [skill["skill"] for record in sandbox.dump("hris_staffing_entities") for skill in record["skills"]]

@@ -65,7 +65,8 @@ def test_subscriptions_take_usage_on_the_server_and_have_a_floor(roles, sandbox)
 def test_short_intervals_of_the_catalogue_count_as_a_second(hris):
     hris.execute("UPDATE kombo.endpoints SET delta_interval = '1 microsecond', full_interval = '1 microsecond'")
     hris.execute("""INSERT INTO kombo.sync_state (integration_id, endpoint, watermark, last_success_at, last_full_at)
-                    SELECT i.integration_id, e.path, now(), now(), now() FROM kombo.integrations i, kombo.endpoints e""")
+                    SELECT i.integration_id, e.path, now(), now(), now()
+                    FROM kombo.integrations i, kombo.endpoints e""")
     hris.execute("UPDATE kombo.integrations SET checked_at = now()")
     hris.execute("BEGIN; SELECT kombo_internal.request_due()")
     try:
@@ -86,7 +87,8 @@ def test_a_span_beyond_all_dates_stops_nothing(hris, sandbox, column):
 def test_an_operator_changes_of_the_state_only_what_operating_takes(roles):
     assert sync_full(roles, what=["/hris/groups"])[0]["status"] == "ok"
     with roles.connect(user="op_with") as operator:
-        operator.execute("UPDATE kombo.sync_state SET watermark = NULL, accept_sweep = true, failures = 0, attempts = 0, "
+        operator.execute("UPDATE kombo.sync_state SET watermark = NULL, accept_sweep = true, failures = 0, "
+                         "attempts = 0, "
                          "next_attempt_at = NULL")
         for column in ("full_cursor", "last_status", "last_error", "integration_id"):
             with pytest.raises(DENIED):
@@ -128,7 +130,8 @@ def test_a_reader_sees_no_parked_record_of_a_table_with_row_security(roles, sand
         for column in ("*", "record", "record_id", "error"):
             with pytest.raises(DENIED):
                 reader.execute(f"SELECT {column} FROM kombo.rejected_records")
-        assert reader.execute("SELECT endpoint, count(*) FROM kombo.rejected_records GROUP BY 1").fetchone()["count"] == 1
+        rejected = reader.execute("SELECT endpoint, count(*) FROM kombo.rejected_records GROUP BY 1").fetchone()
+        assert rejected["count"] == 1
         assert reader.execute("SELECT rejected FROM kombo.sync_status WHERE endpoint = '/hris/employees'"
                               ).fetchone()["rejected"] == 1
     assert {row["reader"] for row in roles.execute("SELECT reader::text FROM kombo_internal.readers()")} == {"some_reader"}

@@ -13,7 +13,8 @@ EDITS = """
     UPDATE kombo.endpoints SET delta_interval = '15 min', on_missing = 'delete' WHERE path = '/hris/employees';
     UPDATE kombo.endpoints SET enabled = true WHERE path = '/hris/teams';
     UPDATE kombo.endpoint_models SET delta = false WHERE (endpoint, model) = ('/hris/absences', 'hris_absences');
-    UPDATE kombo.fields SET comment = 'mine', json_key = 'other' WHERE (table_name, column_name) = ('hris_teams', 'name');
+    UPDATE kombo.fields SET comment = 'mine', json_key = 'other'
+    WHERE (table_name, column_name) = ('hris_teams', 'name');
     UPDATE kombo.nested_records SET relation = relation, parent_column = 'mine'
         WHERE (endpoint, json_path, relation) = ('/hris/absences', 'type', 'linked');
     INSERT INTO kombo.endpoints (path, category, table_name, enabled) VALUES ('/hris/own', 'HRIS', 'own', false);
@@ -79,7 +80,8 @@ def test_of_a_restored_edit_only_the_edited_columns_count(hris_db):
 
 
 def test_a_row_of_ones_own_that_is_shipped_now_is_restored_as_an_edit(hris_db):
-    own = "INSERT INTO kombo.endpoints (path, category, table_name, enabled) VALUES ('/hris/teams', 'HRIS', 'mine', true)"
+    own = """INSERT INTO kombo.endpoints (path, category, table_name, enabled)
+             VALUES ('/hris/teams', 'HRIS', 'mine', true)"""
     with pytest.raises(psycopg.errors.UniqueViolation):
         hris_db.execute(own)
     hris_db.execute(own + " ON CONFLICT DO NOTHING")

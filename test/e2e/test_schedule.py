@@ -64,7 +64,8 @@ def test_scheduled_deltas_without_news_share_a_row_and_all_others_have_their_own
     sandbox.record("change", "hris_teams", sandbox.dump("hris_teams")[0]["id"], set={"name": "News"})
     until(db, lambda: len(runs(db, "/hris/groups")) >= 4, 30, "the news, and a delta without any after it")
     _, folded, news, after = runs(db, "/hris/groups")[:4]
-    assert (news["updated"], news["repeats"], after["updated"]) == (1, 0, 0) and folded["finished_at"] < news["started_at"]
+    assert (news["updated"], news["repeats"], after["updated"]) == (1, 0, 0)
+    assert folded["finished_at"] < news["started_at"]
     db.execute("SELECT kombo.request_sync(%s, 'delta', ARRAY['hris_teams'])", [sandbox.integration])
     until(db, lambda: runs(db, "/hris/groups", trigger="sql"), what="the run that was asked for")
     # A row that somebody holds is left alone.
@@ -97,7 +98,8 @@ def test_a_run_that_cannot_be_pruned_undoes_nothing(hris, sandbox):
                  "finished_at = finished_at - interval '99 days'")
     heard = notices_of(hris.connection)
     assert [run["status"] for run in sync_full(hris)] == ["ok"]
-    assert [(w.sqlstate, "sync_runs" in w.message_primary) for w in heard if w.severity == "WARNING"] == [("23503", True)]
+    warnings = [(w.sqlstate, "sync_runs" in w.message_primary) for w in heard if w.severity == "WARNING"]
+    assert warnings == [("23503", True)]
     assert len(runs(hris, "/hris/groups")) == 2
 
 

@@ -151,7 +151,8 @@ def test_a_page_of_more_records_than_can_be_is_refused(db, fake_kombo):
 
 
 def test_nested_records_that_all_have_other_keys_take_little_memory(db, fake_kombo):
-    keys = ["first_name", "last_name", "job_title", "gender", "ethnicity", "home_address", "tax_id", "ssn", "nationality"]
+    keys = ["first_name", "last_name", "job_title", "gender", "ethnicity", "home_address", "tax_id", "ssn",
+            "nationality"]
     records = [{"id": f"r{i}", "reviewee": {"id": f"e{i}", **{k: None for b, k in enumerate(keys) if i >> b & 1}}}
                for i in range(250)]
     fake = fake_kombo(lambda path, query: records if path == "/hris/performance-reviews" else None)
@@ -162,7 +163,8 @@ def test_nested_records_that_all_have_other_keys_take_little_memory(db, fake_kom
         session.execute("SELECT * FROM kombo.kombo_sync_delta('hibob:x', ARRAY['/hris/performance-review-cycles'])")
         pid = session.info.backend_pid
         before = private_kilobytes(pid)
-        done = session.execute("SELECT status FROM kombo.kombo_sync_full('hibob:x', ARRAY['/hris/performance-reviews'])")
+        done = session.execute("SELECT status FROM kombo.kombo_sync_full('hibob:x', "
+                               "ARRAY['/hris/performance-reviews'])")
         assert done.fetchall() == [{"status": "ok"}]
         assert private_kilobytes(pid) < before + 20000
     assert db.value("SELECT count(*) FROM kombo.hris_employees") == 250

@@ -54,7 +54,8 @@ def test_the_advice_for_a_database_whose_name_has_capitals_works_as_it_stands(fe
     advice = first_row(other)["next"]
     assert advice.startswith(f"""add it: ALTER SYSTEM SET kombo_sync.databases = '{few.name}, "HR"'""")
     few.cluster.reload(advice.removeprefix("add it: ").split(";")[0])
-    until(other, lambda: first_row(other)["state"] == "running" and first_row(few)["state"] == "running", what="workers")
+    until(other, lambda: first_row(other)["state"] == "running" and first_row(few)["state"] == "running",
+          what="workers")
     few.cluster.configure({"kombo_sync.databases": few.name})
     until(other, lambda: not workers_of(other), what="the end of the worker")
     other.connection.close()

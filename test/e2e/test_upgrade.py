@@ -1,5 +1,5 @@
-"""An installed earlier version becomes, by ALTER EXTENSION UPDATE, what a fresh CREATE EXTENSION makes, and keeps what is
-in it."""
+"""An installed earlier version becomes, by ALTER EXTENSION UPDATE, what a fresh CREATE EXTENSION makes, and keeps what
+is in it."""
 
 import gzip
 import pathlib
@@ -210,8 +210,10 @@ def test_rows_and_watermarks_stay_and_the_next_delta_goes_on_from_there(old, san
     for table in tables:
         after = old.execute(f"SELECT * FROM kombo.{table} ORDER BY 1, 2")
         # The list of skill ratings has another path now.
-        wanted = sorted(({key: "/hris/skill-proficiency-ratings" if value == "/hris/employee-skill-assignments" else value
-                          for key, value in row.items()} for row in before[table]), key=lambda row: list(row.values())[:2])
+        moved = {"/hris/employee-skill-assignments": "/hris/skill-proficiency-ratings"}
+        wanted = sorted(({key: moved.get(value, value) if isinstance(value, str) else value
+                          for key, value in row.items()} for row in before[table]),
+                        key=lambda row: list(row.values())[:2])
         assert [{key: row[key] for key in before[table][0]} for row in after] == wanted
     sandbox.record("change", "hris_teams", sandbox.dump("hris_teams", sandbox.integration)[0]["id"],
                    integration=sandbox.integration, set={"name": "changed"})
@@ -238,8 +240,10 @@ def test_a_worker_waits_for_the_upgrade_and_then_does_what_was_left(old, sandbox
 def test_edits_of_the_catalogue_stay_and_the_rest_becomes_what_is_shipped_now(old, fresh, old_versions):
     old.execute("UPDATE kombo.endpoints SET delta_interval = '15 min' WHERE path = '/hris/employees'")
     old.execute("UPDATE kombo.fields SET comment = 'mine' WHERE (table_name, column_name) = ('hris_teams', 'name')")
-    old.execute("UPDATE kombo.nested_records SET relation = 'copy' WHERE (endpoint, json_path) = ('/hris/absences', 'type')")
-    old.execute("INSERT INTO kombo.endpoints (path, category, table_name, enabled) VALUES ('/hris/own', 'HRIS', 'own', false)")
+    old.execute("UPDATE kombo.nested_records SET relation = 'copy' WHERE (endpoint, json_path) = ('/hris/absences', "
+                "'type')")
+    old.execute("INSERT INTO kombo.endpoints (path, category, table_name, enabled) VALUES ('/hris/own', 'HRIS', "
+                "'own', false)")
     old.execute("DELETE FROM kombo.endpoints WHERE path = '/hris/timesheets'")
     upgrade(old)
     catalogue = ("endpoints", "endpoint_models", "fields", "nested_records")
@@ -269,7 +273,8 @@ def test_edits_of_the_catalogue_stay_and_the_rest_becomes_what_is_shipped_now(ol
 
 def test_an_integration_whose_id_cannot_be_one_is_taken_out_with_a_warning(old):
     for its_id in ("", "a\x01b", "fine"):
-        old.execute("INSERT INTO kombo.integrations (integration_id, server, category) VALUES (%s, 'none', 'HRIS')", [its_id])
+        old.execute("INSERT INTO kombo.integrations (integration_id, server, category) VALUES (%s, 'none', 'HRIS')",
+                    [its_id])
     heard = []
     old.connection.add_notice_handler(lambda notice: heard.append((notice.severity, notice.message_primary)))
     upgrade(old)

@@ -254,7 +254,8 @@ def test_a_webhook_does_not_wait_for_the_end_of_a_back_off(few, sandbox):
     sandbox.faults({"path": EMPLOYEES, "status": 500, "times": 1})
     few.execute("SELECT kombo.request_sync(%s, 'delta', ARRAY[%s])", [sandbox.integration, EMPLOYEES])
     until(few, lambda: state_of(few, EMPLOYEES)["failures"] == 1, what="a failure")
-    few.execute("UPDATE kombo.sync_state SET next_attempt_at = now() + interval '1 hour' WHERE endpoint = %s", [EMPLOYEES])
+    few.execute("UPDATE kombo.sync_state SET next_attempt_at = now() + interval '1 hour' WHERE endpoint = %s",
+                [EMPLOYEES])
     few.execute("SELECT kombo_internal.wake(true)")
     gets_row(few, sandbox)
 
@@ -383,7 +384,8 @@ def test_a_server_that_was_dropped_fails_its_integrations_and_nobody_else(two_se
                "VALUES (%s, %s, 'delta', 'sql')", [SECOND, EMPLOYEES])
     row = wait_for_state(db, EMPLOYEES, "failed", SECOND)
     assert "kombo_us" in row["reason"]
-    assert "if the server was renamed: UPDATE kombo.integrations SET server = '...' WHERE server = 'kombo_us'" in row["next"]
+    remedy = "if the server was renamed: UPDATE kombo.integrations SET server = '...' WHERE server = 'kombo_us'"
+    assert remedy in row["next"]
     gets_row(db, sandbox)
     db.create_server(other, "kombo_us", webhook_secret="other-secret")
     key = change_person(other, "Missed", SECOND)

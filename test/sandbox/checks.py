@@ -43,7 +43,8 @@ def admin(method, what, body=None, **params):
 
 
 def op(model, name, record_id=None, integration=None, **more):
-    return admin("POST", "records", {"integration": integration or fresh.id, "model": model, "op": name, "id": record_id, **more})
+    return admin("POST", "records", {"integration": integration or fresh.id, "model": model, "op": name,
+                                     "id": record_id, **more})
 
 
 def read(path, size=250, **params):

@@ -6,12 +6,30 @@ namespace sandbox {
 
 namespace {
 
-constexpr std::array<std::string_view, 16> first_names{"Anna",  "Björn", "Chloé",     "Dmitri", "Elif", "Farid",
-                                                       "Greta", "Hugo",  "Inès",      "Jonas",  "Kaya", "Łukasz",
-                                                       "Mia",   "Noah",  "Oluwaseun", "Yuki"};
-constexpr std::array<std::string_view, 16> last_names{"Schmidt", "O'Neill", "García",  "Novák",  "Yılmaz", "Haddad",
-                                                      "Jensen",  "Rossi",   "Dubois",  "Müller", "Demir",  "Kowalski",
-                                                      "Okafor",  "Tanaka",  "Fischer", "Smith"};
+constexpr std::array<std::string_view, 64> first_names{
+    "Anna",   "Björn",   "Chloé",     "Dmitri",   "Elif",      "Farid", "Greta",     "Hugo",    "Inès",   "Jonas",
+    "Kaya",   "Łukasz",  "Mia",       "Noah",     "Oluwaseun", "Yuki",  "Aisha",     "Bastian", "Carmen", "Daniel",
+    "Eva",    "Felipe",  "Giulia",    "Henrik",   "Ingrid",    "Jakub", "Katarzyna", "Liam",    "Marta",  "Niamh",
+    "Olivia", "Pablo",   "Quentin",   "Ragnhild", "Stefan",    "Tomás", "Ursula",    "Víctor",  "Wiebke", "Xenia",
+    "Yusuf",  "Zoë",     "Ahmet",     "Beatriz",  "Claire",    "Deniz", "Émile",     "Fatima",  "Gábor",  "Hannah",
+    "Ivan",   "Johanna", "Kofi",      "Lucía",    "Mateo",     "Nora",  "Oskar",     "Priya",   "Rafał",  "Søren",
+    "Tereza", "Uwe",     "Valentina", "Zeynep"};
+constexpr std::array<std::string_view, 128> last_names{
+    "Schmidt", "O'Neill",  "García",   "Novák",     "Yılmaz",   "Haddad",     "Jensen",    "Rossi",     "Dubois",
+    "Müller",  "Demir",    "Kowalski", "Okafor",    "Tanaka",   "Fischer",    "Smith",     "Andersson", "Bakker",
+    "Castro",  "Djurić",   "Eriksen",  "Fontaine",  "Gruber",   "Horváth",    "Ivanov",    "Johansson", "Kaya",
+    "Lehmann", "Moreau",   "Nguyen",   "Oliveira",  "Petrov",   "Quinn",      "Ricci",     "Szabó",     "Takahashi",
+    "Ueda",    "Vogel",    "Wagner",   "Ximénez",   "Yamamoto", "Zimmermann", "Albrecht",  "Bianchi",   "Costa",
+    "Dvořák",  "Esposito", "Ferreira", "Gómez",     "Hansen",   "Ito",        "Jovanović", "Keller",    "Lindqvist",
+    "Martin",  "Nowak",    "Olsen",    "Pereira",   "Richter",  "Sørensen",   "Tóth",      "Ullmann",   "Virtanen",
+    "Weber",   "Almeida",  "Brandt",   "Çelik",     "Durand",   "Egger",      "Fuchs",     "González",  "Hofmann",
+    "Ibrahim", "Jansen",   "Koch",     "Larsen",    "Mancini",  "Nielsen",    "Ortiz",     "Popescu",   "Reyes",
+    "Santos",  "Torres",   "Usman",    "Varga",     "Wójcik",   "Yıldız",     "Zieliński", "Arslan",    "Bauer",
+    "Clarke",  "Diallo",   "Engel",    "Friedrich", "Greco",    "Huber",      "Iyer",      "Janssens",  "Krüger",
+    "Lefèvre", "Mensah",   "Neumann",  "Øvergård",  "Peeters",  "Roux",       "Schneider", "Tremblay",  "Urban",
+    "Visser",  "Walsh",    "Young",    "Ziegler",   "Ahmed",    "Becker",     "Conti",     "Deschamps", "Evans",
+    "Ferrari", "Graf",     "Haas",     "Íñiguez",   "Jung",     "Kim",        "Lopes",     "Meyer",     "Nyström",
+    "Otieno",  "Silva"};
 constexpr std::array<std::string_view, 8> job_titles{"Engineer", "Accountant", "Nurse",    "Team \"Lead\"",
                                                      "Buyer",    "Recruiter",  "Designer", "Clerk"};
 constexpr std::array<std::string_view, 5> employment_types{"FULL_TIME", "PART_TIME", "INTERNSHIP", "FULL_TIME",
@@ -28,11 +46,24 @@ struct Person {
     Millis end;
 };
 
+/// A number below 8192 that picks the pair of names. It maps the indexes below 8192 one to one, so that the first 8192
+/// employees all have different full names, and mixes them, so that neighbours have nothing in common.
+std::uint64_t name_number(Index index) {
+    constexpr std::uint64_t pairs = first_names.size() * last_names.size();
+    static_assert(pairs == 8192);
+    std::uint64_t n = static_cast<std::uint64_t>(index) * 5741 + 2467;
+    n %= pairs;
+    n ^= n >> 7;
+    n = n * 3373 % pairs;
+    return n ^ n >> 6;
+}
+
 Person person(const View &view, Index index) {
     const std::uint64_t h = view.records.base().hash(Model::employees, index, 30);
+    const std::uint64_t n = name_number(index);
     Person p;
-    p.first = first_names[h % 16];
-    p.last = last_names[h / 16 % 16];
+    p.first = first_names[n % first_names.size()];
+    p.last = last_names[n / first_names.size()];
     p.mail = "employee" + std::to_string(index + 1) + "@example.com";
     p.left = h / 256 % 20 == 0 && index != 0;
     p.start = (13'000 + static_cast<Millis>(h / 4096 % 6000)) * day_ms;

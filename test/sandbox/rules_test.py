@@ -128,6 +128,14 @@ def a_change_moves_only_its_parents():
     assert all(row["manager"]["last_name"] == "New" for row in read("/hris/employees") if row["id"] in reports)
 
 
+def employees_have_names_of_their_own():
+    fresh(employees=1000)
+    rows = admin("GET", "records", integration=fresh.id, model="hris_employees")["results"]
+    names = [row["display_full_name"] for row in rows]
+    assert len(set(names)) == len(names) == 1000
+    assert len({name.split()[0] for name in names}) == 64
+
+
 def added_and_removed_entries_move_the_parent():
     fresh()
     employee = first("/hris/employees")
@@ -158,7 +166,8 @@ def added_and_removed_entries_move_the_parent():
     opening = first("/hris/staffing-entities")
     skill = first("/hris/skills")["id"]
     wanted = {"type": "NUMERIC", "value": 2}
-    op("hris_staffing_entities", "set_links", opening["id"], list="skills", ids=[{"id": skill, "expected_proficiency": wanted}])
+    op("hris_staffing_entities", "set_links", opening["id"], list="skills",
+       ids=[{"id": skill, "expected_proficiency": wanted}])
     now = read("/hris/staffing-entities", ids=opening["id"])[0]
     assert [(s["skill_id"], s["expected_proficiency"]) for s in now["skills"]] == [(skill, wanted)]
 
@@ -266,7 +275,8 @@ def faults_break_what_they_name():
     admin("POST", "faults", {"path": "/hris/employees", "loop_cursors": 2, "times": -1})
     seen = [None]
     for _ in range(6):
-        seen.append(api("/hris/employees", fresh.id, page_size=10, **({"cursor": seen[-1]} if seen[-1] else {}))[1]["data"]["next"])
+        seen.append(api("/hris/employees", fresh.id, page_size=10,
+                        **({"cursor": seen[-1]} if seen[-1] else {}))[1]["data"]["next"])
     assert seen[3] == seen[1] and seen[4] == seen[2] and seen[1] != seen[2]
     admin("DELETE", "faults")
 
@@ -298,8 +308,10 @@ def the_rate_limit_answers_429():
     admin("POST", "settings", {"rate_limit": 2})
     answers = [api("/hris/groups", fresh.id) for _ in range(3)]
     admin("POST", "settings", {"rate_limit": 0})
-    assert [a[0] for a in answers] == [200, 200, 429] and answers[2][1]["error"]["code"] == "PLATFORM.RATE_LIMIT_EXCEEDED"
-    assert [a[2]["ratelimit-remaining"] for a in answers] == ["1", "0", "0"] and 0 < int(answers[2][2]["ratelimit-reset"]) <= 61
+    assert [a[0] for a in answers] == [200, 200, 429]
+    assert answers[2][1]["error"]["code"] == "PLATFORM.RATE_LIMIT_EXCEEDED"
+    assert [a[2]["ratelimit-remaining"] for a in answers] == ["1", "0", "0"]
+    assert 0 < int(answers[2][2]["ratelimit-reset"]) <= 61
 
 def the_window_of_the_rate_limit_can_be_short():
     fresh()

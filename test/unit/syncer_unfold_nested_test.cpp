@@ -135,7 +135,8 @@ TEST(Unfold, a_join_list_gives_rows_of_both_ids) {
 TEST(Unfold, nested_records_nest_further) {
     check({
         {"two levels, in any order of keys",
-         {R"({"skills":[{"wanted":{"min":2},"skill":{"scale":{"name":"1-5","id":"c1"},"id":"s1","name":"Go"}}],"id":"p1"})"},
+         {R"({"skills":[{"wanted":{"min":2},"skill":{"scale":{"name":"1-5","id":"c1"},"id":"s1","name":"Go"}}],)"
+          R"("id":"p1"})"},
          "people id=p1\nscales~ id=c1 name=1-5\nskills~ id=s1 name=Go scale_id=c1\n"
          "people_skills person_id=p1 skill_id=s1 wanted={\"min\":2}\npeople_skills of p1: p1/s1\n"},
         {"the inner one is null",

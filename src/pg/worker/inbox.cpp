@@ -173,7 +173,8 @@ private:
                 SELECT u.id, sum(u.bytes) OVER (ORDER BY u.id) - u.bytes AS before, count(*) OVER () AS found
                 FROM unlocked u
             )
-            SELECT s.id, CASE WHEN i.signature IS NULL OR octet_length(i.signature) <= 1024 THEN i.signature ELSE '?' END,
+            SELECT s.id,
+                CASE WHEN i.signature IS NULL OR octet_length(i.signature) <= 1024 THEN i.signature ELSE '?' END,
                 s.found::bigint, i.body
             FROM sized s JOIN kombo.webhook_inbox i ON i.id = s.id WHERE s.before < $2 ORDER BY s.id)",
                                     Params().integer(most_rows).integer(most_bytes).integers(but_), Planning::ByKey);

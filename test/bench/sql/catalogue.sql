@@ -21,7 +21,8 @@ SELECT concat_ws(E'\t', 'field', table_name, column_name, type, json_key, key)
 FROM (SELECT * FROM own UNION ALL SELECT * FROM every) f
 ORDER BY table_name COLLATE "C", key DESC, "position", column_name COLLATE "C";
 
-SELECT concat_ws(E'\t', 'endpoint', e.path, e.table_name, e.enabled, e.paginated, e.incremental, e.status = 'deprecated')
+SELECT concat_ws(E'\t', 'endpoint', e.path, e.table_name, e.enabled, e.paginated, e.incremental,
+                 e.status = 'deprecated')
 FROM kombo.endpoints e WHERE e.category = :'category' ORDER BY e.path COLLATE "C";
 
 SELECT concat_ws(E'\t', 'model', m.endpoint, m.model, m.role, m.delta)
