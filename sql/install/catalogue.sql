@@ -29,7 +29,8 @@ BEGIN
               AND s.dbid = (SELECT b.oid FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database())
           WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
             -- Data tables outlive the extension.
-            AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = d.objid AND c.relkind IN ('r', 'p', 'i', 'I', 'S'))
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c
+                            WHERE c.oid = d.objid AND c.relkind IN ('r', 'p', 'i', 'I', 'S'))
          ) t
     LEFT JOIN pg_catalog.pg_authid a ON a.oid = t.role
     CROSS JOIN LATERAL (SELECT coalesce(a.rolname, 'PUBLIC') AS rolname) r
@@ -38,9 +39,9 @@ BEGIN
         RAISE EXCEPTION 'schema "kombo" is not safe to install an extension in'
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   DETAIL = pg_catalog.format('In schema "kombo": %s.', trap),
-                  HINT = 'Drop or rename that schema. If it holds data tables that you want to keep: a superuser must own '
-                         'it, nobody else may create in it (REVOKE CREATE ON SCHEMA kombo), and all but tables must '
-                         'be moved out of it.';
+                  HINT = 'Drop or rename that schema. If it holds data tables that you want to keep: a superuser must '
+                         'own it, nobody else may create in it (REVOKE CREATE ON SCHEMA kombo), and all but tables '
+                         'must be moved out of it.';
     END IF;
     SELECT string_agg(pg_catalog.format('Role %s owns %s.', t.owner, t.tables), ' ' ORDER BY t.owner) INTO found
     FROM (SELECT c.relowner::pg_catalog.regrole::text AS owner,
@@ -51,8 +52,8 @@ BEGIN
     IF found IS NOT NULL THEN
         RAISE WARNING 'there are tables in schema "kombo" already' USING
             DETAIL = found,
-            HINT = 'They are taken for data tables, and all syncing will run as their owner. If you do not expect them, '
-                   'drop the extension and look at them first. What kombo.grant_reader, kombo.grant_operator and '
+            HINT = 'They are taken for data tables, and all syncing will run as their owner. If you do not expect '
+                   'them, drop the extension and look at them first. What kombo.grant_reader, kombo.grant_operator and '
                    'kombo.grant_webhook_writer gave went with the extension: call them again.';
     END IF;
 END
@@ -256,7 +257,8 @@ AS $$
     UNION ALL
     SELECT o.column_name, o.type || CASE WHEN o.key THEN ' NOT NULL' ELSE '' END, o.comment, o.key,
            o.column_name = 'remote_id' OR (o.key AND o.ordinal > 101)
-               OR (NOT o.key AND o.type = 'text' AND o.column_name LIKE '%\_id' AND o.column_name <> 'tax_id'), o.ordinal
+               OR (NOT o.key AND o.type = 'text' AND o.column_name LIKE '%\_id' AND o.column_name <> 'tax_id'),
+           o.ordinal
     FROM own o
     ORDER BY 6
 $$;

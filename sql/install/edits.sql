@@ -1,7 +1,7 @@
 -- Changes of the catalogue's rows: those of shipped rows are kept, typing errors refused.
 
--- A change of a shipped row stays, whatever brings the row again: a restore, which meets the row of CREATE EXTENSION; an
--- upgrade, whose script inserts all rows anew; the first copy of a subscription. There are no foreign keys between
+-- A change of a shipped row stays, whatever brings the row again: a restore, which meets the row of CREATE EXTENSION;
+-- an upgrade, whose script inserts all rows anew; the first copy of a subscription. There are no foreign keys between
 -- these tables, as pg_restore -j fills them in any order. A restore is told by check_function_bodies, which every dump
 -- switches off.
 CREATE FUNCTION kombo_internal.merge_catalogue_row() RETURNS trigger
@@ -29,7 +29,8 @@ BEGIN
     IF present IS NULL OR NOT NEW.shipped AND (
            NOT (present ->> 'shipped')::boolean
            -- A row of your own may have become a shipped one since the dump. Otherwise: it exists already.
-           OR current_setting('check_function_bodies') = 'on' AND current_setting('session_replication_role') = 'origin')
+           OR current_setting('check_function_bodies') = 'on'
+              AND current_setting('session_replication_role') = 'origin')
     THEN
         RETURN NEW;
     END IF;
@@ -72,8 +73,8 @@ BEGIN
             CASE TG_OP WHEN 'DELETE' THEN 'deleted' ELSE 'given another key' END
             USING ERRCODE = 'object_not_in_prerequisite_state',
             DETAIL = format('The next upgrade or restore would bring it back: %s.', to_jsonb(OLD)),
-            HINT = 'Change its other columns instead. To stop fetching an endpoint, set its "enabled" to false; to keep '
-                   'a field out, call kombo.exclude_field.';
+            HINT = 'Change its other columns instead. To stop fetching an endpoint, set its "enabled" to false; to '
+                   'keep a field out, call kombo.exclude_field.';
     END IF;
     RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
 END

@@ -129,8 +129,8 @@ $$;
 REVOKE ALL ON FUNCTION kombo_internal.check_subscription() FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.check_subscription() IS
     'Trigger of kombo.subscriptions: raises where the user may not use the server, on an unknown integration or '
-    'endpoint, an endpoint of another category, an interval that is too short, and an on_missing that is none. Not in a '
-    'restore, which fills the tables in any order.';
+    'endpoint, an endpoint of another category, an interval that is too short, and an on_missing that is none. Not '
+    'in a restore, which fills the tables in any order.';
 CREATE TRIGGER check_subscription BEFORE INSERT OR UPDATE OR DELETE ON kombo.subscriptions
     FOR EACH ROW EXECUTE FUNCTION kombo_internal.check_subscription();
 COMMENT ON TRIGGER check_subscription ON kombo.subscriptions IS 'refuses what cannot work, with a hint';
@@ -342,7 +342,8 @@ COMMENT ON COLUMN kombo.webhook_inbox.integration_id IS 'Integration that the we
 COMMENT ON COLUMN kombo.webhook_inbox.error IS 'Why the webhook was rejected or ignored.';
 COMMENT ON COLUMN kombo.webhook_inbox.processed_at IS 'When the worker judged the webhook.';
 
--- As a foreign key would it acts as the owner of the tables: whoever may delete an integration need not be granted more.
+-- As a foreign key would it acts as the owner of the tables: whoever may delete an integration need not be granted
+-- more.
 CREATE FUNCTION kombo_internal.forget_integration() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s'
 AS $$

@@ -32,8 +32,8 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo_internal.check_integration_server() FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.check_integration_server() IS
-    'Trigger of kombo.integrations: raises where something that decides what a key is used for is changed by a user who '
-    'may not use the server. To superusers one that does not exist passes, so that a dump restores.';
+    'Trigger of kombo.integrations: raises where something that decides what a key is used for is changed by a user '
+    'who may not use the server. To superusers one that does not exist passes, so that a dump restores.';
 CREATE TRIGGER check_integration_server
     BEFORE INSERT OR UPDATE OF integration_id, server, category, system_identifier, database_oid ON kombo.integrations
     FOR EACH ROW EXECUTE FUNCTION kombo_internal.check_integration_server();

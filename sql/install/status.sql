@@ -1,4 +1,5 @@
--- What to look at first: kombo.sync_status, a row per subscribed list, and kombo.integration_status, a row per integration.
+-- What to look at first: kombo.sync_status, a row per subscribed list, and kombo.integration_status, a row per
+-- integration.
 
 -- The facts, without words. Whoever sees the views below needs no right to this one.
 CREATE VIEW kombo_internal.list_states AS
@@ -183,7 +184,8 @@ CREATE FUNCTION kombo_internal.next_of(list kombo_internal.list_states) RETURNS 
             THEN format('read the errors in kombo.rejected_records, remove their cause, then %s',
                         kombo_internal.call_of(list, 'full'))
         WHEN list.state = 'unavailable'
-            THEN concat_ws('; ', 'enable the model at Kombo, or set enabled to false in kombo.subscriptions', list.again)
+            THEN concat_ws('; ', 'enable the model at Kombo, or set enabled to false in kombo.subscriptions',
+                           list.again)
         WHEN list.state IN ('failed', 'waiting') AND list.served
             THEN format('%s; at once: SELECT kombo.resume(%L)', list.again, list.integration_id)
         WHEN list.state = 'failed' THEN format('once the cause is gone: %s', kombo_internal.call_of(list, 'delta'))

@@ -13,8 +13,8 @@ CREATE FUNCTION kombo_internal.wake(configuration boolean) RETURNS void
     SET search_path = pg_catalog, pg_temp;
 REVOKE ALL ON FUNCTION kombo_internal.wake(boolean) FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.wake(boolean) IS
-    'Wakes the background worker when the transaction commits. configuration: it is to read configuration and catalogue '
-    'anew.';
+    'Wakes the background worker when the transaction commits. configuration: it is to read configuration and '
+    'catalogue anew.';
 
 CREATE TRIGGER wake_worker AFTER INSERT ON kombo.webhook_inbox
     FOR EACH STATEMENT EXECUTE FUNCTION kombo_internal.wake_worker();

@@ -1,6 +1,6 @@
 
--- What roles may do: they were granted what 0.2.0 had. The grant functions are called once more for whom they were called
--- for; what these roles may not do any more is taken first.
+-- What roles may do: they were granted what 0.2.0 had. The grant functions are called once more for whom they were
+-- called for; what these roles may not do any more is taken first.
 
 DO $$
 DECLARE
@@ -44,8 +44,8 @@ BEGIN
         PERFORM kombo_internal.grant_status(somebody.name);
     END LOOP;
 
-    -- PostgreSQL takes what an extension's script grants for what the extension comes with, and leaves that out of dumps.
-    -- These grants are the administrator's.
+    -- PostgreSQL takes what an extension's script grants for what the extension comes with, and leaves that out of
+    -- dumps. These grants are the administrator's.
     DELETE FROM pg_init_privs i WHERE NOT i = ANY (shipped);
     INSERT INTO pg_init_privs
     SELECT s.* FROM unnest(shipped) s
@@ -59,8 +59,8 @@ UPDATE kombo.subscriptions s SET endpoint = '/hris/skill-proficiency-ratings'
 WHERE s.endpoint = '/hris/employee-skill-assignments'
   AND EXISTS (SELECT FROM kombo.endpoints e WHERE e.path = '/hris/skill-proficiency-ratings');
 
--- Columns that the catalogue has gained. (Tables that a version gains are for kombo.create_tables to make, when somebody
--- calls it: what a script makes would belong to the extension.)
+-- Columns that the catalogue has gained. (Tables that a version gains are for kombo.create_tables to make, when
+-- somebody calls it: what a script makes would belong to the extension.)
 DO $$
 DECLARE
     its_category text;
@@ -86,6 +86,13 @@ BEGIN
             'hris_employee_skill_proficiency_ratings', 'hris_skills', 'hris_skill_proficiency_scales')
     LOOP
         EXECUTE format('COMMENT ON TABLE kombo.%I IS %L', its_table, kombo_internal.table_comment(its_table));
+    END LOOP;
+    FOR its_table IN
+        SELECT d.table_name FROM kombo.data_tables d JOIN pg_attribute a ON a.attrelid = d.relation
+        WHERE a.attname = 'staffing_entity_id' AND col_description(d.relation, a.attnum) = 'The staffing entity.'
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN kombo.%I.staffing_entity_id IS %L', its_table,
+                       'The staffing entity: id in hris_staffing_entities.');
     END LOOP;
 END
 $$;

@@ -1,6 +1,6 @@
 
--- Shipped rows of 0.2.0 that are gone, once their edits are known. The list of skill ratings has another path: its table
--- stays, and is filled by the new list.
+-- Shipped rows of 0.2.0 that are gone, once their edits are known. The list of skill ratings has another path: its
+-- table stays, and is filled by the new list.
 DELETE FROM kombo.endpoints e WHERE e.path = '/hris/employee-skill-assignments' AND e.shipped;
 DELETE FROM kombo.endpoint_models m WHERE m.endpoint = '/hris/employee-skill-assignments' AND m.shipped;
 DELETE FROM kombo.nested_records n WHERE n.endpoint = '/hris/employee-skill-assignments' AND n.shipped;

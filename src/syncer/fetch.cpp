@@ -11,7 +11,7 @@ Fetch::Fetch(const Catalogue &catalogue, const States &states, const Task &task,
     : catalogue_(catalogue), task_(task), store_(store), result_(result),
       purge_before_(purge_limit(states.at(task.endpoint->path).subscription)),
       unfolder_(
-          catalogue, *task.endpoint,
+          catalogue,
           compile_shape(catalogue, *task.endpoint, [&](size_t table) { return has_writer(catalogue, states, table); }),
           purge_before_) {
     for (const Endpoint &endpoint : catalogue.endpoints) {

@@ -90,9 +90,8 @@ struct Unfolder::Rows {
     std::string_view id;
 };
 
-Unfolder::Unfolder(const Catalogue &catalogue, const Endpoint &endpoint, Shape shape,
-                   std::optional<kombo::Timestamp> purge_before)
-    : catalogue_(catalogue), endpoint_(endpoint), shape_(std::move(shape)), purge_before_(purge_before) {
+Unfolder::Unfolder(const Catalogue &catalogue, Shape shape, std::optional<kombo::Timestamp> purge_before)
+    : catalogue_(catalogue), shape_(std::move(shape)), purge_before_(purge_before) {
     for (const Table &table : catalogue.tables) changed_at_.push_back(table.find("changed_at"));
 }
 

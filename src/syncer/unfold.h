@@ -15,9 +15,8 @@ namespace syncer {
 /// Turns the records of an endpoint into rows of its tables. Keeps one parser; not for use by two batches at once.
 class Unfolder {
 public:
-    /// `purge_before`: tombstones older than that are not stored. The catalogue and endpoint must outlive the object.
-    Unfolder(const Catalogue &catalogue, const Endpoint &endpoint, Shape shape,
-             std::optional<kombo::Timestamp> purge_before);
+    /// `purge_before`: tombstones older than that are not stored. The catalogue must outlive the object.
+    Unfolder(const Catalogue &catalogue, Shape shape, std::optional<kombo::Timestamp> purge_before);
 
     /// Unfolds records (raw JSON texts, each followed by SIMDJSON_PADDING readable bytes). Views in the batch point
     /// into the records and into `arena`. Of records with the same id the later `changed_at` wins, else the later one.
@@ -62,7 +61,6 @@ private:
     static std::string redact(const Shape *shape, std::string_view raw);
 
     const Catalogue &catalogue_;
-    const Endpoint &endpoint_;
     Shape shape_;
     std::optional<kombo::Timestamp> purge_before_;
     std::vector<std::optional<size_t>> changed_at_; ///< per table: position of changed_at

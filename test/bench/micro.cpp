@@ -115,8 +115,7 @@ syncer::States states() {
 void unfold(benchmark::State &state) {
     const syncer::States known = states();
     const auto subscribed = [&](size_t table) { return syncer::has_writer(given.catalogue, known, table); };
-    syncer::Unfolder unfolder(given.catalogue, *given.endpoint,
-                              syncer::compile_shape(given.catalogue, *given.endpoint, subscribed), {});
+    syncer::Unfolder unfolder(given.catalogue, syncer::compile_shape(given.catalogue, *given.endpoint, subscribed), {});
     kombo::Arena arena;
     size_t rows = 0;
     for (auto round : state) {

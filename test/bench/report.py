@@ -18,8 +18,8 @@ INTRODUCTION = """# Performance
 
 `./bench` measures all of this in about a quarter of an hour and writes this page. An absolute time says more about the
 machine than about the program, so most results are **ratios**: kombo_sync and something else do the same work, one
-after the other, on the same machine, in several rounds. The sandbox server (`test/sandbox`) on the loopback interface takes
-Kombo's place.
+after the other, on the same machine, in several rounds. The sandbox server (`test/sandbox`) on the loopback interface
+takes Kombo's place.
 """
 
 READING = """## How to read it
@@ -145,8 +145,10 @@ def sentences(rows, shown):
 
 
 def missed(rows):
-    lines = [f"* `{row.scenario}`. {row.what}: {value_of(row)} where the goal is "
-             f"{row.goal.relation} {figure(row.goal.limit)}, {verdict(row)}." for row in rows if not row.met]
+    lines = [textwrap.fill(f"* `{row.scenario}`. {row.what}: {value_of(row)} where the goal is {row.goal.relation} "
+                           f"{figure(row.goal.limit)}, {verdict(row)}.",
+                           120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+             for row in rows if not row.met]
     return "\n".join(["## Goals that are missed\n", *(lines or ["None."]), ""])
 
 

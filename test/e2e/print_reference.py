@@ -81,7 +81,8 @@ def all_functions(db):
                    pg_get_function_result(p.oid) AS result, obj_description(p.oid, 'pg_proc') AS comment,
                    ARRAY(SELECT g FROM unnest(%s::text[]) g
                          WHERE has_function_privilege('probe_' || g, p.oid, 'EXECUTE')) AS callers
-            FROM pg_proc p WHERE p.pronamespace = 'kombo'::regnamespace ORDER BY p.proname""", [list(GRANTS)]).fetchall()
+            FROM pg_proc p WHERE p.pronamespace = 'kombo'::regnamespace ORDER BY p.proname""",
+            [list(GRANTS)]).fetchall()
         session.rollback()
     return {f["name"]: function(f) for f in found}
 

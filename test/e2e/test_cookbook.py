@@ -224,7 +224,8 @@ def test_changes_are_read_page_by_page_each_once(hr):
 
 def test_starters_and_leavers_of_the_next_thirty_days(hr):
     expected = sorted((day(p[field]), event, p["integration_id"], p["display_full_name"])
-                      for p in hr.live("hris_employees") for event, field in (("starts", "start_date"), ("leaves", "termination_date"))
+                      for p in hr.live("hris_employees")
+                      for event, field in (("starts", "start_date"), ("leaves", "termination_date"))
                       if p[field] and DAY <= day(p[field]) <= DAY + datetime.timedelta(30))
     found = hr.rows(5)
     assert sorted((r["day"], r["event"], r["integration_id"], r["employee"]) for r in found) == expected
@@ -299,8 +300,8 @@ def test_a_customer_sees_its_own_rows_and_syncing_goes_on(hr):
     tables = [row["name"] for row in hr.db.execute("SELECT relation::text AS name FROM kombo.data_tables")]
     assert len(tables) > 20
     with hr.session() as session:
-        whole = {name: session.execute(f"SELECT count(*) AS n FROM {name} WHERE integration_id = %s", [OURS]).fetchone()["n"]
-                 for name in tables}
+        whole = {name: session.execute(f"SELECT count(*) AS n FROM {name} WHERE integration_id = %s",
+                                       [OURS]).fetchone()["n"] for name in tables}
         session.execute(policies)
         session.execute("SET LOCAL ROLE hr_app")
         assert all(session.execute(f"SELECT * FROM {name}").fetchall() == [] for name in tables), "without a name"

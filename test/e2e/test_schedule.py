@@ -232,7 +232,8 @@ def test_a_thousand_integrations_are_looked_through_quickly(db, measured):
     """Without statistics, as a first sync leaves them, and with thousands of requests pending or none."""
     db.execute("""
         INSERT INTO kombo.integrations (integration_id, server, category, checked_at, system_identifier, database_oid)
-        SELECT 'personio:' || n, 'kombo_eu', 'HRIS', now(), t.* FROM generate_series(1, 1000) n, kombo_internal.this_database() t
+        SELECT 'personio:' || n, 'kombo_eu', 'HRIS', now(), t.*
+        FROM generate_series(1, 1000) n, kombo_internal.this_database() t
         """)
 
     def least():

@@ -57,11 +57,14 @@ CATALOGS = {
         FROM kombo.nested_records n""",
     "privileges": """
         SELECT concat_ws(' ', o.name, acl.grantor::regrole, acl.grantee::regrole, acl.privilege_type, acl.is_grantable)
-        FROM (SELECT oid::regclass::text AS name, relacl AS acl FROM pg_class WHERE relnamespace::regnamespace::text LIKE 'kombo%'
+        FROM (SELECT oid::regclass::text AS name, relacl AS acl FROM pg_class
+              WHERE relnamespace::regnamespace::text LIKE 'kombo%'
               UNION ALL SELECT attrelid::regclass || '.' || attname, attacl FROM pg_attribute
               WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace::regnamespace::text LIKE 'kombo%')
-              UNION ALL SELECT oid::regprocedure::text, proacl FROM pg_proc WHERE pronamespace::regnamespace::text LIKE 'kombo%'
-              UNION ALL SELECT nspname, nspacl FROM pg_namespace WHERE nspname LIKE 'kombo%') o, aclexplode(o.acl) acl""",
+              UNION ALL SELECT oid::regprocedure::text, proacl FROM pg_proc
+              WHERE pronamespace::regnamespace::text LIKE 'kombo%'
+              UNION ALL SELECT nspname, nspacl FROM pg_namespace WHERE nspname LIKE 'kombo%') o,
+             aclexplode(o.acl) acl""",
     # What pg_dump takes for granted.
     "initial privileges": """
         SELECT concat_ws(' ', pg_describe_object(i.classoid, i.objoid, i.objsubid), i.initprivs)
@@ -148,7 +151,8 @@ def test_what_was_granted_revoked_and_built_on_it_stays(old):
     upgrade(old)
     for role, function, allowed in [
             ("up_writer", "verify_webhook(text, text)", True), ("up_watcher", "verify_webhook(text, text)", True),
-            ("up_watcher", "request_sync(text, text, text[])", False), ("up_reader", "accept_sweep(text, text)", False)]:
+            ("up_watcher", "request_sync(text, text, text[])", False),
+            ("up_reader", "accept_sweep(text, text)", False)]:
         assert old.value("SELECT has_function_privilege(%s, %s, 'EXECUTE')", [role, f"kombo.{function}"]) is allowed
     assert old.value("SELECT state FROM public.not_fresh WHERE integration_id IS NULL") == "no worker"
     assert old.value("SELECT count(*) FROM pg_indexes WHERE indexname = 'my_index'") == 1
@@ -205,8 +209,8 @@ def test_rows_and_watermarks_stay_and_the_next_delta_goes_on_from_there(old, san
     tables = ("integrations", "subscriptions", "excluded_fields", "sync_state", "hris_teams")
     before = {table: old.execute(f"SELECT * FROM kombo.{table} ORDER BY 1, 2") for table in tables}
     upgrade(old)
-    assert old.value("SELECT col_description('kombo.hris_employees'::regclass, attnum) FROM pg_attribute WHERE attrelid = "
-                     "'kombo.hris_employees'::regclass AND attname = 'ssn'").startswith("Excluded by ")
+    assert old.value("SELECT col_description('kombo.hris_employees'::regclass, attnum) FROM pg_attribute "
+                     "WHERE attrelid = 'kombo.hris_employees'::regclass AND attname = 'ssn'").startswith("Excluded by ")
     for table in tables:
         after = old.execute(f"SELECT * FROM kombo.{table} ORDER BY 1, 2")
         # The list of skill ratings has another path now.

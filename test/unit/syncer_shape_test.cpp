@@ -48,8 +48,8 @@ TEST(Excluded, fields_are_in_no_row_no_extra_and_nothing_that_is_parked) {
     const Invented given = without_secrets();
     const Endpoint &people = given.catalogue.endpoints[0];
     for (const bool has_writer : {false, true}) {
-        Unfolder unfolder(given.catalogue, people,
-                          compile_shape(given.catalogue, people, [&](size_t) { return has_writer; }), std::nullopt);
+        Unfolder unfolder(given.catalogue, compile_shape(given.catalogue, people, [&](size_t) { return has_writer; }),
+                          std::nullopt);
         const kombo::Page page = page_of({record});
         kombo::Arena arena;
         const std::string rows = told(given.catalogue, people, unfolder.unfold(page.records(), arena));
@@ -65,7 +65,7 @@ TEST(Excluded, fields_are_in_no_row_no_extra_and_nothing_that_is_parked) {
 TEST(Excluded, fields_do_not_take_others_with_them) {
     const Invented given = without_secrets();
     const Endpoint &people = given.catalogue.endpoints[0];
-    Unfolder unfolder(given.catalogue, people, compile_shape(given.catalogue, people, none), std::nullopt);
+    Unfolder unfolder(given.catalogue, compile_shape(given.catalogue, people, none), std::nullopt);
     const kombo::Page page = page_of({record});
     kombo::Arena arena;
     const std::string rows = told(given.catalogue, people, unfolder.unfold(page.records(), arena));
@@ -82,7 +82,7 @@ TEST(Excluded, a_nested_id_that_nothing_unfolds_is_dropped_whole) {
     given.people().nested.erase(given.people().nested.begin() + 2); // the mentor
     given.exclude(Invented::People, "mentor_id");
     const Endpoint &people = given.catalogue.endpoints[0];
-    Unfolder unfolder(given.catalogue, people, compile_shape(given.catalogue, people, none), std::nullopt);
+    Unfolder unfolder(given.catalogue, compile_shape(given.catalogue, people, none), std::nullopt);
     const kombo::Page page = page_of({R"({"id":"p1","mentor":{"id":"SECRET"}})"});
     kombo::Arena arena;
     EXPECT_EQ(told(given.catalogue, people, unfolder.unfold(page.records(), arena)), "people id=p1\n");
@@ -92,7 +92,7 @@ TEST(Excluded, a_nested_id_that_nothing_unfolds_is_dropped_whole) {
 TEST(Redacted, keeps_all_that_is_not_excluded_and_makes_jsonb_of_it) {
     const Invented given;
     const Endpoint &people = given.catalogue.endpoints[0];
-    Unfolder unfolder(given.catalogue, people, compile_shape(given.catalogue, people, none), std::nullopt);
+    Unfolder unfolder(given.catalogue, compile_shape(given.catalogue, people, none), std::nullopt);
     const std::pair<const char *, const char *> cases[] = {
         {"5", "5"},
         {"null", "null"},

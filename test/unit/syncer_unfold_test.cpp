@@ -276,7 +276,7 @@ TEST(Unfold, a_record_that_is_no_json_inside_is_refused) {
 TEST(Unfold, an_unfolder_serves_many_pages) {
     const Invented given;
     const Endpoint &people = given.catalogue.endpoints[0];
-    Unfolder unfolder(given.catalogue, people, compile_shape(given.catalogue, people, people_and_jobs), std::nullopt);
+    Unfolder unfolder(given.catalogue, compile_shape(given.catalogue, people, people_and_jobs), std::nullopt);
     kombo::Arena arena;
     for (int page = 0; page < 3; ++page) {
         std::vector<std::string> records;

@@ -43,7 +43,7 @@ inline Unfolded unfold(const Invented &given, const std::vector<std::string> &re
                        const HasWriter &has_writer = people_and_jobs,
                        std::optional<kombo::Timestamp> purge_before = std::nullopt) {
     const Endpoint &people = given.catalogue.endpoints[0];
-    Unfolder unfolder(given.catalogue, people, compile_shape(given.catalogue, people, has_writer), purge_before);
+    Unfolder unfolder(given.catalogue, compile_shape(given.catalogue, people, has_writer), purge_before);
     const kombo::Page page = page_of(records);
     kombo::Arena arena;
     const Batch batch = unfolder.unfold(page.records(), arena);

@@ -50,7 +50,8 @@ Lack find_lack(Oid sync_role) {
                      AND has_schema_privilege(r.oid, 'kombo_internal', 'USAGE')
                      AND has_table_privilege(r.oid, to_regclass('kombo.sync_seen'), 'DELETE')
                      AND has_function_privilege(r.oid, to_regprocedure('kombo_internal.request_due()'), 'EXECUTE')
-                     AND has_function_privilege(r.oid, to_regprocedure('kombo_internal.take_lock(text, boolean)'), 'EXECUTE')))",
+                     AND has_function_privilege(r.oid, to_regprocedure('kombo_internal.take_lock(text, boolean)'),
+                                                'EXECUTE')))",
                                    Params().integer(static_cast<int64_t>(sync_role)));
     if (missing.size() == 0) return {};
     return {"role \"" + missing.text(0, 1) + "\" owns the data tables, but lacks what syncing needs",
