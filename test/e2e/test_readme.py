@@ -247,11 +247,3 @@ def test_the_files_that_the_architecture_names_are_there():
         assert re.search(r"`(src|sql)/", line), line
     named = re.findall(r"`((?:src|sql|test|pg|syncer|kombo)/[\w/.]+\.\w+)`", text)
     assert [file for file in named if not (ROOT / file).exists() and not (ROOT / "src" / file).exists()] == []
-
-
-@pytest.mark.parametrize("drawing", sorted(ROOT.glob("docs/*.dot")), ids=lambda drawing: drawing.stem)
-def test_a_picture_has_the_words_of_its_text(drawing):
-    picture = drawing.with_suffix(".svg").read_text(encoding="utf-8")
-    for label in re.findall(r'label = "([^"]*)"', drawing.read_text(encoding="utf-8")):
-        for line in label.split("\\n"):
-            assert line.strip() in re.sub("&#45;", "-", picture), f"{drawing.name} has {line!r}: draw it with docs/draw"
