@@ -7,8 +7,8 @@
 --   psql -d hr -c "ALTER ROLE hr_webhooks_authenticator PASSWORD '...'"
 --   PGHOST=127.0.0.1 PGPASSWORD=... postgrest receiver.conf
 --
--- PostgREST says in its log whether it has reached the database, and tries until it does. kombo-receiver.service in this
--- folder runs it under systemd.
+-- PostgREST says in its log whether it has reached the database, and tries until it does. kombo-receiver.service in
+-- this folder runs it under systemd.
 --
 -- In Kombo's dashboard the webhook's address is https://…/rpc/receive_webhook; a proxy in front of PostgREST ends TLS.
 -- Answers: 200 the row is committed, 401 wrong signature, 413 over 1 MB, 400 no JSON, 500 the database refused, and 503
