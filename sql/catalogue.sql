@@ -40,7 +40,25 @@ SELECT kombo.create_tables(NULL);
 SELECT kombo.create_tables('PAYROLL');
 SELECT kombo.create_tables('HRIS', owner => 'regress_kombo_nobody');
 SELECT kombo.create_tables('HRIS', owner => '1'::oid::regrole);
+
+-- Another owner gets all tables.
+BEGIN;
+ALTER TABLE kombo.hris_skills OWNER TO regress_kombo_super;
 SELECT kombo.create_tables('HRIS', owner => 'regress_kombo_other');
+SELECT owner, count(*) > 1 AS has_all FROM kombo.data_tables GROUP BY owner;
+ROLLBACK;
+
+-- A table of somebody else's that has the name of a data table, and one of ours that lost its key.
+BEGIN;
+DROP TABLE kombo.hris_skills;
+CREATE TABLE kombo.hris_skills (id integer);
+ALTER TABLE kombo.hris_skills OWNER TO regress_kombo_owner;
+SELECT kombo.create_tables('HRIS');
+ROLLBACK;
+BEGIN;
+ALTER TABLE kombo.hris_skills DROP CONSTRAINT hris_skills_pkey;
+SELECT kombo.create_tables('HRIS');
+ROLLBACK;
 
 -- A dropped table comes back, and is fetched in full.
 BEGIN;

@@ -22,6 +22,13 @@ ALTER SERVER kombo_eu OPTIONS (SET base_url 'https:///v1');
 ALTER SERVER kombo_eu OPTIONS (SET base_url 'https://api.kombo.dev/v1?a=b');
 ALTER SERVER kombo_eu OPTIONS (SET base_url 'https://me@api.kombo.dev/v1');
 ALTER SERVER kombo_eu OPTIONS (SET base_url 'https://api kombo dev/v1');
+-- Kombo's hosts have one path.
+ALTER SERVER kombo_eu OPTIONS (SET base_url 'https://api.kombo.dev');
+ALTER SERVER kombo_eu OPTIONS (SET base_url 'https://api.us.kombo.dev/');
+ALTER SERVER kombo_eu OPTIONS (SET base_url 'https://API.kombo.dev/v1/hris');
+ALTER SERVER kombo_eu OPTIONS (SET base_url 'https://api.kombo.dev/v10');
+ALTER SERVER kombo_eu OPTIONS (SET base_url 'https://api.kombo.dev/v1/');
+ALTER SERVER kombo_eu OPTIONS (SET base_url 'https://api.kombo.dev.example.org/kombo');
 
 -- Numbers, sizes, times and switches.
 ALTER SERVER kombo_eu OPTIONS (ADD page_size '0');
@@ -72,7 +79,7 @@ ALTER SERVER kombo_eu OPTIONS (SET base_url 'http://127.0.0.1:8080/v1', ADD allo
 ALTER SERVER kombo_eu OPTIONS (DROP allow_http);
 SELECT srvoptions FROM pg_foreign_server WHERE srvname = 'kombo_eu';
 
--- Settings. (VERBOSE is a word of SQL: as the name of a setting it takes quotes.)
+-- Settings.
 SELECT name, setting, unit, context FROM pg_settings WHERE name LIKE 'kombo\_sync.%' ORDER BY name;
 SET kombo_sync.max_sweep_fraction = 1.5;
 SET kombo_sync.overlap = '-1s';
@@ -82,8 +89,8 @@ SET kombo_sync.retention = '1h';
 SET kombo_sync.unheard_of = 1;
 SET ROLE regress_kombo_other;
 SET kombo_sync.overlap = 0;
-SET kombo_sync."verbose" = on;
-RESET kombo_sync."verbose";
+SET kombo_sync.show_progress = on;
+RESET kombo_sync.show_progress;
 RESET ROLE;
 
 DROP OWNED BY regress_kombo_other CASCADE;

@@ -4,19 +4,27 @@
     apt-get install python3-psycopg        # or: pip install psycopg
     PORT=8080 PGHOST=db.example.com PGDATABASE=hr PGUSER=hr_webhooks PGPASSWORD=... python3 receiver.py
 
-The role needs nothing but this:
+The role needs only this. (A role that logs in over TCP needs a password.)
 
-    CREATE ROLE hr_webhooks LOGIN CONNECTION LIMIT 10;
+    CREATE ROLE hr_webhooks LOGIN PASSWORD '...' CONNECTION LIMIT 10;
     SELECT kombo.grant_webhook_writer('hr_webhooks');
 
-In Kombo's dashboard the webhook's address is https://…/kombo; a proxy before this program ends TLS. Answers: 200 the
-row is committed, 401 wrong signature, 408 too slow, 411 no length, 413 over 1 MB, 431 too many headers, other 4xx a
+kombo-receiver.service in this folder runs the program under systemd. When it starts, it tries the database once and
+exits with a message if that fails.
+
+In Kombo's dashboard the webhook's address is https://…/kombo; a proxy in front of this program ends TLS. Answers: 200
+the row is committed, 401 wrong signature, 408 too slow, 411 no length, 413 over 1 MB, 431 too many headers, other 4xx a
 malformed request, 503 the database is away, slow or busy, or there are too many clients, 500 the database refused.
+Refused requests are logged, in one line a minute at most.
+
+GET /kombo is for a load balancer: 200 means that the program runs. It does not ask the database: anybody can send it,
+and Kombo sends a webhook again that was answered 503.
 
 Limits, from the environment, with their defaults: DATABASE_CONNECTIONS=8 connections at most; a request waits
 DATABASE_WAIT=2 seconds for one of them; CLIENTS=100 clients at a time; REQUEST_TIMEOUT=30 seconds for a client to send
-its whole request.
+its whole request; LOG_INTERVAL=60 seconds between two lines about refused requests.
 """
+import collections
 import http.server
 import io
 import os
@@ -36,6 +44,7 @@ CONNECTIONS = int(os.environ.get("DATABASE_CONNECTIONS", "8"))
 WAIT = float(os.environ.get("DATABASE_WAIT", "2"))
 CLIENTS = int(os.environ.get("CLIENTS", "100"))
 REQUEST_TIMEOUT = float(os.environ.get("REQUEST_TIMEOUT", "30"))
+LOG_INTERVAL = float(os.environ.get("LOG_INTERVAL", "60"))
 
 # verify_webhook looks at the bytes as they came: a body that was parsed and written anew has another signature. One
 # statement in autocommit is committed when it is answered.
@@ -87,6 +96,43 @@ def store_by(body, signature):
             return stored
 
 
+class Refused:
+    """Refused requests: why, and how many. Nothing that a client sent is logged."""
+
+    WHY = {401: "wrong signature", 404: "wrong path", 408: "too slow", 411: "no length", 413: "over 1 MB",
+           431: "too many headers", 503: "too many clients"}
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.counts = collections.Counter()
+        self.waiting = False  # the last line is from less than LOG_INTERVAL ago
+
+    def note(self, status):
+        with self.lock:
+            self.counts[status] += 1
+            if not self.waiting:
+                self.tell()
+        return status
+
+    def tell(self):
+        counts = [f"{n} x {status} {self.WHY.get(status, 'a malformed request')}"
+                  for status, n in sorted(self.counts.items())]
+        if counts:
+            print("refused:", ", ".join(counts), file=sys.stderr, flush=True)
+            timer = threading.Timer(LOG_INTERVAL, self.tell_later)
+            timer.daemon = True
+            timer.start()
+        self.waiting = bool(counts)
+        self.counts.clear()
+
+    def tell_later(self):
+        with self.lock:
+            self.tell()
+
+
+refused = Refused()
+
+
 class Incoming(io.RawIOBase):
     """What a client sends, until a time and up to a number of bytes. (A socket's own timeout begins anew with every
     byte.)"""
@@ -120,9 +166,24 @@ class Receiver(http.server.BaseHTTPRequestHandler):
             status = self.receive()
         except socket.timeout:
             status = 408
+        if 400 <= status < 500:
+            refused.note(status)
+        self.answer(status)
+
+    def do_GET(self):
+        known = self.path.split("?")[0] == "/kombo"
+        self.answer(200 if known else refused.note(404))
+
+    do_HEAD = do_GET
+
+    def answer(self, status):
         self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def send_error(self, code, message=None, explain=None):
+        """What the library refuses by itself, before there is a request."""
+        super().send_error(refused.note(int(code)), message, explain)
 
     def receive(self):
         if self.incoming.left == 0:
@@ -175,6 +236,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     def process_request(self, request, client_address):
         if not self.places.acquire(blocking=False):
+            refused.note(503)
             request.setblocking(False)
             request.send(b"HTTP/1.0 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
             self.shutdown_request(request)
@@ -197,6 +259,12 @@ class Server(http.server.ThreadingHTTPServer):
         if not isinstance(error, OSError):
             print(f"a request failed: {error!r}", file=sys.stderr, flush=True)
 
+
+# The statement itself, with no webhook, stores nothing, and shows whether one could be stored.
+try:
+    store(b"", None)
+except psycopg.Error as error:
+    sys.exit(f"cannot store webhooks: {error.sqlstate or ''} {error.diag.message_primary or error}")
 
 server = Server((os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8080"))), Receiver)
 for number in (signal.SIGTERM, signal.SIGINT):

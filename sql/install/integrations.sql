@@ -146,6 +146,7 @@ CREATE TABLE kombo.sync_state (
     attempts        integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz,
     last_error      text,
+    last_hint       text,
     held            text,
     accept_sweep    boolean NOT NULL DEFAULT false,
     full_started_at timestamptz,
@@ -175,6 +176,7 @@ COMMENT ON COLUMN kombo.sync_state.attempts IS
 COMMENT ON COLUMN kombo.sync_state.next_attempt_at IS
     'The worker makes no attempt of its own before this time. NULL: no back-off.';
 COMMENT ON COLUMN kombo.sync_state.last_error IS 'Error of the last failed run. NULL: the last run succeeded.';
+COMMENT ON COLUMN kombo.sync_state.last_hint IS 'What to do about it. NULL: nothing, or not known.';
 COMMENT ON COLUMN kombo.sync_state.accept_sweep IS
     'Whether the next full fetch may sweep more rows than the fuse allows, once. kombo.accept_sweep sets it.';
 COMMENT ON COLUMN kombo.sync_state.full_started_at IS

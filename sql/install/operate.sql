@@ -49,6 +49,7 @@ DECLARE
     its_server text := add_integration.server;
     its_category text := add_integration.category;
     its_tool text;
+    its_status text;
     info jsonb;
     asked_at timestamptz;
     servers text := (SELECT string_agg(quote_ident(s.srvname), ', ' ORDER BY s.srvname) FROM pg_foreign_server s
@@ -79,7 +80,9 @@ BEGIN
     END IF;
     IF its_category IS NULL THEN
         info := kombo.integration_info(its_server, new_id);
-        asked_at := now();
+        -- If it is not active, a worker asks once more at once, and pauses it.
+        its_status := left(regexp_replace(info ->> 'status', '[^[:print:]]', '?', 'g'), 50);
+        asked_at := CASE WHEN coalesce(its_status, 'ACTIVE') = 'ACTIVE' THEN now() END;
         its_category := info ->> 'category';
         its_tool := coalesce(info #>> '{tool,id}', info ->> 'tool');
     END IF;
@@ -92,6 +95,16 @@ BEGIN
     INSERT INTO kombo.integrations (integration_id, server, category, tool, checked_at, system_identifier, database_oid)
     SELECT new_id, its_server, its_category, its_tool, asked_at, t.system_identifier, t.database_oid
     FROM kombo_internal.this_database() t;
+    IF its_status <> 'ACTIVE' THEN
+        RAISE WARNING 'Kombo says that integration "%" is %', new_id, its_status USING
+            DETAIL = CASE its_status
+                     WHEN 'INVALID' THEN 'Kombo can no longer log in to the tool, so its data become no newer.'
+                     WHEN 'INACTIVE' THEN 'It is switched off at Kombo, so its data become no newer.' END,
+            HINT = CASE its_status WHEN 'INVALID' THEN 'Have the tool connected again at Kombo.'
+                                   WHEN 'INACTIVE' THEN 'Switch it on in Kombo''s dashboard.'
+                                   ELSE 'Look at it in Kombo''s dashboard.' END
+                   || ' Until then a worker pauses it; kombo.kombo_sync_full fetches what Kombo has.';
+    END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION kombo.add_integration(text, text, text) FROM PUBLIC;

@@ -32,9 +32,29 @@ $$;
 REVOKE ALL ON FUNCTION kombo_internal.check_role(regrole) FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.check_role(regrole) IS 'Raises on a role that is NULL or does not exist.';
 
+CREATE FUNCTION kombo_internal.sync_role_privileges() RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    RETURN ARRAY[
+        'USAGE ON SCHEMA kombo, kombo_internal',
+        'SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, kombo.excluded_fields, '
+        'kombo.data_tables, kombo.integrations, kombo.subscriptions',
+        'SELECT, INSERT, UPDATE, DELETE ON kombo.sync_state, kombo.sync_seen, kombo.sync_runs, kombo.rejected_records',
+        'UPDATE (tool, paused_at, paused_by, pause_reason, next_attempt_at, data_expired_at, checked_at) '
+        'ON kombo.integrations',
+        'SELECT, INSERT, DELETE ON kombo.sync_requests',
+        'SELECT, UPDATE, DELETE ON kombo.webhook_inbox',
+        'EXECUTE ON FUNCTION kombo_internal.sync_role(), kombo_internal.this_database(), '
+        'kombo_internal.interface_number(), kombo_internal.request_due(), kombo_internal.take_lock(text, boolean), '
+        'kombo_internal.wake(boolean)'];
+REVOKE ALL ON FUNCTION kombo_internal.sync_role_privileges() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.sync_role_privileges() IS
+    'What syncing needs of catalogue, state, requests and inbox, as GRANT and REVOKE have it.';
+
 CREATE FUNCTION kombo_internal.grant_sync_role(role regrole) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    privileges text;
 BEGIN
     PERFORM kombo_internal.check_role(role);
     -- An owner of the tables who adds a column cannot grant himself what he has already.
@@ -44,24 +64,73 @@ BEGIN
        AND has_function_privilege(role, 'kombo_internal.take_lock(text, boolean)', 'EXECUTE') THEN
         RETURN;
     END IF;
-    EXECUTE format('GRANT USAGE ON SCHEMA kombo, kombo_internal TO %s', role);
-    EXECUTE format('GRANT SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
-                   'kombo.excluded_fields, kombo.data_tables, kombo.integrations, kombo.subscriptions TO %s', role);
-    EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON kombo.sync_state, kombo.sync_seen, kombo.sync_runs, '
-                   'kombo.rejected_records TO %s', role);
-    EXECUTE format('GRANT UPDATE (tool, paused_at, paused_by, pause_reason, next_attempt_at, data_expired_at, '
-                   'checked_at) ON kombo.integrations TO %s', role);
-    EXECUTE format('GRANT SELECT, INSERT, DELETE ON kombo.sync_requests TO %s', role);
-    EXECUTE format('GRANT SELECT, UPDATE, DELETE ON kombo.webhook_inbox TO %s', role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo_internal.sync_role(), kombo_internal.this_database(), '
-                   'kombo_internal.interface_number(), kombo_internal.request_due(), '
-                   'kombo_internal.take_lock(text, boolean), kombo_internal.wake(boolean) TO %s', role);
+    FOREACH privileges IN ARRAY kombo_internal.sync_role_privileges() LOOP
+        EXECUTE format('GRANT %s TO %s', privileges, role);
+    END LOOP;
 END
 $$;
 REVOKE ALL ON FUNCTION kombo_internal.grant_sync_role(regrole) FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.grant_sync_role(regrole) IS
     'Gives the owner of the data tables what syncing needs of catalogue, state, requests and inbox; create_tables '
     'calls it.';
+
+CREATE FUNCTION kombo_internal.revoke_sync_role(role regrole) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    privileges text;
+BEGIN
+    -- What a superuser may do is not by these grants, and the owner of the extension would lose what is his own.
+    IF (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = role)
+       OR role = (SELECT c.relowner FROM pg_class c WHERE c.oid = 'kombo.sync_state'::regclass) THEN
+        RETURN;
+    END IF;
+    FOREACH privileges IN ARRAY kombo_internal.sync_role_privileges() LOOP
+        EXECUTE format('REVOKE %s FROM %s', privileges, role);
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo_internal.revoke_sync_role(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.revoke_sync_role(regrole) IS
+    'Takes from a former owner of the data tables what grant_sync_role gave; create_tables calls it.';
+
+CREATE FUNCTION kombo_internal.give_tables(owner regrole) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    former regrole[] := (SELECT array_agg(DISTINCT d.owner) FROM kombo.data_tables d
+                         WHERE d.owner <> give_tables.owner);
+    its_name regclass;
+    role regrole;
+BEGIN
+    IF former IS NULL THEN
+        RETURN;
+    ELSIF NOT pg_has_role(give_tables.owner, 'MEMBER')
+          OR EXISTS (SELECT FROM unnest(former) f WHERE NOT pg_has_role(f, 'USAGE')) THEN
+        RAISE EXCEPTION 'permission denied to give the data tables to another role'
+            USING ERRCODE = 'insufficient_privilege',
+            DETAIL = format('They belong to %s.', array_to_string(former, ', ')),
+            HINT = 'Superusers and members of both roles may.';
+    END IF;
+    -- Before the tables: a sync that waits for one of them has its integration's lock.
+    PERFORM kombo_internal.lock_integrations();
+    FOR its_name IN SELECT d.relation FROM kombo.data_tables d WHERE d.owner <> give_tables.owner ORDER BY 1 LOOP
+        EXECUTE format('ALTER TABLE %s OWNER TO %s', its_name, give_tables.owner);
+    END LOOP;
+    FOREACH role IN ARRAY former LOOP
+        PERFORM kombo_internal.revoke_sync_role(role);
+    END LOOP;
+    RAISE NOTICE 'all data tables belong to role % now', give_tables.owner USING
+        DETAIL = format('They belonged to %s before; what syncing needs was revoked.', array_to_string(former, ', ')),
+        HINT = 'If the former owner is to read the data, or to run syncs, call kombo.grant_reader or '
+               'kombo.grant_operator.';
+END
+$$;
+REVOKE ALL ON FUNCTION kombo_internal.give_tables(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.give_tables(regrole) IS
+    'Gives all data tables to a role, and takes from their former owners what syncing needs. Waits for running syncs. '
+    'Raises if the caller is no member of the roles.';
 
 CREATE FUNCTION kombo_internal.grant_status(role text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

@@ -52,13 +52,18 @@ CREATE VIEW kombo_internal.list_states AS
            CASE WHEN s.served THEN coalesce('tried again at ' || date_trunc('second', greatest(
                 s.next_attempt_at, s.limited_until,
                 CASE WHEN s.paused_at IS NOT NULL THEN s.integration_next_attempt_at END)),
-                'tried again soon') END AS again
+                CASE WHEN s.pending > 0 THEN 'tried again soon'
+                     -- A function failed, and nobody has asked the worker.
+                     WHEN s.scheduled THEN 'tried again by the schedule' ELSE 'not tried again by itself' END) END
+               AS again
     FROM (
         SELECT i.integration_id, i.server, i.category, i.added_at, i.paused_at, i.paused_by, i.pause_reason,
                i.system_identifier, i.database_oid, i.data_expired_at,
                i.next_attempt_at AS integration_next_attempt_at,
                e.path AS endpoint, e.table_name, m.table_name IS NOT NULL AS table_exists,
                st.watermark, st.last_status, st.last_success_at, st.last_full_at, st.last_error, st.held, st.refused,
+               -- That it passes is no advice.
+               CASE WHEN st.last_hint !~ '^Sync again' THEN rtrim(st.last_hint, '.') END AS hint,
                coalesce(st.failures, 0) AS failures, st.next_attempt_at, st.full_started_at,
                p.kind, p.phase, p.pages, p.rows AS records, p.blocked_by,
                coalesce(r.pending, 0) AS pending, r.since AS requested_since, r.again_at AS asked_again_at,
@@ -187,8 +192,12 @@ CREATE FUNCTION kombo_internal.next_of(list kombo_internal.list_states) RETURNS 
             THEN concat_ws('; ', 'enable the model at Kombo, or set enabled to false in kombo.subscriptions',
                            list.again)
         WHEN list.state IN ('failed', 'waiting') AND list.served
-            THEN format('%s; at once: SELECT kombo.resume(%L)', list.again, list.integration_id)
-        WHEN list.state = 'failed' THEN format('once the cause is gone: %s', kombo_internal.call_of(list, 'delta'))
+            THEN concat_ws('; ', CASE list.state WHEN 'failed' THEN list.hint END, list.again,
+                           'at once: ' || CASE WHEN list.pending > 0
+                                               THEN format('SELECT kombo.resume(%L)', list.integration_id)
+                                               ELSE kombo_internal.call_of(list, 'delta') END)
+        WHEN list.state = 'failed'
+            THEN concat_ws('; ', list.hint, format('once the cause is gone: %s', kombo_internal.call_of(list, 'delta')))
         WHEN list.state = 'waiting' THEN format('later: %s', kombo_internal.call_of(list, 'delta'))
         WHEN list.state IN ('never synced', 'behind') AND list.phase IS NOT NULL THEN 'nothing to do: it is at work'
         WHEN list.state IN ('never synced', 'behind') AND list.served AND (list.pending > 0 OR list.scheduled)

@@ -12,7 +12,7 @@ BEGIN
             DETAIL = (SELECT string_agg(format('%s owns %s.', o.owner, o.tables), ' ' ORDER BY o.owner::text)
                       FROM (SELECT d.owner, string_agg(d.table_name, ', ' ORDER BY d.table_name) AS tables
                             FROM kombo.data_tables d GROUP BY d.owner) o),
-            HINT = 'Give all of them to one role with ALTER TABLE ... OWNER TO, then run kombo.create_tables again.';
+            HINT = 'SELECT kombo.create_tables(''HRIS'', owner => ''...'') gives all of them to one role.';
     END IF;
     RETURN owners[1];
 END
@@ -37,7 +37,6 @@ CREATE FUNCTION kombo.create_tables(category text, owner regrole DEFAULT NULL) R
 AS $$
 #variable_conflict use_column
 DECLARE
-    settled regrole;
     new_owner regrole;
     present regclass;
     present_kind "char";
@@ -55,14 +54,11 @@ BEGIN
             HINT = 'Name an existing role, best one that is neither a superuser nor used for anything else.';
     END IF;
     PERFORM kombo_internal.take_lock('create_tables', true);
-    settled := kombo_internal.sync_role();
-    IF owner <> settled THEN
-        RAISE EXCEPTION 'data tables belong to role "%", not to "%"',
-            (SELECT rolname FROM pg_roles WHERE oid = settled), (SELECT rolname FROM pg_roles WHERE oid = owner)
-            USING ERRCODE = 'object_not_in_prerequisite_state',
-            HINT = 'Leave out owner, or give all data tables to the other role with ALTER TABLE ... OWNER TO first.';
+    IF owner IS NOT NULL THEN
+        PERFORM kombo_internal.give_tables(owner);
     END IF;
-    new_owner := coalesce(settled, owner, (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)::regrole);
+    new_owner := coalesce(owner, kombo_internal.sync_role(),
+                          (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)::regrole);
     PERFORM kombo_internal.warn_of_superuser(new_owner);
 
     FOR its_name IN
@@ -86,6 +82,8 @@ BEGIN
                 DETAIL = CASE WHEN present_kind IN ('r', 'p') THEN format('It belongs to role %s.', present_owner)
                               ELSE 'It is not a table.' END,
                 HINT = 'Rename it or move it to another schema.';
+        ELSE
+            PERFORM kombo_internal.check_data_table(its_name, present);
         END IF;
 
         FOR col IN SELECT c.*, a.attname IS NULL AS missing FROM kombo_internal.table_columns(its_name) c
@@ -137,9 +135,50 @@ $$;
 REVOKE ALL ON FUNCTION kombo.create_tables(text, regrole) FROM PUBLIC;
 COMMENT ON FUNCTION kombo.create_tables(text, regrole) IS
     'Makes the missing tables and columns of a category, and returns how many tables it made. owner: the role that '
-    'owns the tables and that all syncing runs as; the first call settles it, NULL means the settled role or else the '
-    'caller. Never drops or retypes a column. Requests a full fetch for what it added. Raises on an unknown category, '
-    'another owner, contradictory catalogue rows, and a name that is taken.';
+    'owns the tables and that all syncing runs as; it gets all data tables that another role owns, and what syncing '
+    'needs is revoked from that role. NULL: the tables keep their owner, and the first ones belong to the caller. '
+    'Never drops or retypes a column. Requests a full fetch for what it added. Raises on an unknown category, '
+    'contradictory catalogue rows, a table of that name with another key, and, if tables get another owner, a caller '
+    'who is neither a superuser nor a member of both roles.';
+
+CREATE FUNCTION kombo_internal.check_data_table(table_name text, relation regclass) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    keys text[] := (SELECT array_agg(c.column_name ORDER BY c.ordinal)
+                    FROM kombo_internal.table_columns(check_data_table.table_name) c WHERE c.is_key);
+    key_list text := (SELECT string_agg(quote_ident(k), ', ') FROM unnest(keys) k);
+    problem text := (SELECT CASE WHEN a.attname IS NULL THEN format('It has no column "%s".', k)
+                                 ELSE format('Its column "%s" is of type %s.', k,
+                                             format_type(a.atttypid, a.atttypmod)) END
+                     FROM unnest(keys) WITH ORDINALITY u (k, n)
+                     LEFT JOIN pg_attribute a ON a.attrelid = relation AND a.attname = k AND NOT a.attisdropped
+                     LEFT JOIN pg_type t ON t.oid = a.atttypid
+                     WHERE t.typcategory IS DISTINCT FROM 'S' ORDER BY n LIMIT 1);
+BEGIN
+    IF problem IS NOT NULL THEN
+        RAISE EXCEPTION '"kombo.%" is in the way of a data table', check_data_table.table_name
+            USING ERRCODE = 'duplicate_table', DETAIL = problem,
+            HINT = format('Rename it or move it to another schema. If it is the data table, undo what was changed: its '
+                          'primary key is (%s), each of type text.', key_list);
+    ELSIF NOT EXISTS (
+        SELECT FROM pg_index x
+        WHERE x.indrelid = relation AND x.indisunique AND x.indimmediate AND x.indisvalid AND x.indpred IS NULL
+          AND x.indexprs IS NULL AND x.indnkeyatts = cardinality(keys)
+          AND keys @> ARRAY(SELECT a.attname::text FROM pg_attribute a
+                            WHERE a.attrelid = relation
+                              AND a.attnum = ANY ((x.indkey::int2[])[0:x.indnkeyatts - 1]))) THEN
+        RAISE EXCEPTION '"kombo.%" has no primary key on (%)', check_data_table.table_name, key_list
+            USING ERRCODE = 'duplicate_table',
+            HINT = format('If it is the data table: ALTER TABLE kombo.%I ADD PRIMARY KEY (%s). Otherwise rename it or '
+                          'move it to another schema.', check_data_table.table_name, key_list);
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo_internal.check_data_table(text, regclass) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.check_data_table(text, regclass) IS
+    'Raises if a table that has the name of a data table cannot be one: its key is another.';
 
 -- A field that is excluded says so in the comment of its column, which outlives the extension.
 CREATE FUNCTION kombo_internal.mark_excluded(table_name text, column_name text) RETURNS void
@@ -229,8 +268,8 @@ BEGIN
     IF (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = owner) THEN
         RAISE WARNING 'data tables belong to superuser %', owner USING
             DETAIL = 'Syncing runs as the owner of the data tables, and so do triggers on them.',
-            HINT = 'Make a role for it and give it the tables with ALTER TABLE ... OWNER TO, or pass owner to '
-                   'kombo.create_tables before there are any.';
+            HINT = 'Make a role that does nothing else and give it the tables: CREATE ROLE kombo_owner; SELECT '
+                   'kombo.create_tables(''HRIS'', owner => ''kombo_owner'').';
     END IF;
 END
 $$;

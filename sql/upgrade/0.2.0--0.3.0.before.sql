@@ -25,7 +25,7 @@ UPDATE kombo.webhook_inbox i SET signature = left(i.signature, 1024) WHERE octet
 ALTER TABLE kombo.webhook_inbox
     ADD CONSTRAINT webhook_inbox_signature_is_at_most_1_kb CHECK (octet_length(signature) <= 1024);
 
-ALTER TABLE kombo.sync_state ADD COLUMN page_size integer, ADD COLUMN refused text;
+ALTER TABLE kombo.sync_state ADD COLUMN page_size integer, ADD COLUMN refused text, ADD COLUMN last_hint text;
 
 -- An id that cannot be part of a URL stopped the worker: nothing was ever fetched for it.
 DO $$

@@ -10,6 +10,10 @@ const char *name(Kind kind) {
     return kind == Kind::Full ? "full" : "delta";
 }
 
+void Table::check() const {
+    if (defect) throw InvalidRequest(defect->message, "", defect->hint, defect->sqlstate);
+}
+
 size_t Table::key_count() const {
     return static_cast<size_t>(std::count_if(fields.begin(), fields.end(), [](const Field &f) { return f.key; }));
 }
@@ -22,7 +26,7 @@ std::optional<size_t> Table::find(const std::string &column) const {
 
 void Endpoint::check_tables() const {
     if (!missing_table.empty())
-        throw InvalidRequest("table kombo.\"" + missing_table + "\" does not exist", "",
+        throw InvalidRequest("table kombo." + missing_table + " does not exist", "",
                              "SELECT kombo.create_tables('" + category + "') makes what is missing.", "42P01");
 }
 

@@ -33,6 +33,15 @@ struct Table {
     /// JSON keys of fields that the user wants nowhere (kombo.exclude_field).
     std::vector<std::string> excluded_keys;
 
+    /// Why no row can be written to it.
+    struct Defect {
+        std::string sqlstate, message, hint;
+    };
+    std::optional<Defect> defect{};
+
+    /// Throws InvalidRequest if it has a defect.
+    void check() const;
+
     /// Number of key columns beside integration_id.
     size_t key_count() const;
     /// Position of a column in `fields`.

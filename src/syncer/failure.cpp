@@ -57,6 +57,14 @@ std::string hint_for(const DatabaseError &error) {
                (error.sync_role().empty() ? "" : " as role \"" + error.sync_role() + "\"") +
                ": qualify the names in the function, or give it a SET search_path clause, and grant that role what the "
                "function needs.";
+    if (error.raised_in().empty() && error.message().find("permission denied for table") == 0)
+        return "If a data table was given to another role: SELECT kombo.create_tables(category, owner => '...') gives "
+               "all "
+               "of them to one role.";
+    if (error.raised_in().empty() && state == "42P01")
+        return "SELECT kombo.create_tables(category) makes a missing table again.";
+    if (error.raised_in().empty() && state == "42P10")
+        return "A data table has lost its primary key: ALTER TABLE ... ADD PRIMARY KEY makes it again.";
     if (error.raised_in().empty() && state == "42703")
         return "SELECT kombo.create_tables(category) makes a missing column again; SELECT kombo.exclude_field(table, "
                "column) keeps its field out for good.";

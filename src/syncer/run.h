@@ -11,6 +11,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -92,7 +93,8 @@ private:
     kombo::Query filters() const;
     void ask_for_less(const Failure &failure, RunResult &result) const;
     bool resume(const OpenFull &open);
-    void note_column_types();
+    std::set<size_t> written_tables() const;
+    void note_column_types(const std::set<size_t> &tables);
     bool halve_chunk(const kombo::ApiError &error);
     void next_chunk();
     bool asks_further_back();

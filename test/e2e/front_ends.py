@@ -32,7 +32,7 @@ WRITER = "hr_webhooks"
 class Program:
     """A front end as a process: `url` is where it takes webhooks."""
 
-    def __init__(self, command, db, path="/kombo", **environment):
+    def __init__(self, command, db, path="/kombo", wait=True, **environment):
         environment = {**os.environ, "PGHOST": str(db.cluster.folder), "PGPORT": "5432", "PGDATABASE": db.name,
                        "PGUSER": WRITER, "PORT": "0", **environment}
         self.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -41,6 +41,8 @@ class Program:
         lines = iter(self.process.stdout.readline, "")
         self.reader = threading.Thread(target=lambda: self.said.extend(lines), daemon=True)
         self.reader.start()
+        if not wait:
+            return
         listening = re.compile(r"listening on .*?:(\d+)", re.IGNORECASE)
         found = wait_until(lambda: listening.search(self.output()), 20, "the front end")
         self.url = f"http://127.0.0.1:{found[1]}{path}"
@@ -120,7 +122,7 @@ def configuration():
 
 
 def start(name, db, folder, **environment):
-    """A new process of that front end; the environment has its limits."""
+    """A new process of that front end; the environment has its limits. wait=False: it need not come to listen."""
     if name == "node":
         packages = os.environ.get("KOMBO_SDK")
         if not packages or not (pathlib.Path(packages) / "node_modules" / "pg").is_dir():

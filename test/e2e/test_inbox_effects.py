@@ -162,7 +162,7 @@ def test_a_mistake_in_the_catalogue_rejects_what_needs_it_and_nothing_else(pause
                           (body := data_changed(ONE, "hris_teams"), sign(body)),
                           (body := webhook("sync-finished", {"integration_id": "noah:zoo"}), sign(body))])
     assert [row["status"] for row in rows] == ["rejected", "done", "done"]
-    assert rows[0]["error"] == 'it could not be judged: table kombo."zoo_keepers" has too many fields'
+    assert rows[0]["error"] == 'it could not be judged: table kombo.zoo_keepers has too many fields'
 
 
 def test_judged_rows_are_pruned_in_batches_and_new_ones_never(paused):

@@ -64,7 +64,8 @@ def test_the_number_of_workers_follows_the_setting(few, sandbox):
 def test_the_databases_follow_the_setting(few, sandbox):
     cluster = few.cluster
     other = Database(cluster, cluster.new_database(TEMPLATE))
-    assert first_row(other)["reason"] == "kombo_sync.databases does not name this database"
+    assert first_row(other)["reason"] == (f"kombo_sync.databases is '{few.name}', which does not name this database, "
+                                          f'"{other.name}"')
     cluster.configure({"kombo_sync.databases": f"{few.name}, {other.name}"})
     until(other, lambda: workers_of(other), what="a worker in the other database")
     assert workers_of(few)

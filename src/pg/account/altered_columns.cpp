@@ -18,12 +18,16 @@ void note_invalidation(Datum, Oid relation) {
         if (!OidIsValid(relation) || table == relation) state.touched = any_touched = true;
 }
 
-/// A hash of names and types; 0 if there is no such table.
+/// A hash of owner, indexes, names and types; 0 if there is no such table.
 uint64 columns_of(Oid table) {
     return guard([&]() -> uint64 {
         Relation relation = RelationIdGetRelation(table);
         if (!RelationIsValid(relation)) return 0;
-        uint64 hash = 1;
+        uint64 hash = hash_combine64(1, RelationGetForm(relation)->relowner);
+        List *indexes = RelationGetIndexList(relation);
+        ListCell *cell = nullptr;
+        foreach (cell, indexes) hash = hash_combine64(hash, lfirst_oid(cell));
+        list_free(indexes);
         const TupleDesc columns = RelationGetDescr(relation);
         for (int i = 0; i < columns->natts; ++i) {
             const FormData_pg_attribute *column = TupleDescAttr(columns, i);

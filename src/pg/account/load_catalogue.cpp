@@ -4,6 +4,7 @@
 #include "pg/base/spi.h"
 
 #include <algorithm>
+#include <set>
 
 namespace pg {
 
@@ -63,9 +64,10 @@ private:
             table.name = rows.text(i, 1);
             // The catalogue may name only tables of the sync role.
             if (static_cast<Oid>(rows.integer(i, 2)) != sync_role_)
-                raise(ERRCODE_INSUFFICIENT_PRIVILEGE,
-                      "table kombo.\"" + table.name + "\" does not belong to the sync role", "",
-                      "ALTER TABLE ... OWNER TO the role that owns the other data tables.");
+                raise(ERRCODE_INSUFFICIENT_PRIVILEGE, "table kombo." + table.name + " does not belong to the sync role",
+                      "",
+                      "SELECT kombo.create_tables('" + category_ +
+                          "', owner => '...') gives all data tables to one role.");
             watch_columns(static_cast<Oid>(rows.integer(i, 3)));
             tables_[table.name] = catalogue_.tables.size();
             catalogue_.tables.push_back(std::move(table));
@@ -73,8 +75,10 @@ private:
         load_fields();
     }
 
-    /// Columns of the data tables that have not the type that the catalogue says, though values may fit it.
-    void compare_types() {
+    /// Compares the data tables with the catalogue: columns that are gone, and columns of another type, though values
+    /// may fit it.
+    void compare_columns() {
+        std::vector<std::set<std::string>> columns(catalogue_.tables.size());
         const Result rows = execute(R"(
             SELECT d.table_name, a.attname, format_type(a.atttypid, a.atttypmod), a.atttypid::bigint
             FROM kombo.data_tables d JOIN pg_attribute a ON a.attrelid = d.relation
@@ -82,6 +86,7 @@ private:
         for (uint64_t i = 0; i < rows.size(); ++i) {
             const auto table = tables_.find(rows.text(i, 1));
             if (table == tables_.end()) continue;
+            columns[table->second].insert(rows.text(i, 2));
             syncer::Table &found = catalogue_.tables[table->second];
             const auto position = found.find(rows.text(i, 2));
             if (!position) continue;
@@ -93,6 +98,47 @@ private:
             // Cast to these, what is too long would be cut, and not refused as it is when it is stored.
             if (type != VARCHAROID) field.stored_as = type == BPCHAROID ? "bpchar" : stored;
         }
+        for (size_t t = 0; t < columns.size(); ++t) find_missing_column(catalogue_.tables[t], columns[t]);
+    }
+
+    void find_missing_column(syncer::Table &table, const std::set<std::string> &present) const {
+        std::vector<std::string> wanted = {"integration_id", "extra", "synced_at"};
+        for (const syncer::Field &field : table.fields) wanted.push_back(field.column);
+        const auto missing = std::find_if(wanted.begin(), wanted.end(),
+                                          [&](const std::string &column) { return present.count(column) == 0; });
+        if (missing == wanted.end()) return;
+        table.defect = {"42703", "column \"" + *missing + "\" of table kombo." + table.name + " does not exist",
+                        "If it was renamed, give it that name again. Otherwise SELECT kombo.create_tables('" +
+                            category_ + "') adds it, and SELECT kombo.exclude_field('" + table.name + "', '" +
+                            *missing + "') does without it, if it is a field of Kombo's."};
+    }
+
+    /// Rows are found, and written once, by their key.
+    void check_keys() {
+        const Result rows = execute(R"(
+            SELECT d.table_name, (SELECT string_agg(a.attname, ', ' ORDER BY a.attname)
+                                  FROM pg_attribute a WHERE a.attrelid = d.relation
+                                      AND a.attnum = ANY ((x.indkey::int2[])[0:x.indnkeyatts - 1]))
+            FROM kombo.data_tables d JOIN pg_index x ON x.indrelid = d.relation
+            WHERE x.indisunique AND x.indimmediate AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL)");
+        std::set<std::pair<std::string, std::string>> unique;
+        for (uint64_t i = 0; i < rows.size(); ++i) unique.emplace(rows.text(i, 1), rows.text(i, 2));
+        for (syncer::Table &table : catalogue_.tables) {
+            std::vector<std::string> keys = {"integration_id"};
+            for (const syncer::Field &field : table.fields)
+                if (field.key) keys.push_back(field.column);
+            const std::string in_order = joined(keys);
+            std::sort(keys.begin(), keys.end());
+            if (table.defect || unique.count({table.name, joined(keys)}) > 0) continue;
+            table.defect = {"42P10", "table kombo." + table.name + " has no primary key on (" + in_order + ")",
+                            "ALTER TABLE kombo." + table.name + " ADD PRIMARY KEY (" + in_order + ")."};
+        }
+    }
+
+    static std::string joined(const std::vector<std::string> &names) {
+        std::string text;
+        for (const std::string &name : names) text += (text.empty() ? "" : ", ") + name;
+        return text;
     }
 
     /// As format_type() has it.
@@ -140,7 +186,8 @@ private:
         }
         for (size_t t = 0; t < catalogue_.tables.size(); ++t) complete(catalogue_.tables[t], fields[t]);
         exclude_record_fields();
-        compare_types();
+        compare_columns();
+        check_keys();
     }
 
     static void complete(syncer::Table &table, const std::vector<syncer::Field> &own) {
@@ -148,7 +195,7 @@ private:
         if (!table.join) table.fields = record_fields();
         table.fields.insert(table.fields.end(), own.begin(), own.end());
         if (table.fields.size() > syncer::max_fields)
-            raise(ERRCODE_PROGRAM_LIMIT_EXCEEDED, "table kombo.\"" + table.name + "\" has too many fields",
+            raise(ERRCODE_PROGRAM_LIMIT_EXCEEDED, "table kombo." + table.name + " has too many fields",
                   "At most " + std::to_string(syncer::max_fields) + " are supported.");
     }
 
@@ -257,7 +304,9 @@ std::string catalogue_fingerprint() {
             (SELECT sum(hashtextextended(d::text, 0)) FROM kombo.data_tables d),
             (SELECT sum(hashtextextended(concat_ws(' ', a.attrelid, a.attname, a.atttypid, a.atttypmod), 0))
              FROM kombo.data_tables d JOIN pg_attribute a ON a.attrelid = d.relation
-             WHERE a.attnum > 0 AND NOT a.attisdropped)))")
+             WHERE a.attnum > 0 AND NOT a.attisdropped),
+            (SELECT sum(hashtextextended(concat_ws(' ', x.indexrelid, x.indisvalid), 0))
+             FROM kombo.data_tables d JOIN pg_index x ON x.indrelid = d.relation WHERE x.indisunique)))")
         .text(0, 1);
 }
 

@@ -3,6 +3,7 @@
 #include "kombo/request.h"
 #include "pg/base/entry_points.h"
 
+#include <algorithm>
 #include <array>
 #include <sys/stat.h>
 
@@ -52,7 +53,11 @@ const OptionRule &find_rule(const std::string &name, Oid catalog) {
     for (const OptionRule &rule : rules)
         if (rule.catalog == catalog && name == rule.name) return rule;
     const std::string valid = valid_names(catalog);
-    raise(ERRCODE_FDW_INVALID_OPTION_NAME, "invalid option \"" + name + "\"", "",
+    const bool elsewhere = std::any_of(rules.begin(), rules.end(), [&](const auto &rule) { return name == rule.name; });
+    raise(ERRCODE_FDW_INVALID_OPTION_NAME, "invalid option \"" + name + "\"",
+          elsewhere ? catalog == ForeignServerRelationId ? "It is an option of user mappings, not of servers."
+                                                         : "It is an option of servers."
+                    : "",
           valid.empty() ? "There are no valid options in this context."
                         : "Valid options in this context are: " + valid + ".");
 }
@@ -83,9 +88,22 @@ bool has_control_character(const std::string &value) {
     return false;
 }
 
-bool one_of_kombos_hosts(const std::string &base_url) {
-    for (const char *known : {"https://api.kombo.dev/v1", "https://api.us.kombo.dev/v1"})
-        if (base_url == known || base_url == std::string(known) + "/") return true;
+constexpr std::array<const char *, 2> kombos_hosts = {"https://api.kombo.dev", "https://api.us.kombo.dev"};
+
+/// Kombo's own addresses, as both hosts have one path.
+bool is_kombos(const std::string &base_url) {
+    for (const std::string host : kombos_hosts)
+        if (base_url == host + "/v1" || base_url == host + "/v1/") return true;
+    return false;
+}
+
+/// A URL of one of Kombo's hosts with another path: every request would be answered with 404.
+bool has_wrong_path(const std::string &base_url) {
+    for (const std::string host : kombos_hosts)
+        if (pg_strncasecmp(base_url.c_str(), host.c_str(), host.size()) == 0 &&
+            (base_url.size() == host.size() || base_url[host.size()] == '/'))
+            return base_url.compare(host.size(), 3, "/v1") != 0 ||
+                   base_url.find_first_not_of('/', host.size() + 3) != std::string::npos;
     return false;
 }
 
@@ -104,7 +122,10 @@ void check(const OptionRule &rule, const std::string &value, bool allow_http) {
             bad_value(rule, value,
                       "The URL " + *problem +
                           "; Kombo's are https://api.kombo.dev/v1 and https://api.us.kombo.dev/v1.");
-        if (!one_of_kombos_hosts(value) && !guard([] { return superuser(); }))
+        if (has_wrong_path(value))
+            bad_value(rule, value,
+                      "Kombo's API is under /v1: use https://api.kombo.dev/v1, or https://api.us.kombo.dev/v1.");
+        if (!is_kombos(value) && !guard([] { return superuser(); }))
             superuser_only(rule, (may_show(rule, value) ? "\"" + value + "\"" : "The URL") +
                                      " is not one of Kombo's two hosts.");
         break;

@@ -13,7 +13,7 @@ int max_retries = 5;
 int max_concurrency = 8;
 bool notify = false;
 int retention_minutes = 30 * 24 * 60;
-bool verbose = false;
+bool show_progress = false;
 bool enabled = true;
 int workers = 1;
 int poll_interval_ms = 5000;
@@ -94,8 +94,9 @@ void define_sync() {
     DefineCustomIntVariable("kombo_sync.retention", "How long run records and judged webhooks are kept.", nullptr,
                             &retention_minutes, 30 * 24 * 60, 60, 3650 * 24 * 60, PGC_SIGHUP, GUC_UNIT_MIN, nullptr,
                             nullptr, nullptr);
-    DefineCustomBoolVariable("kombo_sync.verbose", "Tells the caller of a sync once a second how far it has come.",
-                             nullptr, &verbose, false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable("kombo_sync.show_progress",
+                             "Tells the caller of a sync once a second how far it has come.", nullptr, &show_progress,
+                             false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
 }
 
 void define_worker() {

@@ -13,7 +13,7 @@ extern int max_retries;
 extern int max_concurrency;
 extern bool notify;
 extern int retention_minutes;
-extern bool verbose;
+extern bool show_progress;
 
 // Of the background worker; they follow the configuration file.
 extern bool enabled;

@@ -17,7 +17,7 @@ void Reporter::begins(const syncer::Task &task) {
 
 void Reporter::progress(const syncer::Task &task, const syncer::RunResult &so_far) {
     line_->update(shared::ProgressPhase::Fetching, so_far.pages, so_far.received, so_far.bytes);
-    if (!settings::verbose || Clock::now() - last_notice_ < std::chrono::seconds(1)) return;
+    if (!settings::show_progress || Clock::now() - last_notice_ < std::chrono::seconds(1)) return;
     last_notice_ = Clock::now();
     const std::string text = integration_id_ + " " + task.endpoint->path + ": page " + std::to_string(so_far.pages) +
                              ", " + std::to_string(so_far.received) + " records";

@@ -14,7 +14,7 @@ public:
 
     void begins(const syncer::Task &task) override;
 
-    /// For kombo.sync_progress; with kombo_sync.verbose on also a NOTICE once a second.
+    /// For kombo.sync_progress; with kombo_sync.show_progress on also a NOTICE once a second.
     void progress(const syncer::Task &task, const syncer::RunResult &so_far) override;
 
     void ended(const syncer::Task &task, const syncer::RunResult &run) override;

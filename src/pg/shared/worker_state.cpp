@@ -1,4 +1,5 @@
 #include "pg/base/entry_points.h"
+#include "pg/base/role.h"
 #include "pg/base/settings.h"
 #include "pg/base/spi.h"
 #include "pg/shared/segment.h"
@@ -66,24 +67,46 @@ std::string add_to_list(const std::string &name) {
     return std::string("ALTER SYSTEM SET kombo_sync.databases = ") + literal;
 }
 
+/// Whether the configuration file has the library among those that a restart would load. Whoever asks need not be
+/// allowed to see the file.
+bool awaits_restart() {
+    const SyncRole owner_of_everything(BOOTSTRAP_SUPERUSERID);
+    const Spi spi;
+    const Result rows = execute(R"(
+        SELECT f.setting ~ '(^|[\s,"/])kombo_sync($|[\s,".])' FROM pg_file_settings f
+        WHERE f.name = 'shared_preload_libraries' ORDER BY f.seqno DESC LIMIT 1)");
+    return rows.size() > 0 && rows.boolean(0, 1);
+}
+
+State not_preloaded() {
+    if (awaits_restart())
+        return {"no worker",
+                {},
+                "kombo_sync is in shared_preload_libraries, but PostgreSQL has not been restarted since",
+                "restart PostgreSQL"};
+    return {"no worker",
+            {},
+            "kombo_sync is not in shared_preload_libraries",
+            "nothing syncs by itself: call kombo.kombo_sync_delta and kombo.kombo_sync_full, or add it there, "
+            "and this database to kombo_sync.databases, and restart the server"};
+}
+
+/// What the setting says instead, so that a typing error is seen.
+std::string not_listed(const std::string &name) {
+    const char *list = guard([] { return GetConfigOption("kombo_sync.databases", true, false); });
+    if (!list || !*list) return "kombo_sync.databases is empty";
+    return "kombo_sync.databases is '" + std::string(list) + "', which does not name this database, \"" + name + "\"";
+}
+
 /// What keeps all workers of the cluster, or those of this database, from running.
 std::optional<State> none_wanted(const std::string &name) {
     const std::string reload = "; SELECT pg_reload_conf()";
-    if (!available())
-        return State{"no worker",
-                     {},
-                     "kombo_sync is not in shared_preload_libraries",
-                     "nothing syncs by itself: call kombo.kombo_sync_delta and kombo.kombo_sync_full, or add it there, "
-                     "and this database to kombo_sync.databases, and restart the server"};
+    if (!available()) return not_preloaded();
     if (guard([] { return RecoveryInProgress(); }))
         return State{"no worker", {}, "this server is a standby", "the worker starts when it is promoted"};
     if (!settings::enabled)
         return State{"no worker", {}, "kombo_sync.enabled is off", "ALTER SYSTEM SET kombo_sync.enabled = on" + reload};
-    if (!is_listed(name))
-        return State{"no worker",
-                     {},
-                     "kombo_sync.databases does not name this database",
-                     "add it: " + add_to_list(name) + reload};
+    if (!is_listed(name)) return State{"no worker", {}, not_listed(name), "add it: " + add_to_list(name) + reload};
     return std::nullopt;
 }
 

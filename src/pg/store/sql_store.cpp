@@ -111,7 +111,7 @@ void SqlStore::succeeded(const syncer::Task &task, const syncer::States &states,
             watermark = coalesce(excluded.watermark, s.watermark), last_status = excluded.last_status,
             last_success_at = excluded.last_success_at,
             last_full_at = coalesce(excluded.last_full_at, s.last_full_at),
-            failures = 0, attempts = 0, next_attempt_at = NULL, last_error = excluded.last_error,
+            failures = 0, attempts = 0, next_attempt_at = NULL, last_error = excluded.last_error, last_hint = NULL,
             -- A full fetch that is under way goes on with the pages that it was begun with.
             page_size = CASE WHEN $6 OR s.full_started_at IS NULL THEN NULL ELSE s.page_size END,
             held = CASE WHEN $6 THEN excluded.held ELSE s.held END,
@@ -224,12 +224,14 @@ void SqlStore::failed(const syncer::Task &task, const syncer::RunResult &result)
     // Only a failure counts as one: that Kombo is not ready, or lacks a model, is nobody's fault.
     params.boolean(result.status == syncer::Status::Failed).instant(result.next_attempt_at);
     params.maybe_text(result.page_size ? std::optional(std::to_string(*result.page_size)) : std::nullopt);
+    params.maybe_text(result.hint.empty() ? std::nullopt : std::optional(result.hint));
     execute(R"(
         INSERT INTO kombo.sync_state AS s
-            (integration_id, endpoint, last_status, last_error, failures, attempts, next_attempt_at, page_size)
-        VALUES ($1, $2, $3, $4, CASE WHEN $5 THEN 1 ELSE 0 END, 1, $6, $7::integer)
+            (integration_id, endpoint, last_status, last_error, failures, attempts, next_attempt_at, page_size,
+             last_hint)
+        VALUES ($1, $2, $3, $4, CASE WHEN $5 THEN 1 ELSE 0 END, 1, $6, $7::integer, $8)
         ON CONFLICT (integration_id, endpoint) DO UPDATE SET
-            last_status = excluded.last_status, last_error = excluded.last_error,
+            last_status = excluded.last_status, last_error = excluded.last_error, last_hint = excluded.last_hint,
             failures = s.failures + excluded.failures, attempts = s.attempts + 1,
             next_attempt_at = coalesce(excluded.next_attempt_at, s.next_attempt_at),
             page_size = coalesce(excluded.page_size, s.page_size))",

@@ -193,7 +193,8 @@ void Dispatcher::note_hindrance(const std::string &id, const Trouble &trouble) {
     if (!pending) return;
     syncer::RunResult result;
     result.status = syncer::Status::Failed;
-    result.error = trouble.message + (trouble.hint.empty() ? "" : " (" + trouble.hint + ")");
+    result.error = trouble.message;
+    result.hint = trouble.hint;
     as_sync_role(role_, [&] {
         const syncer::Catalogue none;
         SqlStore store(none, id);

@@ -98,6 +98,7 @@ void Dispatcher::cannot_fetch(IntegrationSync &sync, const Unfetchable &error) {
     syncer::RunResult result;
     result.status = syncer::Status::Failed;
     result.error = error.what();
+    result.hint = error.hint;
     result.next_attempt_at = syncer::next_attempt(result, sync.states().at(task.endpoint->path).attempts + 1, jitter(),
                                                   kombo::current_timestamp());
     as_sync_role(role_, [&] {

@@ -46,7 +46,9 @@ void judge(Database &database, const std::map<std::string, Found> &found) {
     const auto its = found.find(database.name);
     if (its == found.end()) {
         database.trouble = "there is no such database";
-        database.remedy = "workers start once there is, or take it out of kombo_sync.databases";
+        database.remedy = database.name.find(';') == std::string::npos
+                              ? "workers start once there is, or take it out of kombo_sync.databases"
+                              : "separate the names in kombo_sync.databases with commas";
     } else if (!its->second.valid) {
         database.trouble = "the database is invalid: a DROP DATABASE of it was interrupted";
         database.remedy = "drop it again";

@@ -337,13 +337,18 @@ void Worker::start() {
     int64_t found = 0;
     Oid role = InvalidOid;
     Lack lack;
-    in_transaction([&] {
-        const Spi spi;
-        const SyncRole as(BOOTSTRAP_SUPERUSERID);
-        found = found_interface();
-        if (found == interface_number) role = find_sync_role();
-        if (OidIsValid(role)) lack = find_lack(role);
-    });
+    try {
+        in_transaction([&] {
+            const Spi spi;
+            const SyncRole as(BOOTSTRAP_SUPERUSERID);
+            found = found_interface();
+            if (found == interface_number) role = find_sync_role();
+            if (OidIsValid(role)) lack = find_lack(role);
+        });
+    } catch (const Error &error) {
+        if (error.sqlstate() != "55000") throw;
+        return idle_because(error.message(), error.hint()); // the tables have several owners
+    }
     if (found != interface_number) {
         idle_because("the library kombo_sync and the extension's SQL objects are of different versions",
                      interface_remedy(found));
