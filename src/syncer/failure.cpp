@@ -59,8 +59,7 @@ std::string hint_for(const DatabaseError &error) {
                "function needs.";
     if (error.raised_in().empty() && error.message().find("permission denied for table") == 0)
         return "If a data table was given to another role: SELECT kombo.create_tables(category, owner => '...') gives "
-               "all "
-               "of them to one role.";
+               "all of them to one role.";
     if (error.raised_in().empty() && state == "42P01")
         return "SELECT kombo.create_tables(category) makes a missing table again.";
     if (error.raised_in().empty() && state == "42P10")

@@ -127,16 +127,17 @@ class Background:
         return self.rows
 
 
-def wait_until(condition, timeout=15, what="the condition"):
-    """Calls `condition` until it returns something true, and returns that."""
+def wait_until(condition, timeout=15, what="the condition", tell=lambda: ""):
+    """Calls `condition` until it returns something true, and returns that. If it does not come, the error has what
+    `tell` says."""
     end = time.monotonic() + timeout
     while True:
         seen = condition()
         if seen:
             return seen
         if time.monotonic() > end:
-            raise AssertionError(f"{what} did not come within {timeout} s; last seen: {seen!r}")
-        time.sleep(0.05)
+            raise AssertionError(f"{what} did not come within {timeout} s; last seen: {seen!r}\n{tell()}")
+        time.sleep(0.03)
 
 
 def same_as_sandbox(db, sandbox, integration=None, tables=None):

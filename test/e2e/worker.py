@@ -11,12 +11,12 @@ import pathlib
 import random
 import re
 import threading
-import time
 
 import psycopg
 
 from cluster import TEMPLATE, Database
 from sandbox import WEBHOOK_SECRET
+from syncing import wait_until
 
 SOAK = os.environ.get("KOMBO_SOAK") == "1"
 
@@ -127,16 +127,8 @@ def inbox(db):
 # --- waiting ------------------------------------------------------------------------------------------------------
 
 def until(db, condition, timeout=15, what="the condition"):
-    """Calls `condition` until it returns something true, and returns that. When it does not come, the error tells how
-    worker and database stand."""
-    end = time.monotonic() + timeout
-    while True:
-        seen = condition()
-        if seen:
-            return seen
-        if time.monotonic() > end:
-            raise AssertionError(f"{what} did not come within {timeout} s; last seen: {seen!r}\n{how_it_stands(db)}")
-        time.sleep(0.03)
+    """wait_until(), whose error tells how worker and database stand."""
+    return wait_until(condition, timeout, what, tell=lambda: how_it_stands(db))
 
 
 def wait_synced(db, *integrations, timeout=30, states=("fresh",), what="the end of all that was asked for"):

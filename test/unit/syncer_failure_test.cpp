@@ -140,7 +140,7 @@ TEST(Explain, the_restricted_context_is_explained_where_the_database_does_not) {
     const char *const message = "cannot create temporary table within security-restricted operation";
     EXPECT_NE(explained(Refusal("42501", message)).hint.find("security-restricted"), std::string::npos);
     EXPECT_EQ(explained(Refusal("42501", message, "", "Ask Bob.")).hint, "Ask Bob.");
-    EXPECT_EQ(explained(Refusal("42501", "permission denied for table t")).hint, "");
+    EXPECT_EQ(explained(Refusal("42501", "permission denied for schema s")).hint, "");
 }
 
 TEST(Explain, an_error_in_a_function_of_the_users_names_it_and_how_syncs_run) {
@@ -150,13 +150,19 @@ TEST(Explain, an_error_in_a_function_of_the_users_names_it_and_how_syncs_run) {
         EXPECT_EQ(failure.message, "no such thing (in " + where + ")");
         EXPECT_NE(failure.hint.find("search_path"), std::string::npos) << failure.hint;
         EXPECT_NE(failure.hint.find("\"owner\""), std::string::npos) << failure.hint;
-        EXPECT_EQ(explained(Refusal(state, "no such thing")).hint, "") << state;
+        EXPECT_EQ(explained(Refusal(state, "no such thing")).hint.find("search_path"), std::string::npos) << state;
     }
     EXPECT_EQ(explained(Refusal("42501", "no such thing", "", "Ask Bob.", where)).hint, "Ask Bob.");
     const std::string types = "You might need to add explicit type casts.";
     EXPECT_NE(explained(Refusal("42883", "no such thing", "", types, where)).hint.find("search_path"),
               std::string::npos);
     EXPECT_EQ(explained(Refusal("40P01", "deadlock", "", "", where)).hint, "");
+}
+
+TEST(Explain, a_table_that_was_dropped_given_away_or_robbed_of_its_key_can_be_mended) {
+    EXPECT_NE(explained(Refusal("42501", "permission denied for table t")).hint.find("owner =>"), std::string::npos);
+    EXPECT_NE(explained(Refusal("42P01", "no such table")).hint.find("create_tables"), std::string::npos);
+    EXPECT_NE(explained(Refusal("42P10", "no unique constraint")).hint.find("PRIMARY KEY"), std::string::npos);
 }
 
 TEST(Explain, a_column_that_is_gone_can_be_made_again_or_excluded) {
