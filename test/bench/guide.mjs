@@ -117,7 +117,7 @@ async function handleEmployee(integration_id, employee) {
       data: team_ids.map((team_id) => ({integration_id, employee_id, team_id})),
       skipDuplicates: true,
     });
-  });
+  }, {timeout: 60_000, maxWait: 60_000}); // on a busy machine, too
 }
 
 // With a key as `where` this is one INSERT ... ON CONFLICT; without `select` it would return the whole row.

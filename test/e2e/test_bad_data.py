@@ -282,6 +282,7 @@ def test_a_record_too_large_to_be_kept_aside_is_parked_by_its_id_alone(hris, san
     assert len(rows(hris, "hris_teams")) == len(sandbox.dump("hris_teams")) - 1
 
 
+@pytest.mark.time_limit(600)
 def test_a_container_that_jsonb_cannot_hold_is_refused(hris, sandbox):
     """24 million zeros: 8 bytes each, which fits, and as many entries of 4 bytes, which does not."""
     hris.subscribe_only(sandbox.integration, EMPLOYEES)
@@ -323,6 +324,7 @@ def hide(sandbox):
     serve(sandbox, "/hris/performance-reviews", "hris_performance_reviews", 0, reviewee=reviewee)
 
 
+@pytest.mark.time_limit(240)
 def test_an_excluded_value_is_nowhere(hris, sandbox):
     hide(sandbox)
     hris.execute("SELECT kombo.exclude_field('hris_employees', 'ssn')")

@@ -174,7 +174,7 @@ def test_an_answer_that_is_not_kombos_is_tried_again_soon_and_pauses_nobody(serv
     lists.instead[GROUPS] = (code, {}, b"<html>nginx</html>")
     served.add_integration(ONE, "fake", "HRIS", only=[GROUPS])
     failed = until(served, lambda: (s := status_of(served, GROUPS, ONE))["state"] == "failed" and s, what="the failure")
-    assert "not one of Kombo's API" in failed["reason"], failed
+    assert "unexpected response from Kombo" in failed["reason"], failed
     assert served.value("SELECT next_attempt_at - now() < interval '6 s' FROM kombo.sync_state")
     assert served.value("SELECT paused_by FROM kombo.integrations") is None
     lists.instead.clear()
