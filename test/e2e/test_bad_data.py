@@ -5,6 +5,8 @@ import json
 import random
 import string
 
+import pytest
+
 from sandbox import Digits
 from syncing import assert_ok, last_run, notices_of, outcome, result_of, rows, same_as_sandbox, sync_full
 
