@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# ./check bare: the README's first commands, as root on a fresh Debian that has nothing but its base system. A machine
+# ./check bare: the README's commands, as root on a fresh Debian that has nothing but its base system. A machine
 # that has run ./check before does not show that a command forgets to install a package. Sourced by check, after
 # stage.sh.
 #
@@ -23,6 +23,7 @@ run_bare() {
         printf '%-12s base system: %s\n' bare "$BARE_BASE"
         step bare-demo bare_command ./demo && passed=$((passed + 1)) || failed=$((failed + 1))
         step bare-check bare_command ./check unit regress && passed=$((passed + 1)) || failed=$((failed + 1))
+        step bare-readme bare_command test/bare_readme.sh && passed=$((passed + 1)) || failed=$((failed + 1))
     else
         failed=1
     fi
