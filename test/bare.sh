@@ -95,7 +95,7 @@ bare_command() {
     return $status
 }
 
-# What this machine needs to reach its mirrors, and what keeps packages from starting services.
+# Settings to reach this machine's mirrors, and to keep packages from starting services.
 bare_settings() {
     local file
     bare_sources >"$BARE_ROOT/etc/apt/sources.list"

@@ -16,7 +16,7 @@ section() {
         sed -e ':a' -e '/\\$/{N;s/\\\n */ /;ba' -e '}'
 }
 
-# What README says about a command in words stands behind it.
+# README's conditions stand in comments behind the commands.
 run() {
     printf '$ %s\n' "$1"
     case $1 in

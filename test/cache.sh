@@ -94,7 +94,7 @@ size_of() {
     du -sm "$1" | awk '{print $1 " MB"}'
 }
 
-# What objects depend on beside the sources: a word, and its value. A package that is not there yet may come later.
+# Inputs of the objects beside the sources: a word, and its value. A package that is not there yet may come later.
 cache_versions() {
     local name
     printf 'tree %s\nsystem %s %s\n' "$TREE" "$(sed -n 's/^PRETTY_NAME=//p' /etc/os-release)" "$(uname -m)"

@@ -178,7 +178,7 @@ step() {
     return $status
 }
 
-# Where a log will be once T is gone.
+# The place of a log once T is gone.
 kept_log() {
     printf '%s-log/%s.log' "$T" "$1"
 }

@@ -14,7 +14,7 @@ BEGIN
                                              pg_catalog.current_database(), pg_catalog.getdatabaseencoding()),
                   HINT = 'Use a database made with CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0.';
     END IF;
-    -- Whoever owns what lies in the schema, or may put something there, could lay a trap for a superuser.
+    -- A role that owns objects in the schema, or may create some, could lay a trap for a superuser.
     SELECT string_agg(DISTINCT pg_catalog.format('role %s %s', r.rolname, t.may), '; ') INTO trap
     FROM (SELECT n.nspowner AS role, 'owns it' AS may FROM pg_catalog.pg_namespace n WHERE n.nspname = 'kombo'
           UNION ALL

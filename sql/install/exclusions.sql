@@ -180,7 +180,7 @@ BEGIN
     erased := kombo_internal.erase_field(target, field, ARRAY[field_key]);
     INSERT INTO kombo.excluded_fields (table_name, column_name) VALUES (target, field) ON CONFLICT DO NOTHING;
 
-    -- Where nested records did not unfold, they lie whole in the extra of the row that they came in.
+    -- Nested records that did not unfold are in the extra of the row that they came in.
     FOR nest IN
         SELECT n.endpoint, n.json_path, e.table_name AS list_table, split_part(n.json_path, '.', 1) AS first_key,
                outer_record.table_name AS outer_table, regexp_replace(n.json_path, '^.*\.', '') AS last_key

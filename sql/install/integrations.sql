@@ -353,7 +353,7 @@ BEGIN
     IF TG_OP = 'UPDATE' AND NEW.integration_id = OLD.integration_id THEN
         RETURN NEW;
     END IF;
-    -- What a sync that goes on meanwhile writes would stay.
+    -- Rows that a concurrent sync writes would stay.
     PERFORM kombo_internal.take_lock(OLD.integration_id, true);
     DELETE FROM kombo.subscriptions s WHERE s.integration_id = OLD.integration_id;
     DELETE FROM kombo.sync_state s WHERE s.integration_id = OLD.integration_id;

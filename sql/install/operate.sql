@@ -1,4 +1,4 @@
--- What an operator does with integrations: add, remove, pause, resume, accept a sweep.
+-- An operator's functions for integrations: add, remove, pause, resume, accept a sweep.
 
 CREATE FUNCTION kombo_internal.this_database() RETURNS TABLE (system_identifier bigint, database_oid oid)
     LANGUAGE sql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp

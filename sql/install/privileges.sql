@@ -1,4 +1,4 @@
--- Who may do what: readers, webhook front ends, operators, and the sync role itself.
+-- Privileges: readers, webhook front ends, operators, and the sync role itself.
 
 CREATE FUNCTION kombo_internal.readers() RETURNS TABLE (reader regrole)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -80,7 +80,7 @@ AS $$
 DECLARE
     privileges text;
 BEGIN
-    -- What a superuser may do is not by these grants, and the owner of the extension would lose what is his own.
+    -- A superuser does not need these grants, and the owner of the extension would lose his own privileges.
     IF (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = role)
        OR role = (SELECT c.relowner FROM pg_class c WHERE c.oid = 'kombo.sync_state'::regclass) THEN
         RETURN;

@@ -12,7 +12,8 @@ DECLARE
     kinds text[];
     next_due timestamptz;
 BEGIN
-    -- Each comes early by up to a tenth of its interval, always by the same, so that what once ran together spreads.
+    -- Each run is scheduled up to 10 % early, always by the same part, so that integrations do not all sync at the same
+    -- moment.
     WITH integration AS MATERIALIZED (
         SELECT i.integration_id, i.category, i.paused_by IS NOT NULL AS suspended,
                -- A clock that was put back must not leave anything waiting for what was then the future.
@@ -86,7 +87,7 @@ BEGIN
     SELECT array_agg(d.integration_id ORDER BY d.integration_id, d.endpoint) FILTER (WHERE d.is_new),
            array_agg(d.endpoint ORDER BY d.integration_id, d.endpoint) FILTER (WHERE d.is_new),
            array_agg(d.kind ORDER BY d.integration_id, d.endpoint) FILTER (WHERE d.is_new),
-           -- What is asked for is due again when it has run: not before its interval is over.
+           -- A requested run is due again after it has run: not before its interval is over.
            min(CASE WHEN d.pending OR d.due <= now() THEN now() + d.every ELSE d.due END)
     INTO integrations, endpoints, kinds, next_due
     FROM due d;

@@ -20,7 +20,7 @@ CREATE TRIGGER wake_worker AFTER INSERT ON kombo.webhook_inbox
     FOR EACH STATEMENT EXECUTE FUNCTION kombo_internal.wake_worker();
 CREATE TRIGGER wake_worker AFTER INSERT ON kombo.sync_requests
     FOR EACH STATEMENT EXECUTE FUNCTION kombo_internal.wake_worker();
--- What the worker itself notes there, such as when Kombo was last asked, is no news to it.
+-- Columns that the worker itself writes, such as the time of the last check, do not wake it.
 CREATE TRIGGER wake_worker AFTER INSERT OR DELETE OR
     UPDATE OF integration_id, server, category, paused_at, paused_by, system_identifier, database_oid
     ON kombo.integrations
@@ -105,5 +105,5 @@ COMMENT ON COLUMN kombo.sync_progress.blocked_by IS 'Pid of the session whose lo
 COMMENT ON COLUMN kombo.sync_progress.limited_until IS
     'When the rate limit that it waits for ends. NULL: it waits for none.';
 
--- Whoever names a database in kombo_sync.databases before it is there is served as soon as it has the extension.
+-- A database that kombo_sync.databases names before it exists is served as soon as it has the extension.
 SELECT kombo_internal.wake(true);

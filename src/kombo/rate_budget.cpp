@@ -27,7 +27,7 @@ constexpr int64_t first_wait = 1000;
 /// So long the others wait for the answer to the one request that tries whether a limit is over.
 constexpr int64_t longest_trial = 10'000;
 
-/// What is kept for urgent requests; a limit of one has nothing to keep.
+/// The part of a limit that is kept for urgent requests; a limit of one has nothing to keep.
 int64_t reserve(int64_t limit) {
     return std::min(std::max<int64_t>(limit / 10, 1), limit - 1);
 }
@@ -60,7 +60,7 @@ void RateBudget::refuse(int64_t demand, int64_t now) {
 }
 
 void RateBudget::answered(int64_t now) {
-    // What was on the way when the limit was met is no sign that it is over.
+    // A response to a request that was sent before the limit was met is no sign that it is over.
     if (refusals > 0 && now >= blocked_until && trial_over_at != 0) refusals = trial_over_at = 0;
 }
 

@@ -35,7 +35,7 @@ void PendingFetch::include(const QueuedRequest &request) {
     if (!request.unknown_model.empty()) unknown_models.insert(request.unknown_model);
 }
 
-/// Whoever changes what an entry is placed by takes it out before, and puts it back in after that.
+/// An entry is taken out of the line before its place changes, and put back afterwards.
 void Agenda::leave_line(const Entries::value_type &entry) {
     const auto &[id, its] = entry;
     if (its.not_before > Clock::time_point::min())

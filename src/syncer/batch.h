@@ -51,8 +51,8 @@ struct RowSet {
     std::vector<Row> rows;
 };
 
-/// A nested list that arrived with its parents and is the whole truth about them: of their children those go that are
-/// not among the rows of the list's table.
+/// A nested list that arrived complete with its parents. Stored children of these parents that are not in the list are
+/// removed.
 struct ListSet {
     size_t nested = 0; ///< index in Endpoint::nested
     std::vector<std::string_view> parents;

@@ -9,7 +9,7 @@ bool UnderWay::runs(const std::string &endpoint, Kind kind) const {
                        [&](const Task *task) { return task->endpoint->path == endpoint && task->kind == kind; });
 }
 
-/// What a run has taken is sorted: a paused integration may have collected tens of thousands.
+/// The requests that a run has taken are sorted: a paused integration may have collected tens of thousands.
 bool UnderWay::has_taken(const PendingFetch &wanted) const {
     const auto has = [](const std::vector<int64_t> &taken, int64_t id) {
         return std::binary_search(taken.begin(), taken.end(), id);
@@ -119,7 +119,7 @@ std::vector<const PendingFetch *> Choice::fulfilled_by(const Task &task) const {
     for (const auto &[key, wanted] : pending_) {
         const auto &[path, full] = key;
         if (full && task.kind != Kind::Full) continue;
-        // A full fetch that is gone on with has pages from before that was asked for.
+        // A full fetch that is resumed has pages from before the request.
         if (task.kind == Kind::Full && open && open->alive(now_) && wanted.latest > open->started_at) continue;
         const Endpoint *endpoint = catalogue_.find(path);
         if (!endpoint || under_way_.has_taken(wanted)) continue;

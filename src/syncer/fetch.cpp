@@ -43,7 +43,7 @@ void Fetch::store(const PageStream::Arrived &arrived, std::unordered_set<std::st
     if (returned)
         for (const std::string_view id : batch.ids) returned->emplace(id);
     for (auto position = batch.without_id.rbegin(); position != batch.without_id.rend(); ++position) {
-        // What is asked for again, by ids, was parked when its page came.
+        // Records that are requested again by id were parked when their page came.
         if (!returned) park(records[*position], std::nullopt, "23502", "the record has no id");
         records.erase(records.begin() + static_cast<std::ptrdiff_t>(*position));
     }
@@ -92,7 +92,7 @@ void Fetch::settle(const std::vector<std::string_view> &records, const Batch &ba
     store_.unpark(*task_.endpoint, batch.ids);
 }
 
-/// Where the deletion was not seen before it was past purge, the row is still here, and alive.
+/// If the deletion was first seen past purge, the row is still here, and alive.
 void Fetch::remove_past_purge(const Batch &batch) {
     const std::vector<Row> &rows = batch.sets[0].rows;
     const auto before = [](const Row &row, std::string_view id) { return row.cells[0].text < id; };

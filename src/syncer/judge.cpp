@@ -176,7 +176,7 @@ Verdict Judge::of_known(const Webhook &webhook, const KnownIntegration &integrat
     Verdict verdict;
     if (webhook.type == WebhookType::DataChanged) verdict = of_changed_data(webhook, integration);
     if (verdict.status != WebhookStatus::Done) return verdict;
-    // What was paused because of Kombo's answers ends by asking again.
+    // A pause because of Kombo's responses ends by asking again.
     if (integration.paused_automatically ||
         (webhook.type != WebhookType::DataChanged && webhook.type != WebhookType::SyncFinished))
         verdict.requests.push_back(ask_for_state(webhook.integration_id));

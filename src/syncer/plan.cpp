@@ -76,11 +76,11 @@ private:
         for (const std::string &model : models) {
             const Endpoint *endpoint = own_endpoint(model);
             if (endpoint) own.emplace_back(model, endpoint);
-            // What Kombo does not offer as a list is written from the records that carry it.
+            // A model without a list at Kombo is written from the records that carry it.
             if (!endpoint || state(*endpoint).unavailable) without_own.push_back(model);
         }
         for (const std::string &model : without_own) ask_carriers(model);
-        // What an endpoint that is asked for anyway implies needs no request of its own.
+        // An endpoint needs no request of its own if one that is requested anyway implies it.
         std::set<const Endpoint *> needed = asked_;
         for (const auto &[model, endpoint] : own) asked_.insert(endpoint);
         for (const auto &[model, endpoint] : own) {

@@ -20,7 +20,7 @@ std::chrono::milliseconds wait_after(const RunResult &result, int attempts, doub
     default:
         break;
     }
-    // Whoever names a time says that it passes.
+    // A named time means that the trouble passes.
     if (result.lasting && !result.retry_after) return back_off(1, day, day, jitter);
     return back_off(attempts, 5s, longest, jitter);
 }

@@ -153,7 +153,7 @@ void Run::poll(Clock::time_point now) {
     }
 }
 
-/// Where Kombo's clock turns out to be behind the watermark, the list is asked for anew, from before that.
+/// If Kombo's clock is behind the watermark, the list is requested anew, from before that.
 bool Run::asks_further_back() {
     if (task_.kind != Kind::Delta || !task_.updated_after || list_->pages() != 1 || resumed_.pages > 0 ||
         asked_further_back_)
@@ -171,7 +171,7 @@ bool Run::asks_further_back() {
 /// are refused; the ids at fault are found by halving. A single id that is refused counts as not returned.
 bool Run::halve_chunk(const kombo::ApiError &error) {
     if (error.http_status != 400 && error.http_status != 404) return false;
-    // What passes, or is not about the ids, says nothing of the rows.
+    // An error that passes, or is not about the ids, says nothing about the rows.
     if (error.error_class != kombo::ErrorClass::InvalidInput && error.error_class != kombo::ErrorClass::NotFound)
         return false;
     if (explain(error).of_integration) return false;

@@ -37,8 +37,8 @@ public:
         Ended
     };
 
-    /// An open full fetch of the endpoint, if it fits, is gone on with. The references must outlive the run; `states`
-    /// may be refreshed between two steps.
+    /// Resumes the endpoint's unfinished full fetch if its cursor and filters are still valid. The references must
+    /// outlive the run; `states` may be refreshed between two steps.
     Run(const Catalogue &catalogue, const States &states, Task task, std::string integration_id, Connection &connection,
         Store &store, Settings settings, Durability durability);
     Run(const Run &) = delete;

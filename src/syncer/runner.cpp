@@ -7,7 +7,7 @@ namespace syncer {
 
 namespace {
 
-/// What an endpoint comes to without a request.
+/// The result of an endpoint for which no request is made.
 RunResult without_request(const Task &task) {
     RunResult result;
     result.kind = task.kind;
@@ -119,7 +119,7 @@ void Runner::report(const Task &task, RunResult &result) {
     observer_.ended(task, result);
 }
 
-/// What cannot be noted is told all the same, and undoes nothing of the others.
+/// A result that cannot be stored is reported all the same, and undoes nothing of the others.
 void Runner::note(const Task &task, RunResult &result) {
     try {
         store_.in_subtransaction([&] {

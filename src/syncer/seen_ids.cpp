@@ -10,7 +10,7 @@ namespace syncer {
 
 namespace {
 
-/// What is read of the file at once: 8 kB, PostgreSQL's own block.
+/// The unit in which the file is read: 8 kB, PostgreSQL's own block.
 constexpr size_t block_size = 1024;
 constexpr size_t blocks_of_a_run = 64;
 constexpr size_t run_size = block_size * blocks_of_a_run;

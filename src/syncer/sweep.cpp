@@ -65,7 +65,7 @@ bool Sweep::next_orphans(SeenIds &seen, TableCounts &counts) {
 }
 
 /// Of tables that no list writes: what no stored record names goes, once all lists that could name it have been read.
-/// What a record links lies deeper than the record, so that it is looked at later.
+/// Linked records lie deeper than the record, so that they are looked at later.
 bool Sweep::next_unlinked(TableCounts &counts) {
     for (const auto &nested = task_.endpoint->nested; draft_.linked < nested.size(); ++draft_.linked) {
         const Nested &linked = nested[draft_.linked];

@@ -123,7 +123,7 @@ TEST(Choice, a_full_fetch_brings_what_a_delta_would) {
     given.standing.had_delta = {"people"};
     EXPECT_EQ(given.begun(), "people full 1 2");
     EXPECT_EQ(given.choice().beginning().urgency, Urgency::Full);
-    // One that is gone on with has pages from before that was asked for.
+    // One that is resumed has pages from before the request.
     given.states["people"].open_full = OpenFull{now - 1min, now - 1min, "", "c", now - 1min, "{}"};
     given.agenda.remove({2});
     given.wanted("people!", "sql", now - 2min);

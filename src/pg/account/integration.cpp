@@ -33,7 +33,7 @@ void end_suspension(const std::string &integration_id) {
 void take_pending_requests(const std::string &integration_id, syncer::Task &task) {
     Params params;
     params.text(integration_id).text(task.endpoint->path).boolean(task.kind == syncer::Kind::Full);
-    // What is asked for again may have to reach further back.
+    // A repeated request may have to reach further back.
     const Result rows = execute("SELECT r.id, r.trigger = 'webhook' FROM kombo.sync_requests r WHERE "
                                 "r.integration_id = $1 AND r.endpoint = $2 AND r.attempt = 0 AND "
                                 "(r.kind = 'delta' OR ($3 AND r.kind = 'full'))",

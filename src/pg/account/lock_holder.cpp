@@ -29,7 +29,7 @@ int lock_holder(const syncer::Catalogue &catalogue, const syncer::Endpoint &endp
 
 namespace {
 
-/// Who keeps a whole table of the extension locked: "pid 123 has locked kombo.sync_state"; empty: nobody.
+/// The holder of a lock on a whole table of the extension: "pid 123 has locked kombo.sync_state"; empty: nobody.
 std::string table_locker() {
     const SyncRole as(BOOTSTRAP_SUPERUSERID);
     const Result found = execute(R"(

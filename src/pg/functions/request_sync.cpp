@@ -38,7 +38,7 @@ public:
         }
         if (requests_.empty() && unknown_) throw syncer::UnknownName(*unknown_);
         append_requests(requests_);
-        // Who names an integration wants it tried, as with the functions that sync at once.
+        // A named integration is tried in any case, as with the functions that sync at once.
         if (integration_id) {
             const bool limited = shared::lift_limit(load_server(integrations.front().server, caller_).oid);
             if (!end_back_off({*integration_id}, requests_).empty() || limited)

@@ -66,7 +66,7 @@ public:
             check_named(*integration_id, integrations, role);
         else
             notice_left_out(integrations, left_out);
-        // What is known before the first request is found out for all before anything is asked.
+        // Errors that are known before the first request are found for all integrations before anything is requested.
         const auto jobs = integration_id ? prepare_named(integrations.front(), role) : prepare_all(integrations, role);
         for (const auto &job : jobs) sync(*job);
         if (const auto failure = contained([] { prune_runs(); }))
@@ -79,7 +79,7 @@ private:
         return integration.paused || integration.suspended || integration.restored;
     }
 
-    /// What one integration's sync needs.
+    /// The needs of one integration's sync.
     struct Job {
         Integration integration;
         syncer::Connection connection;

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-/// What kombo.sync_status says first: whether a worker serves this database, and if not, why.
+/// The first row of kombo.sync_status: whether a worker serves this database, and if not, why.
 namespace pg::shared {
 
 namespace {
@@ -18,7 +18,7 @@ struct State {
     std::string next;
 };
 
-/// What the shared memory has about this database, copied out of it.
+/// A copy of what the shared memory has about this database.
 struct Sight {
     int launcher_pid = 0;
     std::optional<ServedDatabase> database;
@@ -91,14 +91,14 @@ State not_preloaded() {
             "and this database to kombo_sync.databases, and restart the server"};
 }
 
-/// What the setting says instead, so that a typing error is seen.
+/// The reason with the value of the setting, so that a typing error is seen.
 std::string not_listed(const std::string &name) {
     const char *list = guard([] { return GetConfigOption("kombo_sync.databases", true, false); });
     if (!list || !*list) return "kombo_sync.databases is empty";
     return "kombo_sync.databases is '" + std::string(list) + "', which does not name this database, \"" + name + "\"";
 }
 
-/// What keeps all workers of the cluster, or those of this database, from running.
+/// The reason why no worker runs, in the whole cluster or in this database.
 std::optional<State> none_wanted(const std::string &name) {
     const std::string reload = "; SELECT pg_reload_conf()";
     if (!available()) return not_preloaded();

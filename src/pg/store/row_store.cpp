@@ -27,7 +27,7 @@ Planning planning_of(const syncer::RowSet &set) {
     return set.mode == syncer::Mode::UpdateLinked ? Planning::ByKeyVaried : Planning::ByKey;
 }
 
-/// Where the next step of a walk goes on, by the first column; nullopt: these were the last rows.
+/// The place where the next step of a walk goes on, by the first column; nullopt: these were the last rows.
 std::optional<std::string> next_place(const Result &passed) {
     if (passed.size() < rows_at_once) return std::nullopt;
     return passed.text(passed.size() - 1, 1);
@@ -227,7 +227,7 @@ void RowStore::remove_rows(size_t target, const std::string &column, const std::
         counts[target].deleted += mark(0, ids.size());
 }
 
-/// Where a foreign key of somebody's refuses a removal, it is halved down to the elements that are referred to.
+/// If a user's foreign key refuses a removal, halves it down to the rows that are referred to.
 void RowStore::remove_unreferenced(size_t begin, size_t end, const Removal &remove, const Removal &keep,
                                    syncer::RowCounts &count) {
     if (begin == end) return;

@@ -15,7 +15,8 @@ namespace pg {
 
 namespace {
 
-/// What the index of rejected_records surely holds (an entry has at most 2704 bytes); a longer id is in the record.
+/// The longest id that the index of rejected_records holds (an entry has at most 2704 bytes); a longer one is in the
+/// record.
 constexpr size_t longest_parked_id = 1000;
 
 /// Text that surely makes a jsonb, whose elements take up to eight times the space ("0," is an entry and a number) and

@@ -104,7 +104,7 @@ private:
                ") n";
     }
 
-    /// What there is to compare with.
+    /// The stored rows to compare with.
     std::string stored() const {
         std::string columns = "true AS found, " + alias_ + ".synced_at";
         if (changed_at()) columns += ", " + alias_ + ".changed_at";
@@ -229,7 +229,7 @@ std::string remove_orphans(const syncer::Table &table, const std::string &parent
 
 std::string unlinked(const syncer::Catalogue &catalogue, const std::vector<syncer::Link> &links) {
     const auto served = [](const std::string &row) {
-        // What was found missing here, and not by Kombo's word, has the time at which that was written.
+        // A row that a sweep marked, without Kombo's word, has the time at which it was marked.
         return "(" + row + ".remote_deleted_at IS NULL OR " + row + ".remote_deleted_at > $3 AND " + row +
                ".remote_deleted_at IS DISTINCT FROM " + row + ".synced_at)";
     };

@@ -12,7 +12,7 @@
 #include <algorithm>
 #include <malloc.h>
 
-/// What the dispatcher begins and sends; what it writes is in dispatcher_steps.cpp.
+/// The dispatcher's network side: what it begins and sends. dispatcher_steps.cpp has what it writes.
 namespace pg {
 
 namespace {
@@ -519,7 +519,8 @@ void Dispatcher::reload() {
         for (const auto &[id, sync] : syncs_) {
             const auto row = rows.find(id);
             const bool same = row != rows.end() && sync->row() && sync->row()->same_as(row->second);
-            // What cannot be read of one says nothing of the others: it is opened anew, and told of then.
+            // An integration that cannot be read does not affect the others: it is opened anew, and its trouble is told
+            // then.
             if (!same || contain([&, one = sync.get()] { subtransaction([&] { one->refresh(); }); }))
                 changed.push_back(id);
         }

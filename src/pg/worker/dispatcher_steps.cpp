@@ -12,7 +12,7 @@
 #include <algorithm>
 #include <random>
 
-/// What the dispatcher writes.
+/// The dispatcher's database side.
 namespace pg {
 
 namespace {
@@ -133,7 +133,7 @@ bool Dispatcher::step() {
     return true;
 }
 
-/// What could go on and is less urgent than this step waits once more.
+/// Makes everything wait once more that could go on and is less urgent than this step.
 void Dispatcher::pass_over(ActiveFetch &next, Time now) {
     for (const auto &[id, sync] : syncs_)
         for (const auto &other : sync->fetches)
@@ -176,7 +176,7 @@ void Dispatcher::write_step(IntegrationSync &sync, ActiveFetch &fetch, bool firs
     as_sync_role(role_, [&] {
         const MemoryScope memory;
         if (run.task().kind == syncer::Kind::Full) guard([] { ForceSyncCommit(); }); // a crash repeats one page at most
-        // What was accepted, or switched off, while the pages came.
+        // An accepted sweep, or a subscription that was switched off while the pages came.
         if (run.phase() == syncer::Run::Phase::Sweeping) sync.refresh();
         run.step();
         // Deltas of the endpoint ask from where it began, as soon as that is known.
@@ -198,7 +198,7 @@ void Dispatcher::after_run(IntegrationSync &sync, const std::string &path, const
             });
 }
 
-/// What passes is tried again; but not for ever, if it does not.
+/// Retries a failure that may pass, but not for ever.
 void Dispatcher::step_failed(IntegrationSync &sync, ActiveFetch &fetch, std::exception_ptr caught,
                              const Trouble &trouble, Time began) {
     const bool too_long = trouble.sqlstate == "57014" && Clock::now() - began >= step_limit;
@@ -282,7 +282,7 @@ void Dispatcher::write_failure(IntegrationSync &sync, ActiveFetch &fetch, const 
     store.failed(task, result);
     store.record_run(task, result);
     if (result.too_many_parked) store.unpark_since(*task.endpoint, result.started_at);
-    // What was refused on the pages before is not parked any more: the list is needed from its beginning.
+    // Records refused on earlier pages are no longer parked: the list is needed from its beginning.
     if ((fetch.run->cursor_refused() || result.too_many_parked) && task.kind == syncer::Kind::Full)
         store.forget_full(*task.endpoint);
     thin_out(task.requests);

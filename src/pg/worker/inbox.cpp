@@ -247,7 +247,7 @@ private:
             syncer::WebhookStatus::Rejected, kombo::printable("it could not be judged: " + why), {}, false};
     }
 
-    /// What all rows together ask for: the same is asked for once.
+    /// The requests of all rows together, each once.
     static std::vector<NewRequest> requests(const std::vector<const Arrival *> &arrivals) {
         std::vector<NewRequest> unique;
         std::map<std::tuple<std::string, std::string, std::string, std::string>, size_t> known;

@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 /// The log has the same cause at most so often.
 constexpr auto repeat_after = 60s;
 
-/// What pg_database has of a database.
+/// A database as pg_database has it.
 struct Found {
     Oid oid;
     bool allows_connections;
@@ -146,7 +146,7 @@ void ServedDatabases::report() {
     tell();
 }
 
-/// What keeps a worker from running is the trouble of its database, unless that has one of its own.
+/// The trouble of a worker that does not run is its database's, unless the database has one of its own.
 void ServedDatabases::add_troubles_of_posts() {
     for (Database &database : databases_) {
         if (!OidIsValid(database.oid) || database.workers < settings::workers) continue;

@@ -177,7 +177,7 @@ void Worker::reload() {
         });
     });
     next_poll_ = Clock::now();
-    // What was taken out of the database's settings only a new process does not have.
+    // A setting that was removed from the database's settings stays in force until a new process starts.
     if (std::exchange(read_only_, DefaultXactReadOnly) && read_only_) proc_exit(0);
 }
 
@@ -198,7 +198,7 @@ void Worker::tick() {
     if (dispatcher_) dispatcher_->release_idle();
 }
 
-/// What was another worker's is found in the queue at once; the schedule is the business of one.
+/// Takes over another worker's share from the queue at once; one worker alone runs the schedule.
 void Worker::take_part() {
     syncer::Share share = shared::take_part();
     if (share == share_) return;
@@ -243,7 +243,7 @@ void Worker::do_chores() {
     }
 }
 
-/// Where the extension was dropped under the worker's feet it is no trouble.
+/// An extension that was dropped while the worker ran is no trouble.
 void Worker::failed(Chore &chore, const Trouble &trouble) {
     if (note_if_gone()) return;
     const auto now = Clock::now();
@@ -310,7 +310,7 @@ void Worker::read_queue() {
                             "the worker writes nothing meanwhile; to let it go on: ALTER SYSTEM, or ALTER DATABASE, "
                             "RESET default_transaction_read_only; SELECT pg_reload_conf()");
     }
-    // What keeps it from working may end without a word to it: a grant, the commit of an upgrade whose news come late.
+    // Its hindrance may end without a message: by a grant, or by the commit of an upgrade whose message comes late.
     if (config_changed_ || !dispatcher_) start();
     config_changed_ = false; // not before: what throws is tried again
     if (!dispatcher_) {
@@ -446,7 +446,7 @@ void Worker::ask(const NewRequest &request) {
                                request.requested_at, std::nullopt, std::nullopt});
 }
 
-/// What cannot be noted of webhooks is tried again later; what they ask for is asked for once.
+/// Marks of webhooks that could not be written are retried later; their requests are made once.
 void Worker::keep_unstored(const Judged &judged, const std::vector<int64_t> &put_off) {
     for (auto kept = unstored_.begin(); kept != unstored_.end();) {
         const bool tried = !std::binary_search(put_off.begin(), put_off.end(), kept->first);
@@ -533,7 +533,7 @@ void pin_session(int number) {
         // here, a judged webhook with what it asked for. So the same is done again, and the loop waits for no disk and
         // no standby. Only the pages of a full fetch are worth a wait for the disk.
         {"synchronous_commit", "off"},
-        // Whoever holds a lock makes one batch wait, which is tried again, and not the loop.
+        // A lock of another session makes one batch wait, which is retried, and not the loop.
         {"lock_timeout", "200ms"}};
     guard([&] {
         for (const auto &[name, value] : pinned) SetConfigOption(name, value.c_str(), PGC_SUSET, PGC_S_OVERRIDE);
