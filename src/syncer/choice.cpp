@@ -111,8 +111,8 @@ Choice::Beginning Choice::beginning() const {
     return begun;
 }
 
-/// What is asked for and not already under way, that this fetch brings: a full fetch brings what a delta would, and a
-/// delta what that of an endpoint would which it implies.
+/// The pending fetches, not yet under way, that this fetch fulfils: a full fetch fulfils a delta, and a delta fulfils
+/// those of the endpoints that it implies.
 std::vector<const PendingFetch *> Choice::fulfilled_by(const Task &task) const {
     std::vector<const PendingFetch *> fulfilled;
     const auto &open = states_.at(task.endpoint->path).open_full;

@@ -130,7 +130,7 @@ std::string Judge::nobody_signed(bool is_signed) const {
     return kombo::printable(error);
 }
 
-/// Whoever can make the worker ask about ids that he invents spends the budget of a key: hence only who signs, and only
+/// An invented id makes the worker ask Kombo, which spends the key's budget: so only signed webhooks count, and only
 /// some at once.
 Verdict Judge::of_unknown(const Webhook &webhook, const SigningServers &servers, bool is_signed) {
     const std::string its_name = "integration " + quoted(webhook.integration_id);

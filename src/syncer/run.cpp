@@ -18,8 +18,8 @@ constexpr size_t ids_per_request = 100;
 /// Kombo API reference: page_size is 250 at most. What a page takes in memory is bounded by that.
 constexpr size_t most_records = 250;
 
-/// Where answers take too long, or are too large, fewer records are asked for: not before so many failures in a row,
-/// and not below that.
+/// If responses take too long or are too large, fewer records are requested: after so many failures in a row, and no
+/// fewer than that.
 constexpr int failures_before_less = 3;
 constexpr int least_records = 10;
 
@@ -378,8 +378,8 @@ RunResult Run::failed(const std::exception_ptr &caught) const {
     return result;
 }
 
-/// What takes Kombo, or something in between, too long may pass with half the records a page. One such answer may be by
-/// chance; what was too large for us will be so again.
+/// A page that takes Kombo, or a proxy, too long may pass with half the records. One such response may be by chance; a
+/// page that was too large for us will be so again.
 void Run::ask_for_less(const Failure &failure, RunResult &result) const {
     const bool again = failure.lasting || states_.at(task_.endpoint->path).attempts + 1 >= failures_before_less;
     if (!failure.too_much || !again || !task_.endpoint->paginated || page_size_ <= least_records) return;

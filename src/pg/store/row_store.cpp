@@ -99,8 +99,8 @@ void RowStore::remove_from_lists(size_t target, const std::vector<std::vector<st
         0, keys.front().size(), remove, [](size_t, size_t) { return int64_t(0); }, count);
 }
 
-/// Where one batch brought nothing but new rows, as in a first full fetch, the next one will, too: to insert is then
-/// all there is to do, and takes half the time. Returns how many were new indeed; the others are compared.
+/// If the previous batch contained only new rows (as in a first full sync), inserts first, which takes half the time.
+/// Returns how many rows were new; the others are compared.
 int64_t RowStore::insert_if_all_new(const syncer::RowSet &set, kombo::Timestamp now) {
     if (set.mode != syncer::Mode::Replace || set.rows.empty() || !all_new_[set.table]) return 0;
     Params params = key();

@@ -23,8 +23,8 @@ using syncer::Clock;
 /// Fetches that may be under way for each request that may be: they are suspended between two pages.
 constexpr size_t fetches_per_request = 4;
 
-/// What an integration may ask Kombo for before another one of the same urgency is begun in its place: opening one
-/// takes as long as some requests.
+/// The number of requests of an integration before another one of the same urgency has its turn: opening one takes as
+/// long as some requests.
 constexpr int requests_a_turn = 16;
 
 /// How soon an integration is tried again that another session syncs.
@@ -47,8 +47,8 @@ std::vector<int64_t> ids_of(const syncer::PendingFetches &pending) {
     return ids;
 }
 
-/// What another worker, or a function, has done since the queue was read. In a transaction, with the integration's
-/// lock.
+/// The requests that another worker, or a function, has fulfilled since the queue was read. In a transaction, with the
+/// integration's lock.
 std::vector<int64_t> fulfilled_elsewhere(const syncer::PendingFetches &pending) {
     const Result rows = execute("SELECT a.id FROM unnest($1) AS a(id) "
                                 "WHERE NOT EXISTS (SELECT FROM kombo.sync_requests r WHERE r.id = a.id)",
@@ -422,7 +422,7 @@ void Dispatcher::release_idle() {
     release_memory();
 }
 
-/// What thousands of requests took is free again, but in pieces between what is still needed: the C library keeps that.
+/// Gives memory back to the system: after thousands of requests it is free, but the C library keeps it.
 void Dispatcher::release_memory() {
     constexpr size_t many = 1000;
     most_requests_ = std::max(most_requests_, agenda_.requests());
