@@ -37,8 +37,9 @@ start_sandbox() {
     DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends cmake libcpp-httplib-dev </dev/null
     cmake -S . -B /tmp/build -DKOMBO_SYNC_PARTS=sandbox
     cmake --build /tmp/build -j "$(nproc)" --target kombo-sandbox
+    : >/tmp/sandbox.log
     "$(find /tmp/build -type f -name kombo-sandbox)" --port 0 --api-key sandbox-key \
-        --integration personio:CBNMt7dSNCzBdnRTx87dev4E --employees 1000 >/tmp/sandbox.log 2>&1 &
+        --integration personio:CBNMt7dSNCzBdnRTx87dev4E --employees 1000 >>/tmp/sandbox.log 2>&1 </dev/null &
     for _ in {1..100}; do
         SANDBOX_URL=$(sed -n 's/^listening on //p' /tmp/sandbox.log)
         [[ ! $SANDBOX_URL ]] || return 0
