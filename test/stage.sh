@@ -46,6 +46,11 @@ fail() {
     exit 1
 }
 
+# usage PROGRAM: its help, which is the comment at its head.
+usage() {
+    sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$1"
+}
+
 # --- packages ---------------------------------------------------------------------------------------------------
 
 # stage_packages NAME…: installs those that are missing, as root or through sudo; otherwise lists them and ends.
