@@ -88,11 +88,11 @@ void ServedDatabases::look() {
         }
         databases_.push_back(std::move(database));
     }
-    settle_posts();
+    settle_processes();
 }
 
 /// A process for each worker that is to run; the others are terminated.
-void ServedDatabases::settle_posts() {
+void ServedDatabases::settle_processes() {
     std::vector<WorkerProcess *> wanted;
     std::vector<std::pair<Oid, int>> missing;
     for (const Database &database : databases_) {
@@ -141,13 +141,13 @@ void ServedDatabases::dismiss() {
 }
 
 void ServedDatabases::report() {
-    add_troubles_of_posts();
+    add_troubles_of_processes();
     publish();
     tell();
 }
 
 /// The trouble of a worker that does not run is its database's, unless the database has one of its own.
-void ServedDatabases::add_troubles_of_posts() {
+void ServedDatabases::add_troubles_of_processes() {
     for (Database &database : databases_) {
         if (!OidIsValid(database.oid) || database.workers < settings::workers) continue;
         const auto process = std::find_if(processes_.begin(), processes_.end(), [&](const WorkerProcess &p) {

@@ -32,8 +32,8 @@ public:
     std::optional<Clock::time_point> due() const;
 
 private:
-    void settle_posts();
-    void add_troubles_of_posts();
+    void settle_processes();
+    void add_troubles_of_processes();
     void publish() const;
     void tell();
 
