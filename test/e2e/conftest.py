@@ -27,6 +27,22 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "time_limit(seconds): how long the test may take, 120 unless marked")
     config.addinivalue_line("markers", "soak: has a long round, by KOMBO_SOAK=1 (./check soak)")
     config.addinivalue_line("markers", "late: runs after all others, as what it waits for happens meanwhile")
+    config.pluginmanager.register(OneTaskAProcess(config))
+
+
+class OneTaskAProcess:
+    """Has xdist (pytest -n) give each of its processes no task before the tests. With -v it asks them for their version
+    first, and when that question is not quite answered (execnet 1.9), the tests do not get the main thread: there no
+    signal handler can be set, so every test of that process fails in time_limit."""
+
+    def __init__(self, config):
+        self.option = config.option
+
+    @pytest.hookimpl(optionalhook=True, hookwrapper=True)
+    def pytest_xdist_newgateway(self):
+        verbose, self.option.verbose = self.option.verbose, 0
+        yield
+        self.option.verbose = verbose
 
 
 def pytest_collection_modifyitems(items):
