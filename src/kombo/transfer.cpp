@@ -25,6 +25,13 @@ template <typename Value> void set(Transfer &transfer, CURLoption option, Value 
     }
 }
 
+/// Newer versions of libcurl have a time before the transfer also if they refused the URL at once.
+bool has_peer(const Transfer &transfer) {
+    const char *address = nullptr;
+    curl_easy_getinfo(transfer.easy.get(), CURLINFO_PRIMARY_IP, &address);
+    return address != nullptr && *address != '\0';
+}
+
 curl_off_t get_info(const Transfer &transfer, CURLINFO info) {
     curl_off_t value = 0;
     curl_easy_getinfo(transfer.easy.get(), info, &value);
@@ -137,7 +144,7 @@ Finished finish(Transfer &transfer, CURLcode code) {
     if (code != CURLE_OK) {
         TransportFailure failure{code, transfer.error_text};
         failure.elapsed = std::chrono::duration_cast<milliseconds>(elapsed);
-        failure.connected = get_info(transfer, CURLINFO_PRETRANSFER_TIME_T) > 0;
+        failure.connected = get_info(transfer, CURLINFO_PRETRANSFER_TIME_T) > 0 && has_peer(transfer);
         failure.too_large = transfer.too_large;
         failure.out_of_memory = transfer.out_of_memory;
         failure.max_response_size = transfer.max_response_size;
