@@ -110,7 +110,7 @@ chroot_clean() {
     rm -f "$1"/*.tar
 }
 
-# chroot_tree ROOT: the project's folder in there, as a clone of it would be.
+# chroot_tree ROOT: the project's folder in there, as it is now.
 chroot_tree() {
     rm -rf "$1/root/kombo_sync"
     mkdir "$1/root/kombo_sync" &&

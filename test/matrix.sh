@@ -21,11 +21,11 @@ run_matrix() {
         fi
         shift
     done
-    ((${#majors[@]})) || majors=("${MAJORS[@]}")
-    ((${#parts[@]})) || parts=("${MATRIX_PARTS[@]}")
     if (($#)) && ! includes e2e "${parts[@]}" && ! includes soak "${parts[@]}"; then
         fail "unknown major or part \"$1\"; the majors are ${MAJORS[*]}, the parts unit, regress, e2e, lint and soak"
     fi
+    ((${#majors[@]})) || majors=("${MAJORS[@]}")
+    ((${#parts[@]})) || parts=("${MATRIX_PARTS[@]}")
     chroot_needs_root matrix
     stage_packages "${CHROOT_PACKAGES[@]}"
     stage_open kombo-check

@@ -18,6 +18,7 @@
 #include "syncer/retry.h"
 
 #include <algorithm>
+#include <cstring>
 
 /// The background worker: one event loop that listens to its latch, to the clock and to the network. All work is rows
 /// of kombo.sync_requests; what arrives in the inbox, and what the schedule says, becomes such rows first.
