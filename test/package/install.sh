@@ -38,7 +38,7 @@ install_package() {
     found=$(for program in gcc g++ cc c++ make; do command -v $program; done || true)
     printf '%s\n' "$found"
     [[ ! $found ]]
-    dpkg-query -W -f '${Depends}\n' "$PACKAGE" | grep -E "postgresql-$MAJOR \(>= $MAJOR\.[0-9]+\)"
+    dpkg-query -W -f '${Depends}\n' "$PACKAGE" | grep -E "postgresql-$MAJOR \((>=|>>) $MAJOR\.[0-9]+\)"
 }
 
 start_sandbox() {
