@@ -83,9 +83,9 @@ void set_connection(Transfer &transfer, const HttpOptions &options) {
         const size_t colon = options.proxy_user_password.find(':');
         const std::string_view both = options.proxy_user_password;
         const std::string_view password = colon == std::string::npos ? "" : both.substr(colon + 1);
-        // libcurl decodes both.
-        set(transfer, CURLOPT_PROXYUSERNAME, percent_encode(both.substr(0, colon)).c_str());
-        set(transfer, CURLOPT_PROXYPASSWORD, percent_encode(password).c_str());
+        // libcurl decodes both; if they are set one by one, only its older versions do.
+        const std::string encoded = percent_encode(both.substr(0, colon)) + ":" + percent_encode(password);
+        set(transfer, CURLOPT_PROXYUSERPWD, encoded.c_str());
     }
     set(transfer, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     set(transfer, CURLOPT_SSL_VERIFYPEER, 1L);
