@@ -1,5 +1,6 @@
 # kombo_sync: the PGXS build. `make`, `make install [DESTDIR=…]`, `make uninstall`, `make installcheck` (against the
-# running server). The installed library has no debug symbols (1.5 MB instead of 40); `make install DEBUG=1` keeps them.
+# running server), `make dist` (the bundle for PGXN). The installed library has no debug symbols (1.5 MB instead of 40);
+# `make install DEBUG=1` keeps them.
 
 EXTENSION = kombo_sync
 EXTVERSION = 0.3.0
@@ -62,5 +63,14 @@ $(UPGRADE_SCRIPT): $(UPGRADE_OWN).before.sql $(UPGRADE_SHIPPED) $(UPGRADE_OWN).g
 	  sed -f sql/upgrade/replace.sed $(UPGRADE_PARTS); \
 	  cat $(UPGRADE_OWN).after.sql; } > $@.tmp
 	mv $@.tmp $@
+
+# The bundle for PGXN, of what is committed.
+DIST = dist/$(EXTENSION)-$(EXTVERSION)
+
+dist:
+	mkdir -p dist
+	git archive --format=zip --prefix=$(EXTENSION)-$(EXTVERSION)/ -o $(DIST).zip HEAD
+
+.PHONY: dist
 
 -include $(OBJS:.o=.d)

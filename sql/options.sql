@@ -82,7 +82,10 @@ SELECT srvoptions FROM pg_foreign_server WHERE srvname = 'kombo_eu';
 -- Settings.
 SELECT name, setting, unit, context FROM pg_settings WHERE name LIKE 'kombo\_sync.%' ORDER BY name;
 SET kombo_sync.max_sweep_fraction = 1.5;
+\set VERBOSITY sqlstate
+-- From PostgreSQL 17 on the message names the unit of the range, too.
 SET kombo_sync.overlap = '-1s';
+\set VERBOSITY default
 SET kombo_sync.max_retries = -1;
 SET kombo_sync.min_full_interval = 'often';
 SET kombo_sync.retention = '1h';

@@ -84,8 +84,9 @@ cache_clean() {
     [[ -w $folder ]] || fail "$folder cannot be written."
     cache_lock "$folder"
     size=$(size_of "$folder")
-    # The base system is that of ./check bare.
-    rm -rf "$folder/tree" "$folder"/*.tar "$folder/lock"
+    # Of ./check bare, ./check matrix and ./package.
+    chroot_clean "$folder"
+    rm -rf "$folder/tree" "$folder/lock"
     rmdir "$folder" 2>/dev/null
     printf 'Removed the kept build in %s: %s freed.\n' "$folder" "$size"
 }

@@ -7,7 +7,25 @@
 # Everything that is built or run belongs to an ordinary user, also when root calls: PostgreSQL refuses root.
 
 ROOT=$PWD
-PG_MAJOR=15
+# The supported majors of PostgreSQL, and the Debian that each comes with.
+MAJORS=(15 17 18)
+declare -A SUITES=([15]=bookworm [17]=trixie [18]=forky)
+HOST_SUITE=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release 2>/dev/null)
+
+# The major of this Debian; elsewhere the newest that is installed.
+own_major() {
+    local major
+    for major in "${MAJORS[@]}"; do
+        if [[ ${SUITES[$major]} == "$HOST_SUITE" ]]; then
+            echo "$major"
+            return
+        fi
+    done
+    for major in "${MAJORS[@]}"; do [[ ! -x /usr/lib/postgresql/$major/bin/pg_config ]] || echo "$major"; done |
+        tail -n 1 | grep . || echo "${MAJORS[0]}"
+}
+
+PG_MAJOR=$(own_major)
 SYSTEM_PG=/usr/lib/postgresql/$PG_MAJOR
 JOBS=$(nproc)
 CREATECLUSTER_OVERRIDE=/etc/postgresql-common/createcluster.d/kombo_sync.conf
@@ -33,6 +51,8 @@ LINT_PACKAGES=(clang-format clang-tidy shellcheck)
 source "${BASH_SOURCE%/*}/progress.sh"
 # shellcheck source=test/cache.sh
 source "${BASH_SOURCE%/*}/cache.sh"
+# shellcheck source=test/chroot.sh
+source "${BASH_SOURCE%/*}/chroot.sh"
 
 T='' LOG='' SRC='' BUILD='' PGBIN='' OWNER='' CHILD='' SANDBOX_URL='' MADE_OVERRIDE=''
 # Set where a log was named: it is to be there afterwards, also after Ctrl-C.

@@ -1,6 +1,7 @@
 #include "json_token.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <optional>

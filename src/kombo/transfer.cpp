@@ -25,6 +25,13 @@ template <typename Value> void set(Transfer &transfer, CURLoption option, Value 
     }
 }
 
+/// Newer versions of libcurl have a time before the transfer also if they refused the URL at once.
+bool has_peer(const Transfer &transfer) {
+    const char *address = nullptr;
+    curl_easy_getinfo(transfer.easy.get(), CURLINFO_PRIMARY_IP, &address);
+    return address != nullptr && *address != '\0';
+}
+
 curl_off_t get_info(const Transfer &transfer, CURLINFO info) {
     curl_off_t value = 0;
     curl_easy_getinfo(transfer.easy.get(), info, &value);
@@ -76,9 +83,9 @@ void set_connection(Transfer &transfer, const HttpOptions &options) {
         const size_t colon = options.proxy_user_password.find(':');
         const std::string_view both = options.proxy_user_password;
         const std::string_view password = colon == std::string::npos ? "" : both.substr(colon + 1);
-        // libcurl decodes both.
-        set(transfer, CURLOPT_PROXYUSERNAME, percent_encode(both.substr(0, colon)).c_str());
-        set(transfer, CURLOPT_PROXYPASSWORD, percent_encode(password).c_str());
+        // libcurl decodes both; if they are set one by one, only its older versions do.
+        const std::string encoded = percent_encode(both.substr(0, colon)) + ":" + percent_encode(password);
+        set(transfer, CURLOPT_PROXYUSERPWD, encoded.c_str());
     }
     set(transfer, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     set(transfer, CURLOPT_SSL_VERIFYPEER, 1L);
@@ -137,7 +144,7 @@ Finished finish(Transfer &transfer, CURLcode code) {
     if (code != CURLE_OK) {
         TransportFailure failure{code, transfer.error_text};
         failure.elapsed = std::chrono::duration_cast<milliseconds>(elapsed);
-        failure.connected = get_info(transfer, CURLINFO_PRETRANSFER_TIME_T) > 0;
+        failure.connected = get_info(transfer, CURLINFO_PRETRANSFER_TIME_T) > 0 && has_peer(transfer);
         failure.too_large = transfer.too_large;
         failure.out_of_memory = transfer.out_of_memory;
         failure.max_response_size = transfer.max_response_size;

@@ -9,6 +9,8 @@ import tempfile
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
+# Of PostgreSQL here.
+MAJOR = pathlib.Path(os.environ.get("KOMBO_PGBIN", "/usr/lib/postgresql/15/bin")).parent.name
 
 
 def start(*command, folder, tree=ROOT, **variables):

@@ -1,15 +1,17 @@
 """The commands ./demo and ./check: what they show, refuse, and leave behind."""
 
+import json
 import os
 import pathlib
 import re
 import shutil
 import signal
 import subprocess
+import zipfile
 
 import pytest
 
-from commands import ROOT, folder, processes_of, run, start  # noqa: F401
+from commands import MAJOR, ROOT, folder, processes_of, run, start  # noqa: F401
 from syncing import wait_until
 
 
@@ -49,7 +51,13 @@ def test_a_demo_that_is_terminated_leaves_nothing(folder):
 @pytest.mark.parametrize("command, said", [(("./demo", "--slow"), "the options are --fast"),
                                            (("./check", "unti"), "parts are unit, regress, e2e, lint, soak and bare"),
                                            (("./check", "lint", "-k", "x"), "the parts are"),
-                                           (("./check", "unit", "bare"), "bare needs root")])
+                                           (("./check", "unit", "bare"), "bare needs root"),
+                                           (("./check", "matrix", "16"), "PostgreSQL 16; the majors are 15 17 18"),
+                                           (("./check", "matrix", "17", "unti"), 'unknown major or part "unti"'),
+                                           (("./check", "matrix"), "matrix needs root"),
+                                           (("./package", "rpm"), "the actions are deb and test"),
+                                           (("./package", "deb", "16"), "PostgreSQL 16; the majors are 15 17 18"),
+                                           (("./package", "test", "17"), "./package needs root")])
 def test_an_unknown_argument_is_refused_before_anything_is_done(folder, command, said):
     status, output = run(*command, folder=folder, timeout=20)
     assert status == 1 and said in output
@@ -79,7 +87,7 @@ def test_a_check_that_is_interrupted_keeps_the_log_of_what_had_failed(folder, nu
     assert sorted(path.name for path in folder.iterdir()) == sorted([log.parent.name, "kept", "tree"])
 
 
-@pytest.mark.parametrize("package, said", [("postgresql-15", True), ("g++", False)])
+@pytest.mark.parametrize("package, said", [(f"postgresql-{MAJOR}", True), ("g++", False)])
 def test_a_postgresql_that_is_installed_without_a_cluster_is_said(folder, package, said):  # noqa: F811
     for program in ("dpkg-query", "apt-get", "sudo"):
         (folder / program).write_text("#!/bin/sh\n", encoding="utf-8")
@@ -87,7 +95,7 @@ def test_a_postgresql_that_is_installed_without_a_cluster_is_said(folder, packag
     done = subprocess.run(["bash", "-c", f"source test/stage.sh; stage_packages {package}"], cwd=ROOT, text=True,
                           env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}, capture_output=True, check=True)
     assert f"installing {package}" in done.stdout
-    assert ('"pg_createcluster 15 main --start" makes one' in done.stdout) == said, done.stdout
+    assert (f'"pg_createcluster {MAJOR} main --start" makes one' in done.stdout) == said, done.stdout
 
 
 def test_the_installed_library_has_no_debug_symbols_and_uninstall_removes_every_file(folder):  # noqa: F811
@@ -95,7 +103,7 @@ def test_the_installed_library_has_no_debug_symbols_and_uninstall_removes_every_
     sections = subprocess.run(["readelf", "-S", "-W", lib / "kombo_sync.so"], capture_output=True, text=True,
                               check=True)
     assert ".dynsym" in sections.stdout and ".debug" not in sections.stdout
-    share = lib.parents[3] / "share/postgresql/15/extension"
+    share = lib.parents[3] / "share/postgresql" / MAJOR / "extension"
     installed = [*lib.glob("kombo_sync*"), *share.glob("kombo_sync*")]
     assert len(installed) >= 4
     for file in installed:
@@ -105,6 +113,24 @@ def test_the_installed_library_has_no_debug_symbols_and_uninstall_removes_every_
     subprocess.run(["make", f"PG_CONFIG={os.environ['KOMBO_PGBIN']}/pg_config", "uninstall", f"DESTDIR={folder}"],
                    cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, check=True)
     assert not [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_the_bundle_for_pgxn_has_what_its_metadata_names(folder):  # noqa: F811
+    if not shutil.which("git"):
+        pytest.skip("no git here")
+    tree = folder / "tree"
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns("*.o", "*.so", ".git", "dist", "build", "kombo_sync--*"))
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    for command in ([*git, "init", "-q"], [*git, "add", "."], [*git, "commit", "-q", "-m", "All"],
+                    ["make", "dist", f"PG_CONFIG={os.environ['KOMBO_PGBIN']}/pg_config"]):
+        subprocess.run(command, cwd=tree, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    meta = json.loads((ROOT / "META.json").read_text(encoding="utf-8"))
+    name = f"{meta['name']}-{meta['version']}"
+    with zipfile.ZipFile(tree / "dist" / f"{name}.zip") as bundle:
+        names = set(bundle.namelist())
+        assert json.loads(bundle.read(f"{name}/META.json")) == meta
+    for provided in meta["provides"].values():
+        assert {f"{name}/{provided['file']}", f"{name}/{provided['docfile']}", f"{name}/Makefile"} <= names
 
 
 def lint(name, tree):
@@ -147,10 +173,12 @@ def test_lint_finds_long_lines_outside_tables(folder):  # noqa: F811
 
 @pytest.mark.parametrize("file, old, new", [("META.json", '"version": "', '"version": "9'), ("README.md", "0.", "9."),
                                             ("kombo_sync.control", "default_version = '", "default_version = '9"),
+                                            ("debian/changelog", "kombo-sync (", "kombo-sync (9"),
                                             ("test/unit/CMakeLists.txt", 'SYNC_VERSION="', 'SYNC_VERSION="9')])
 def test_lint_finds_a_version_that_differs(folder, file, old, new):  # noqa: F811
     for name in ("META.json", "README.md", "kombo_sync.control", "Makefile", "CMakeLists.txt", "CHANGELOG.md",
-                 "test/unit/CMakeLists.txt", *(f"sql/upgrade/{f.name}" for f in (ROOT / "sql/upgrade").iterdir())):
+                 "debian/changelog", "test/unit/CMakeLists.txt",
+                 *(f"sql/upgrade/{f.name}" for f in (ROOT / "sql/upgrade").iterdir())):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     assert lint("lint_versions", folder)[0] == 0
@@ -159,7 +187,7 @@ def test_lint_finds_a_version_that_differs(folder, file, old, new):  # noqa: F81
     assert status == 1 and file in said, said
 
 
-@pytest.mark.skipif(not shutil.which("clang-format"), reason="clang-format is not here")
+@pytest.mark.skipif(not shutil.which("clang-format") or MAJOR != "15", reason="Debian 12's clang-format is not here")
 def test_format_formats_what_lint_would_find(folder):  # noqa: F811
     (folder / "src").mkdir()
     (folder / "test").mkdir()

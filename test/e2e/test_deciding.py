@@ -1,6 +1,9 @@
 """What docs/why.md and docs/versions.md say to somebody who has to decide."""
 
+import os
+import pathlib
 import re
+import subprocess
 
 import psycopg
 import pytest
@@ -52,6 +55,60 @@ def test_every_released_version_upgrades_to_the_latest(db):
         assert (ROOT / "test" / "upgrade" / f"kombo_sync--{version}.sql.gz").exists(), f"{version} is not tried"
 
 
-def test_it_runs_on_the_major_that_the_page_names(db):
-    supported = re.findall(r"^\| PostgreSQL (\d+) \| supported", page("docs/versions.md"), re.MULTILINE)
-    assert supported == [str(db.connection.info.server_version // 10000)]
+# --- systems ------------------------------------------------------------------------------------------------------
+
+def stage(variable):
+    """What test/stage.sh has in that variable, by key where it has keys."""
+    text = re.search(rf"^(?:declare -A )?{variable}=\((.*)\)$", page("test/stage.sh"), re.MULTILINE)[1]
+    pairs = re.findall(r"\[(\w+)\]=(\w+)", text)
+    return dict(pairs) if pairs else text.split()
+
+
+def systems():
+    """The rows of the table of docs/install.md, by suite, each by column."""
+    table = next(block for block in page("docs/install.md").split("\n\n") if block.startswith("| Debian |"))
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    return {row[1]: dict(zip(head, row)) for row in rows}
+
+
+def test_it_runs_on_the_majors_that_the_pages_name(db):
+    majors = stage("MAJORS")
+    assert str(db.connection.info.server_version // 10000) in majors
+    supported = re.search(r"^\| PostgreSQL (.*?) \| supported", page("docs/versions.md"), re.MULTILINE)[1]
+    assert re.findall(r"\d+", supported) == majors
+    assert stage("SUITES") == {row["PostgreSQL"]: suite for suite, row in systems().items()}
+    assert [line for line in page("debian/pgversions").splitlines() if not line.startswith("#")] == majors
+    assert f"PostgreSQL {', '.join(majors[:-1])} and {majors[-1]}." in page("README.md")
+
+
+def test_this_system_is_what_the_page_says():
+    suite = subprocess.run(["sed", "-n", "s/^VERSION_CODENAME=//p", "/etc/os-release"], capture_output=True, text=True,
+                           check=True).stdout.strip()
+    row = systems().get(suite)
+    if not row:
+        pytest.skip(f"{suite} is not in docs/install.md")
+    packages = {"PostgreSQL": f"postgresql-{row['PostgreSQL']}", "g++": "g++", "libcurl": "libcurl4-openssl-dev",
+                "jansson": "libjansson-dev", "simdjson": "libsimdjson-dev", "OpenSSL": "libssl-dev"}
+    assert set(packages) == set(row) - {"Debian", "suite"}
+    for column, package in packages.items():
+        installed = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True,
+                                   check=True).stdout
+        version = tuple(map(int, re.match(r"(?:\d+:)?(\d+(?:\.\d+)*)", installed)[1].split(".")))
+        said = tuple(map(int, row[column].split(".")))
+        # A suite that is not released moves on.
+        assert version >= said if row["Debian"] == "testing" else version[:len(said)] == said, (column, installed)
+
+
+def symbols(file, which):
+    listed = subprocess.run(["nm", "-D", which, file], capture_output=True, text=True, check=True).stdout
+    return {line.split()[-1] for line in listed.splitlines()}
+
+
+def test_the_library_uses_nothing_of_the_server_that_an_older_minor_lacks():
+    programs = pathlib.Path(os.environ["KOMBO_PGBIN"])
+    used = (symbols(programs.parent / "lib" / "kombo_sync.so", "--undefined-only")
+            & symbols(programs / "postgres", "--defined-only"))
+    assert len(used) > 100
+    new = used - set(page("test/facts/server_symbols.txt").split())
+    assert new == set(), \
+        "do the first minors of all majors that this was built with have these? Then add them to the list"

@@ -143,6 +143,20 @@ def test_a_worker_writes_nothing_where_the_settings_say_read_only(few, sandbox, 
     until(few, lambda: one(few, "hris_employees", person)["job_title"] == "Changed", what="the change")
 
 
+def test_no_timeout_of_the_database_ends_the_worker_or_its_work(few, sandbox):
+    found = few.execute("SELECT name FROM pg_settings WHERE name ~ '_timeout$' AND unit = 'ms' AND context = 'user'")
+    timeouts = [row["name"] for row in found if not row["name"].startswith("kombo_sync.")]
+    assert {"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} <= set(timeouts)
+    for name in timeouts:
+        few.cluster.run(f"ALTER DATABASE {few.name} SET {name} = 1")
+    before = worker_pid(few)
+    few.execute("SELECT pg_terminate_backend(%s, 10000)", [before])
+    until(few, lambda: worker_pid(few) != before, what="another worker")
+    pid = worker_pid(few)
+    assert_a_change_arrives(few, sandbox, "Changed")
+    assert worker_pid(few) == pid
+
+
 def test_a_database_that_is_named_before_it_is_there_is_served_once_it_has_the_extension(worker_cluster):
     name = worker_cluster.new_name()
     worker_cluster.configure({"kombo_sync.databases": name})

@@ -13,6 +13,7 @@ import textwrap
 import pytest
 
 from cluster import Database
+from commands import MAJOR
 from sandbox import WEBHOOK_SECRET
 from worker import data_changed, runs, sign, until, wait_synced
 
@@ -143,17 +144,19 @@ def lacks(words):
     if not (os.access(ROOT / program, os.X_OK) if "/" in program else shutil.which(program, path=path)):
         return [program]
     if program == "make":
-        code, printed = output("make", "-n", *(one for one in arguments if not one.startswith("-")))
+        arguments = [one.replace("/15/", f"/{MAJOR}/") for one in arguments if not one.startswith("-")]
+        code, printed = output("make", "-n", *arguments)
         return [] if code == 0 else [printed]
     if program == "apt-get":
-        known = (ROOT / "test" / "stage.sh").read_text(encoding="utf-8").replace("$PG_MAJOR", "15")
-        packages = [one for one in arguments[1:] if not one.startswith("-")]
+        known = (ROOT / "test" / "stage.sh").read_text(encoding="utf-8").replace("$PG_MAJOR", MAJOR)
+        # The pages name Debian 12's PostgreSQL, and what depends on it.
+        packages = [re.sub("-15$", f"-{MAJOR}", one) for one in arguments[1:] if not one.startswith("-")]
         return [one for one in packages if not re.search(rf'[\s("]{re.escape(one)}[\s)"]', known)
                 and output("dpkg-query", "-W", one)[0] != 0]
     if "--" in arguments:  # what follows is another program's
         arguments = arguments[:arguments.index("--")]
     options = {one.split("=")[0] for one in arguments if re.match("--.", one)}
-    if program in ("./check", "./demo", "./bench"):  # parts and scenarios
+    if program in ("./check", "./demo", "./bench", "./package"):  # parts and scenarios
         options |= {one for one in arguments if re.fullmatch("[a-z]+", one)}
     # A program that is called without options may know no --help, and do its work.
     known = output(program, "--help")[1] if options else ""

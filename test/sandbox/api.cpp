@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "record_ops.h"
 
+#include <cstdio>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>

@@ -1,6 +1,7 @@
 #include "api.h"
 #include "clock.h"
 
+#include <algorithm>
 #include <getopt.h>
 #include <malloc.h>
 #include <poll.h>

@@ -2,6 +2,7 @@
 #include "kombo/call.h"
 #include "kombo/page.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 
 namespace kombo {

@@ -1,5 +1,6 @@
 #include "fault_server.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <curl/curl.h>
 #include <filesystem>

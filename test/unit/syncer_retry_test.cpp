@@ -1,5 +1,6 @@
 #include "syncer/retry.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 
 namespace syncer {

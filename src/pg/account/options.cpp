@@ -302,14 +302,7 @@ Server load_server(const std::string &name, Oid user) {
                 name +
                 "'. Otherwise create it with CREATE SERVER ... FOREIGN DATA WRAPPER kombo_sync OPTIONS (base_url "
                 "'https://api.kombo.dev/v1').");
-    const bool allowed = guard([&] {
-#if PG_VERSION_NUM >= 160000
-        return object_aclcheck(ForeignServerRelationId, found->serverid, user, ACL_USAGE) == ACLCHECK_OK;
-#else
-        return pg_foreign_server_aclcheck(found->serverid, user, ACL_USAGE) == ACLCHECK_OK;
-#endif
-    });
-    if (!allowed)
+    if (!guard([&] { return compat::may_use_server(found->serverid, user); }))
         raise(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied for foreign server " + name, "",
               "Ask the owner of the server to GRANT USAGE ON FOREIGN SERVER.");
 

@@ -3,6 +3,8 @@
 #include "pg/base/role.h"
 #include "syncer/failure.h"
 
+#include <algorithm>
+
 namespace pg {
 
 namespace {

@@ -4,7 +4,6 @@
 
 extern "C" {
 #include <optimizer/cost.h>
-#include <optimizer/plancat.h>
 }
 
 namespace pg {
@@ -15,7 +14,6 @@ constexpr double assumed_rows = 1e7;
 constexpr BlockNumber assumed_pages = 1000000;
 
 bool planning_by_key = false;
-get_relation_info_hook_type previous_hook = nullptr;
 
 /// While it lives, the planner takes every table for a large one, and looks rows up by a plain index scan: a bitmap
 /// that is built anew for each key took a quarter of the time of an unchanged sync.
@@ -32,8 +30,7 @@ private:
     bool bitmaps_;
 };
 
-void assume_large(PlannerInfo *root, Oid relation, bool inherited, RelOptInfo *info) {
-    if (previous_hook) previous_hook(root, relation, inherited, info);
+void assume_large(RelOptInfo *info) {
     if (!planning_by_key) return;
     info->tuples = Max(info->tuples, assumed_rows);
     info->pages = Max(info->pages, assumed_pages);
@@ -48,8 +45,8 @@ void assume_large(PlannerInfo *root, Oid relation, bool inherited, RelOptInfo *i
 } // namespace
 
 void install_key_planning() {
-    previous_hook = get_relation_info_hook;
-    get_relation_info_hook = assume_large;
+    compat::adjust_relation = assume_large;
+    compat::install_relation_hook();
 }
 
 void plan_by_key(SPIPlanPtr plan) {

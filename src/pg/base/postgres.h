@@ -1,5 +1,6 @@
 #pragma once
 // The one place that includes PostgreSQL: C++ standard headers first (port.h redefines snprintf and friends).
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <exception>
@@ -45,6 +46,8 @@ extern "C" {
 #include <funcapi.h>
 #include <mb/pg_wchar.h>
 #include <miscadmin.h>
+#include <optimizer/pathnode.h>
+#include <optimizer/plancat.h>
 #include <pgstat.h>
 #include <postmaster/bgworker.h>
 #include <postmaster/interrupt.h>
@@ -79,3 +82,5 @@ extern "C" {
 #include <utils/varlena.h>
 #include <utils/wait_event.h>
 }
+
+#include "pg/base/compat.h"

@@ -34,7 +34,7 @@ void LatchWaiter::watch(const kombo::Transfers &transfers) {
     const auto &interests = transfers.interests();
     occurred_.resize(interests.size() + 2);
     guard([&] {
-        set_ = CreateWaitEventSet(TopMemoryContext, static_cast<int>(interests.size()) + 2);
+        set_ = compat::create_wait_event_set(static_cast<int>(interests.size()) + 2);
         AddWaitEventToSet(set_, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
         AddWaitEventToSet(set_, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, nullptr, nullptr);
         for (const auto &interest : interests) {

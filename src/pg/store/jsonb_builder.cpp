@@ -150,8 +150,8 @@ uint32 JsonbBuilder::number() {
                                       Int32GetDatum(-1));
     }
     pad();
-    auto *stored = DatumGetPointer(numeric);
-    out_.append(stored, VARSIZE_ANY(stored));
+    auto *stored = DatumGetNumeric(numeric);
+    out_.append(reinterpret_cast<const char *>(stored), VARSIZE_ANY(stored));
     pfree(stored);
     return static_cast<uint32>(out_.size() - begin) | JENTRY_ISNUMERIC;
 }

@@ -40,8 +40,8 @@ public:
     void read(uint64_t offset, void *bytes, size_t size) override {
         guard([&] {
             const auto amount = static_cast<int>(size);
-            const int done = FileRead(file_, static_cast<char *>(bytes), amount, static_cast<off_t>(offset),
-                                      WAIT_EVENT_BUFFILE_READ);
+            const auto done = static_cast<int>(FileRead(file_, static_cast<char *>(bytes), amount,
+                                                        static_cast<off_t>(offset), WAIT_EVENT_BUFFILE_READ));
             if (done < 0)
                 ereport(ERROR, (errcode_for_file_access(),
                                 errmsg("could not read temporary file \"%s\": %m", FilePathName(file_))));

@@ -42,10 +42,13 @@ Installed installed_extension() {
         HeapTuple row = systable_getnext(scan);
         const char *its_version = nullptr;
         if (HeapTupleIsValid(row)) {
-            bool is_null = false;
             found.oid = reinterpret_cast<Form_pg_extension>(GETSTRUCT(row))->oid;
-            const Datum value = heap_getattr(row, Anum_pg_extension_extversion, RelationGetDescr(catalog), &is_null);
-            if (!is_null) its_version = TextDatumGetCString(value);
+            // Not heap_getattr: it is compiled into this library, and in newer minors calls what older ones lack.
+            std::array<Datum, Natts_pg_extension> values{};
+            std::array<bool, Natts_pg_extension> nulls{};
+            heap_deform_tuple(row, RelationGetDescr(catalog), values.data(), nulls.data());
+            constexpr size_t at = Anum_pg_extension_extversion - 1;
+            if (!nulls.at(at)) its_version = TextDatumGetCString(values.at(at));
         }
         systable_endscan(scan);
         table_close(catalog, AccessShareLock);
@@ -61,7 +64,7 @@ bool inbox_has_news() {
     if (!inbox.get() || !unjudged.get()) return true;
     return guard([&] {
         TupleTableSlot *slot = table_slot_create(inbox.get(), nullptr);
-        IndexScanDesc scan = index_beginscan(inbox.get(), unjudged.get(), GetActiveSnapshot(), 0, 0);
+        IndexScanDesc scan = compat::begin_index_scan(inbox.get(), unjudged.get(), 0);
         index_rescan(scan, nullptr, 0, nullptr, 0);
         const bool found = index_getnext_slot(scan, ForwardScanDirection, slot);
         index_endscan(scan);
@@ -120,7 +123,7 @@ syncer::QueuedRequest RequestRow::request() const {
 namespace {
 
 void read_all(Relation requests, TupleTableSlot *slot, const std::function<void(const RequestRow &)> &take) {
-    TableScanDesc scan = guard([&] { return table_beginscan(requests, GetActiveSnapshot(), 0, nullptr); });
+    TableScanDesc scan = guard([&] { return compat::begin_table_scan(requests); });
     while (guard([&] { return table_scan_getnextslot(scan, ForwardScanDirection, slot); })) take(RequestRow(slot));
     guard([&] { table_endscan(scan); });
 }
@@ -130,7 +133,7 @@ void read_after(int64_t id, Relation requests, Relation by_id, TupleTableSlot *s
     IndexScanDesc scan = guard([&] {
         ScanKeyData key;
         ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(id));
-        IndexScanDesc begun = index_beginscan(requests, by_id, GetActiveSnapshot(), 1, 0);
+        IndexScanDesc begun = compat::begin_index_scan(requests, by_id, 1);
         index_rescan(begun, &key, 1, nullptr, 0);
         return begun;
     });

@@ -18,6 +18,7 @@
 #include "syncer/retry.h"
 
 #include <algorithm>
+#include <cstring>
 
 /// The background worker: one event loop that listens to its latch, to the clock and to the network. All work is rows
 /// of kombo.sync_requests; what arrives in the inbox, and what the schedule says, becomes such rows first.
@@ -31,7 +32,7 @@ using syncer::Clock;
 /// A key or an address may have changed: set by the invalidation of a cached server or user mapping.
 bool key_changed = true;
 
-void note_key_change(Datum, int, uint32) {
+void note_key_change(Datum, compat::CacheId, uint32) {
     key_changed = true;
 }
 
@@ -536,6 +537,7 @@ void pin_session(int number) {
         // A lock of another session makes one batch wait, which is retried, and not the loop.
         {"lock_timeout", "200ms"}};
     guard([&] {
+        if (compat::has_transaction_timeout) SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
         for (const auto &[name, value] : pinned) SetConfigOption(name, value.c_str(), PGC_SUSET, PGC_S_OVERRIDE);
     });
 }
