@@ -75,6 +75,7 @@ BEGIN
     PERFORM kombo_internal.take_up_exclusions();
     PERFORM kombo_internal.grant_sync_role(new_owner);
     PERFORM kombo_internal.fetch_anew(made || changed);
+    PERFORM kombo_internal.warn_of_local_tables();
     PERFORM kombo_internal.wake(true);
     RETURN cardinality(made);
 END

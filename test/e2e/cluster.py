@@ -182,6 +182,9 @@ class Cluster:
         self.run(f"CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8'")
         return name
 
+    def drop_database(self, name):
+        self.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
 
 class Database:
     """A database of the cluster and one superuser connection to it (`connection`, autocommit, rows are dicts)."""
@@ -258,4 +261,4 @@ class Database:
 
     def drop(self):
         self.connection.close()
-        self.cluster.run(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
+        self.cluster.drop_database(self.name)

@@ -5,6 +5,8 @@ KOMBO_SANDBOX  the kombo-sandbox program
 KOMBO_BENCH    folder with the programs of the benchmarks
 KOMBO_SDK      folder with @kombo-api/sdk in node_modules (optional)
 KOMBO_GUIDE    folder that stage_guide of test/stage.sh has filled, for test/bench/guide.mjs
+KOMBO_CITUS_PGBIN  bin folder of a PostgreSQL with Citus and the extension (optional)
+KOMBO_ON_CITUS     1: all tests run on a Citus cluster of that one, not on KOMBO_PGBIN
 KOMBO_LOG      folder that keeps the servers' logs (optional)
 `./check e2e` sets them; for a quick round with an existing build see test/e2e/run."""
 
@@ -13,6 +15,7 @@ import signal
 import pytest
 from psycopg.rows import tuple_row
 
+from citus import ON_CITUS, CitusCluster, citus_bindir
 from cluster import TEMPLATE, Cluster, Database, needed
 from fake_kombo import FakeKombo
 from sandbox import Sandbox
@@ -86,10 +89,22 @@ def time_limit(request):
     signal.signal(signal.SIGALRM, before)
 
 
+def start_cluster(settings=""):
+    return CitusCluster(citus_bindir(), settings) if ON_CITUS else Cluster(needed("KOMBO_PGBIN"), settings)
+
+
 @pytest.fixture(scope="session")
 def cluster():
     """The session's cluster (class Cluster)."""
-    started = Cluster(needed("KOMBO_PGBIN"))
+    started = start_cluster()
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def citus_cluster():
+    """A coordinator and two nodes of Citus (class CitusCluster)."""
+    started = CitusCluster(citus_bindir())
     yield started
     started.close()
 
@@ -98,7 +113,7 @@ def cluster():
 def worker_cluster():
     """A second cluster of the session's (class Cluster) that preloads kombo_sync. Its launcher serves no database until
     a test has it do so, and its poll_interval is long: what takes less than WOKEN was woken."""
-    started = Cluster(needed("KOMBO_PGBIN"), WORKER_SETTINGS)
+    started = start_cluster(WORKER_SETTINGS)
     yield started
     started.close()
 
@@ -109,7 +124,7 @@ def new_cluster():
     made = []
 
     def start(settings=""):
-        made.append(Cluster(needed("KOMBO_PGBIN"), settings))
+        made.append(start_cluster(settings))
         return made[-1]
 
     yield start
@@ -184,7 +199,7 @@ def served(worker_cluster, sandbox):
 @pytest.fixture(scope="session")
 def mortal_cluster():
     """A third one, like worker_cluster, whose processes may be killed."""
-    started = Cluster(needed("KOMBO_PGBIN"), WORKER_SETTINGS)
+    started = start_cluster(WORKER_SETTINGS)
     yield started
     started.close()
 

@@ -38,6 +38,7 @@ extern "C" {
 #include <commands/async.h>
 #include <commands/dbcommands.h>
 #include <commands/defrem.h>
+#include <commands/extension.h>
 #include <commands/trigger.h>
 #include <common/hashfn.h>
 #include <executor/spi.h>

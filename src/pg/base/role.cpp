@@ -1,5 +1,6 @@
 #include "pg/base/role.h"
 
+#include "pg/base/citus.h"
 #include "pg/base/entry_points.h"
 #include "pg/base/spi.h"
 #include "pg/base/version_check.h"
@@ -14,10 +15,12 @@ SyncRole::SyncRole(Oid role) {
     SetUserIdAndSecContext(role, security_context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
     const char *name = guard([&] { return GetUserNameFromId(role, true); });
     if (name && role != BOOTSTRAP_SUPERUSERID) acted_as = name;
-    guard([] {
+    // Citus takes no generic plan of a statement that inserts.
+    const char *plans = citus::present() ? "force_custom_plan" : "auto";
+    guard([&] {
         const char *pinned[][2] = {{"search_path", "pg_catalog, pg_temp"},
                                    {"row_security", "off"},
-                                   {"plan_cache_mode", "auto"},
+                                   {"plan_cache_mode", plans},
                                    {"jit", "off"}, // the costs of key_planning.h are assumed: compiling would not pay
                                    {"quote_all_identifiers", "off"}};
         for (const auto &setting : pinned)

@@ -205,7 +205,7 @@ std::optional<kombo::Timestamp> Result::instant(uint64_t row, int column) const 
 
 Result execute(const std::string &sql, const Params &params, Planning planning) {
     SPIPlanPtr plan = kept(sql, params.types(), planning);
-    if (planning != Planning::Usual) plan_by_key(plan);
+    if (planning != Planning::Usual && plan_cache_mode != PLAN_CACHE_MODE_FORCE_CUSTOM_PLAN) plan_by_key(plan);
     const Running running;
     guard([&] {
         const int code = SPI_execute_plan(plan, const_cast<Datum *>(params.values().data()), params.nulls().data(),

@@ -1,5 +1,6 @@
 #include "pg/base/transaction.h"
 
+#include "pg/base/citus.h"
 #include "pg/base/role.h"
 #include "pg/base/spi.h"
 
@@ -13,15 +14,20 @@ void in_transaction(const std::function<void()> &body) {
         guard([] {
             SetCurrentStatementStartTimestamp();
             StartTransactionCommand();
+            // A transaction block: without one Citus commits each statement on the node by itself.
+            BeginTransactionBlock();
+            CommitTransactionCommand();
+            StartTransactionCommand();
             PushActiveSnapshot(GetTransactionSnapshot());
         });
         body();
         guard([] {
             PopActiveSnapshot();
+            EndTransactionBlock(false);
             CommitTransactionCommand();
         });
     } catch (const std::exception &) {
-        guard([] { AbortCurrentTransaction(); });
+        guard([] { AbortOutOfAnyTransaction(); });
         MemoryContextSwitchTo(outer);
         if (after_rollback) after_rollback();
         throw;
@@ -34,6 +40,7 @@ void as_sync_role(Oid role, const std::function<void()> &body) {
     in_transaction([&] {
         const Spi spi;
         const SyncRole as(role);
+        citus::propagate_lock_timeout();
         body();
     });
 }

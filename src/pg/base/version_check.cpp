@@ -1,5 +1,6 @@
 #include "pg/base/version_check.h"
 
+#include "pg/base/citus.h"
 #include "pg/base/spi.h"
 
 namespace pg {
@@ -19,6 +20,9 @@ std::string interface_remedy(int64_t found) {
 }
 
 void check_interface() {
+    if (citus::on_node())
+        raise(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, citus::node_problem, "",
+              "Connect to the coordinator: kombo_sync works, and is set up, there.");
     const int64_t found = found_interface();
     if (found == interface_number) return;
     std::string hint = interface_remedy(found) + ".";

@@ -1,3 +1,4 @@
+#include "pg/base/citus.h"
 #include "pg/base/entry_points.h"
 #include "pg/base/role.h"
 #include "pg/base/settings.h"
@@ -104,6 +105,7 @@ std::optional<State> none_wanted(const std::string &name) {
     if (!available()) return not_preloaded();
     if (guard([] { return RecoveryInProgress(); }))
         return State{"no worker", {}, "this server is a standby", "the worker starts when it is promoted"};
+    if (citus::on_node()) return State{"no worker", {}, citus::node_problem, citus::node_remedy};
     if (!settings::enabled)
         return State{"no worker", {}, "kombo_sync.enabled is off", "ALTER SYSTEM SET kombo_sync.enabled = on" + reload};
     if (!is_listed(name)) return State{"no worker", {}, not_listed(name), "add it: " + add_to_list(name) + reload};

@@ -106,7 +106,7 @@ int64_t RowStore::insert_if_all_new(const syncer::RowSet &set, kombo::Timestamp 
     Params params = key();
     params.instant(now);
     add_columns(params, table(set.table), set, jsonb_);
-    return static_cast<int64_t>(execute(statements::insert_new(table(set.table), set), params, Planning::ByKey).size());
+    return execute(statements::insert_new(table(set.table), set), params, Planning::ByKey).integer(0, 1);
 }
 
 /// Whether a parent of the list has rows but those that were written at `now`.

@@ -89,7 +89,8 @@ public:
         return insert("DO UPDATE SET " + changes + "synced_at = excluded.synced_at");
     }
 
-    std::string insert_new() const { return insert() + " RETURNING true"; }
+    /// Counted by what it returns: on Citus the number of rows that it reports is the source's.
+    std::string insert_new() const { return "WITH w AS (" + insert() + " RETURNING true) SELECT count(*) FROM w"; }
 
 private:
     /// The rows of the set. Unnested in the target list, where all arrays advance together: in FROM each is put into a

@@ -2,6 +2,7 @@
 #include "pg/account/connection.h"
 #include "pg/account/lock_holder.h"
 #include "pg/account/options.h"
+#include "pg/base/citus.h"
 #include "pg/base/contain.h"
 #include "pg/base/entry_points.h"
 #include "pg/base/log_throttle.h"
@@ -336,12 +337,15 @@ void Worker::start() {
         return idle_because("the extension is not installed in this database",
                             "CREATE EXTENSION kombo_sync, or take the database out of kombo_sync.databases");
     int64_t found = 0;
+    bool on_node = false;
     Oid role = InvalidOid;
     Lack lack;
     try {
         in_transaction([&] {
             const Spi spi;
             const SyncRole as(BOOTSTRAP_SUPERUSERID);
+            on_node = citus::on_node();
+            if (on_node) return;
             found = found_interface();
             if (found == interface_number) role = find_sync_role();
             if (OidIsValid(role)) lack = find_lack(role);
@@ -350,6 +354,7 @@ void Worker::start() {
         if (error.sqlstate() != "55000") throw;
         return idle_because(error.message(), error.hint()); // the tables have several owners
     }
+    if (on_node) return idle_because(citus::node_problem, citus::node_remedy);
     if (found != interface_number) {
         idle_because("the library kombo_sync and the extension's SQL objects are of different versions",
                      interface_remedy(found));

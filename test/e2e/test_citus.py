@@ -1,0 +1,240 @@
+"""Data tables that Citus distributes over two nodes: they get the rows, and the results the counts, that they get
+without Citus. Needs KOMBO_CITUS_PGBIN; what a database without Citus says is tried everywhere."""
+
+import psycopg
+import pytest
+
+from citus import CitusCluster
+from cluster import TEMPLATE, Database
+from sandbox import WEBHOOK_SECRET
+from syncing import assert_ok, notices_of, one, rows, same_as_sandbox, sync_delta, sync_full, wait_until
+from worker import send_webhook, serve, until, wait_synced
+
+EMPLOYEES = "/hris/employees"
+FIRST_ROW = "SELECT * FROM kombo.sync_status WHERE integration_id IS NULL"
+DISTRIBUTED = "SELECT count(*) FROM pg_dist_partition WHERE logicalrelid::text LIKE 'kombo.%'"
+
+
+@pytest.fixture
+def spread(citus_cluster, sandbox):
+    """A database of the coordinator (class Database) whose data tables are distributed, with the sandbox's server and
+    integration."""
+    citus_cluster.prepare_template()
+    db = Database(citus_cluster, citus_cluster.new_database(TEMPLATE))
+    db.create_server(sandbox, webhook_secret=WEBHOOK_SECRET)
+    db.add_integration(sandbox.integration)
+    yield db
+    citus_cluster.reset_settings()
+    db.drop()
+
+
+@pytest.fixture
+def on_node(spread, citus_cluster):
+    """The same database on a node."""
+    db = Database(citus_cluster.nodes[0], spread.name)
+    yield db
+    db.connection.close()
+
+
+def counts(results):
+    """What a sync's rows say, without times."""
+    return sorted((r["endpoint"], r["kind"], r["status"], r["inserted"], r["updated"], r["deleted"], r["unchanged"],
+                   r["received"]) for r in results)
+
+
+def run_counts(db):
+    return [row["rows_by_table"] for row in db.execute("SELECT rows_by_table FROM kombo.sync_runs ORDER BY id")]
+
+
+def stored(db):
+    """All rows of all data tables, without times of this machine."""
+    found = {}
+    for table in db.execute("SELECT table_name FROM kombo.data_tables ORDER BY 1"):
+        name = table["table_name"]
+        found[name] = sorted(row["it"] for row in db.execute(f"""
+            SELECT (to_jsonb(t) - 'synced_at' ||
+                    jsonb_build_object('remote_deleted_at',
+                                       to_jsonb(t) ->> 'remote_deleted_at' IS NOT NULL))::text AS it
+            FROM kombo."{name}" t"""))
+    return found
+
+
+def test_every_sync_gives_the_rows_and_counts_that_it_gives_without_citus(spread, hris, sandbox):
+    def both(function):
+        distributed, plain = function(spread), function(hris)
+        assert counts(distributed) == counts(plain)
+        assert stored(spread) == stored(hris)
+
+    both(sync_full)
+    both(sync_full)
+    for seed in range(3):
+        sandbox.churn(500, seed=seed, count=60)
+        wait_until(lambda: not sandbox.churning()[0]["runs"], what="60 changes")
+        both(sync_delta)
+    keys = sorted(rows(hris, "hris_employees"))[:5]
+    for db in (spread, hris):
+        db.execute("UPDATE kombo.hris_employees SET first_name = 'by hand' WHERE id = ANY (%s)", [keys[:3]])
+        db.execute("DELETE FROM kombo.hris_employees WHERE id = ANY (%s)", [keys[3:]])
+    sandbox.record("purge", "hris_teams", sandbox.dump("hris_teams")[0]["id"])
+    both(sync_full)
+    same_as_sandbox(spread, sandbox)
+    assert run_counts(spread) == run_counts(hris)
+
+
+@pytest.mark.sandbox(employees=600)
+def test_a_first_full_sync_that_meets_rows_counts_them_as_without_citus(spread, hris, sandbox):
+    for db in (spread, hris):
+        assert_ok(sync_full(db, what=EMPLOYEES))
+        db.execute("""DELETE FROM kombo.hris_employees WHERE id IN
+                          (SELECT id FROM kombo.hris_employees ORDER BY id LIMIT 350)""")
+    assert counts(sync_full(spread, what=EMPLOYEES)) == counts(sync_full(hris, what=EMPLOYEES))
+    assert stored(spread) == stored(hris)
+
+
+def test_the_worker_keeps_distributed_tables_in_step(spread, sandbox):
+    serve(spread)
+    wait_synced(spread)
+    same_as_sandbox(spread, sandbox)
+    key = sandbox.dump("hris_employees")[0]["id"]
+    sandbox.record("change", "hris_employees", key, {"job_title": "Cook"})
+    send_webhook(spread, sandbox, "hris_employees")
+    until(spread, lambda: one(spread, "hris_employees", key)["job_title"] == "Cook", what="the change")
+    assert spread.execute(FIRST_ROW)[0]["state"] == "running"
+
+
+def test_a_row_that_a_user_has_locked_stops_nobody_else(spread, sandbox):
+    other = "hibob:other"
+    sandbox.add_integration(other, employees=20, seed=2)
+    spread.add_integration(other)
+    serve(spread)
+    wait_synced(spread)
+    key = sandbox.dump("hris_employees")[0]["id"]
+    with spread.connect(autocommit=False) as user:
+        user.execute("SELECT FROM kombo.hris_employees WHERE (integration_id, id) = (%s, %s) FOR UPDATE",
+                     [sandbox.integration, key])
+        sandbox.record("change", "hris_employees", key, {"job_title": "Locked"})
+        send_webhook(spread, sandbox, "hris_employees")
+        until(spread, lambda: spread.value("SELECT phase FROM kombo.sync_progress WHERE integration_id = %s",
+                                           [sandbox.integration]) == "locked", what="the lock")
+        there = sandbox.dump("hris_employees", other)[0]["id"]
+        sandbox.record("change", "hris_employees", there, {"job_title": "Flows"}, integration=other)
+        send_webhook(spread, sandbox, "hris_employees", integration=other)
+        until(spread, lambda: one(spread, "hris_employees", there)["job_title"] == "Flows", what="the other's change")
+        user.rollback()
+    until(spread, lambda: one(spread, "hris_employees", key)["job_title"] == "Locked", what="the change")
+
+
+@pytest.mark.sandbox(employees=3000)
+def test_a_node_that_crashes_in_a_full_fetch_costs_no_row(spread, sandbox, citus_cluster):
+    sandbox.settings(latency_ms=50)
+    serve(spread)
+    until(spread, lambda: (spread.value("SELECT pages FROM kombo.sync_progress WHERE endpoint = %s", [EMPLOYEES])
+                           or 0) > 2, what="some pages")
+    for node in citus_cluster.nodes:
+        node.restart("immediate")
+    sandbox.settings(latency_ms=0)
+    wait_synced(spread, timeout=90)
+    same_as_sandbox(spread, sandbox)
+
+
+def test_on_a_node_everything_says_that_the_coordinator_syncs(spread, on_node, citus_cluster):
+    state = on_node.execute("SELECT * FROM kombo.worker_state()")[0]
+    assert (state["state"], state["reason"]) == ("no worker", "this server is a node of a Citus cluster")
+    for call in ("kombo.kombo_sync_full()", "kombo.request_sync()", "kombo.distribute_tables()"):
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="node of a Citus cluster") as caught:
+            on_node.execute(f"SELECT {call}")
+        assert "Connect to the coordinator" in caught.value.diag.message_hint
+    citus_cluster.nodes[0].configure({"kombo_sync.databases": on_node.name})
+    try:
+        until(on_node, lambda: on_node.value("SELECT true FROM pg_stat_activity WHERE datname = current_database() "
+                                             "AND application_name LIKE 'kombo_sync worker%'"), what="a worker")
+        assert on_node.execute(FIRST_ROW)[0]["next"].startswith("nothing to do here")
+    finally:
+        citus_cluster.nodes[0].reset_settings()
+
+
+def test_tables_are_distributed_once_and_brought_back_whole(spread, sandbox):
+    assert_ok(sync_full(spread))
+    before = stored(spread)
+    tables = spread.value("SELECT count(*) FROM kombo.data_tables")
+    comments = "SELECT count(*) FROM kombo.data_tables d WHERE obj_description(d.relation) IS NOT NULL"
+    assert spread.value(DISTRIBUTED) == tables and spread.value("SELECT kombo.distribute_tables()") == 0
+    assert len(spread.execute("SELECT DISTINCT colocationid FROM pg_dist_partition")) == 1
+    assert spread.value("SELECT kombo.undistribute_tables()") == tables
+    assert (spread.value(DISTRIBUTED), spread.value(comments), stored(spread)) == (0, tables, before)
+    assert set(row["unchanged"] > 0 for row in assert_ok(sync_full(spread, what=EMPLOYEES))) == {True}
+    assert spread.value("SELECT kombo.distribute_tables()") == tables
+    assert stored(spread) == before
+    assert_ok(sync_delta(spread))
+
+
+def test_a_table_of_a_new_version_is_told_of_and_distributed(spread):
+    spread.execute("DROP TABLE kombo.hris_teams")
+    heard = notices_of(spread.connection)
+    spread.execute("SELECT kombo.create_tables('HRIS')")
+    warning = [notice for notice in heard if notice.severity == "WARNING"][0]
+    assert (warning.message_primary, warning.message_detail) == (
+        "some data tables are not distributed as the others are", "On the coordinator alone: hris_teams.")
+    assert spread.value("SELECT kombo.distribute_tables()") == 1
+    assert len(spread.execute("SELECT DISTINCT colocationid FROM pg_dist_partition")) == 1
+
+
+def test_a_role_that_cannot_reach_the_nodes_is_refused_with_the_remedy(spread):
+    spread.execute("ALTER ROLE kombo_owner NOLOGIN")
+    try:
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="cannot log in") as caught:
+            spread.execute("SELECT kombo.distribute_tables()")
+        assert "ALTER ROLE kombo_owner LOGIN" in caught.value.diag.message_hint
+    finally:
+        spread.execute("ALTER ROLE kombo_owner LOGIN")
+
+
+def test_excluding_a_field_and_removing_an_integration_reach_the_nodes(spread, sandbox):
+    assert_ok(sync_full(spread))
+    spread.execute("SELECT kombo.exclude_field('hris_employees', 'date_of_birth')")
+    assert_ok(sync_full(spread))
+    assert spread.value("SELECT count(date_of_birth) FROM kombo.hris_employees") == 0
+    spread.execute("SELECT kombo.remove_integration(%s, purge => true)", [sandbox.integration])
+    assert sum(len(found) for found in stored(spread).values()) == 0
+
+
+@pytest.mark.sandbox(employees=1500)
+def test_a_shard_moves_while_the_worker_fetches(spread, sandbox, citus_cluster):
+    sandbox.settings(latency_ms=30)
+    serve(spread)
+    until(spread, lambda: (spread.value("SELECT pages FROM kombo.sync_progress WHERE endpoint = %s", [EMPLOYEES])
+                           or 0) > 0, what="a page")
+    place = spread.execute("""
+        SELECT shardid, nodename, nodeport FROM citus_shards
+        WHERE shardid = get_shard_id_for_distribution_column('kombo.hris_employees', %s::text)""",
+                           [sandbox.integration])[0]
+    target = next(node for node in citus_cluster.nodes if str(node.folder) != place["nodename"])
+    spread.execute("SELECT citus_move_shard_placement(%s, %s, %s, %s, %s, 'block_writes')",
+                   [place["shardid"], place["nodename"], place["nodeport"], str(target.folder), place["nodeport"]])
+    sandbox.settings(latency_ms=0)
+    wait_synced(spread, timeout=60)
+    same_as_sandbox(spread, sandbox)
+
+
+# --- without Citus ------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("function", ["distribute_tables", "undistribute_tables"])
+def test_without_citus_there_is_nothing_to_distribute(db, function):
+    if isinstance(db.cluster, CitusCluster):
+        pytest.skip("this is Citus")
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match='extension "citus" is not installed'):
+        db.execute(f"SELECT kombo.{function}()")
+
+
+def test_statements_of_a_page_are_such_as_citus_takes(hris_db):
+    """Each is about rows of one integration, named by a parameter; none counts on the number of rows that a statement
+    with ON CONFLICT reports, which is the source's on Citus."""
+    found = [text for path, in hris_db.execute("SELECT path FROM kombo.endpoints").fetchall()
+             for text, in hris_db.execute("SELECT statement FROM kombo.page_statements(%s)", [path]).fetchall()]
+    assert len(found) > 40
+    for text in found:
+        assert "$1" in text
+        if "INSERT" in text and "RETURNING" in text:
+            assert text.startswith("WITH w AS (INSERT") and text.endswith("SELECT count(*) FROM w")
+        if "SELECT" in text.split("DO UPDATE", 1)[-1] and "DO UPDATE" in text:
+            raise AssertionError(f"a subquery in DO UPDATE: {text}")
