@@ -19,6 +19,12 @@ void rescan(ForeignScanState *node);
 void end_scan(ForeignScanState *node);
 void explain_scan(ForeignScanState *node, ExplainState *explain);
 
+// async.cpp: Append, which reads several scans side by side
+bool is_async_capable();
+void request_async(AsyncRequest *request);
+void configure_async_wait(AsyncRequest *request);
+void notify_async(AsyncRequest *request);
+
 // sample.cpp: ANALYZE
 bool analyze(Relation table, AcquireSampleRowsFunc *function, BlockNumber *pages);
 

@@ -11,6 +11,7 @@ extern "C" {
 #include <commands/explain_state.h>
 #endif
 #include <commands/vacuum.h>
+#include <executor/execAsync.h>
 #include <executor/executor.h>
 #include <foreign/fdwapi.h>
 #include <nodes/makefuncs.h>

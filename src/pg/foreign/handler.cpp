@@ -35,6 +35,10 @@ FdwRoutine *make_routine() {
         entry([&] { plan_modify(root, relation); });
         return NIL;
     };
+    routine->IsForeignPathAsyncCapable = [](ForeignPath *) { return is_async_capable(); };
+    routine->ForeignAsyncRequest = [](AsyncRequest *request) { entry([&] { request_async(request); }); };
+    routine->ForeignAsyncConfigureWait = [](AsyncRequest *request) { entry([&] { configure_async_wait(request); }); };
+    routine->ForeignAsyncNotify = [](AsyncRequest *request) { entry([&] { notify_async(request); }); };
     return routine;
 }
 

@@ -29,44 +29,53 @@ void Reader::begin(std::vector<Part> parts, bool sparing) {
     sparing_ = sparing;
 }
 
-bool Reader::next() {
-    while (page_ || next_page()) {
+Reader::Step Reader::next(bool may_wait) {
+    while (true) {
+        if (!page_) {
+            const Step step = next_page(may_wait);
+            if (step != Step::Record) return step;
+        }
         while (position_ < page_->records().size()) {
             arena_.clear();
             record_.read(page_->records()[position_++], arena_, cells_, extra_);
-            if (counts()) return true;
+            if (counts()) return Step::Record;
         }
         page_.reset();
     }
-    return false;
 }
 
 bool Reader::counts() const {
     return !divided_ || (!cells_[*divided_].null && divided_values_.count(cells_[*divided_].text) > 0);
 }
 
-bool Reader::next_page() {
+Reader::Step Reader::next_page(bool may_wait) {
+    if (!may_wait) connection_.transfers.look();
     while (true) {
         open_streams();
-        if (streams_.empty()) return false;
-        std::optional<syncer::Clock::time_point> wake_at;
-        for (auto stream = streams_.begin(); stream != streams_.end();) {
+        if (streams_.empty()) return Step::End;
+        bool dealt_with = false;
+        for (auto stream = streams_.begin(); stream != streams_.end() && !dealt_with;) {
             const auto current = stream++;
             const auto now = syncer::Clock::now();
             current->pages->poll(now);
             if (current->pages->wants_to_send(now)) current->pages->send();
-            if (current->pages->answered()) {
-                if (take(current)) return true;
-                break; // others may have come in its place
-            }
-            if (const auto its = current->pages->wake_at()) wake_at = wake_at ? std::min(*wake_at, *its) : *its;
-            if (stream == streams_.end()) {
-                const auto began = syncer::Clock::now();
-                waiter_.wait(connection_.transfers, wake_at);
-                costs_.network += std::chrono::duration_cast<std::chrono::microseconds>(syncer::Clock::now() - began);
-            }
+            if (!current->pages->answered()) continue;
+            if (take(current)) return Step::Record;
+            dealt_with = true; // others may have come in its place
         }
+        if (dealt_with) continue;
+        if (!may_wait) return Step::Pending;
+        const auto began = syncer::Clock::now();
+        waiter_.wait(connection_.transfers, wake_at());
+        costs_.network += std::chrono::duration_cast<std::chrono::microseconds>(syncer::Clock::now() - began);
     }
+}
+
+std::optional<syncer::Clock::time_point> Reader::wake_at() const {
+    std::optional<syncer::Clock::time_point> earliest;
+    for (const Stream &stream : streams_)
+        if (const auto its = stream.pages->wake_at()) earliest = earliest ? std::min(*earliest, *its) : *its;
+    return earliest;
 }
 
 void Reader::open_streams() {

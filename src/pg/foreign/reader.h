@@ -39,9 +39,15 @@ public:
     /// wanted, and one request at a time.
     void begin(std::vector<Part> parts, bool sparing);
 
-    /// Reads the next record; false: there is none. What the cells view lives until the next call. Throws
-    /// syncer::InvalidRequest for what Kombo or the network answers, and Error.
-    bool next();
+    enum class Step { Record, End, Pending };
+
+    /// Reads the next record. What the cells view lives until the next call. Pending: it has not arrived yet, of a call
+    /// that may not wait. Throws syncer::InvalidRequest for what Kombo or the network answers, and Error.
+    Step next(bool may_wait = true);
+
+    /// The transfers to wait for, and until when, before another call that may not wait.
+    const kombo::Transfers &transfers() const { return connection_.transfers; }
+    std::optional<syncer::Clock::time_point> wake_at() const;
 
     const std::vector<syncer::Cell> &cells() const { return cells_; }
     std::string_view extra() const { return extra_; }
@@ -56,7 +62,7 @@ private:
     };
     using Streams = std::list<Stream>;
 
-    bool next_page();
+    Step next_page(bool may_wait);
     void open_streams();
     bool take(Streams::iterator stream);
     void fail(Streams::iterator stream, const kombo::ApiError &error);

@@ -20,7 +20,7 @@ int read_sample(Relation relation, int level, HeapTuple *rows, int wanted, doubl
     JsonbBuilder jsonb;
     int count = 0;
     bool more = true;
-    while (count < wanted && (more = reader.next())) {
+    while (count < wanted && (more = reader.next() == Reader::Step::Record)) {
         rows[count++] = guard([&] {
             const auto natts = static_cast<size_t>(RelationGetDescr(relation)->natts);
             auto *values = static_cast<Datum *>(palloc0(natts * sizeof(Datum)));

@@ -3,6 +3,9 @@
 #include "pg/foreign/callbacks.h"
 #include "pg/store/columns.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace pg {
 
 namespace {
@@ -86,178 +89,148 @@ void fill(const LiveColumns &columns, const Reader &reader, JsonbBuilder &jsonb,
     }
 }
 
-namespace {
+Scan::Scan(ForeignScanState *node)
+    : node_(node), table_(load_live_table(RelationGetRelid(node->ss.ss_currentRelation))),
+      list_(load_live_list(table_.endpoint)), server_(load_server(table_.server, fdw::checked_user(node))) {
+    auto *plan = reinterpret_cast<ForeignScan *>(node->ss.ps.plan);
+    ListCell *cell = nullptr;
+    foreach (cell, static_cast<List *>(linitial(plan->fdw_private)))
+        conditions_.push_back(from_plan(static_cast<List *>(lfirst(cell))));
+    limit_ = intVal(lsecond(plan->fdw_private));
+    expressions_ = guard([&] { return ExecInitExprList(plan->fdw_exprs, &node->ss.ps); });
+    has_parameters_ = plan->fdw_exprs != NIL && !bms_is_empty(plan->scan.plan.extParam);
+}
 
-/// One scan of a foreign table.
-class Scan {
-public:
-    explicit Scan(ForeignScanState *node)
-        : node_(node), table_(load_live_table(RelationGetRelid(node->ss.ss_currentRelation))),
-          list_(load_live_list(table_.endpoint)), server_(load_server(table_.server, fdw::checked_user(node))) {
-        auto *plan = reinterpret_cast<ForeignScan *>(node->ss.ps.plan);
-        ListCell *cell = nullptr;
-        foreach (cell, static_cast<List *>(linitial(plan->fdw_private)))
-            conditions_.push_back(from_plan(static_cast<List *>(lfirst(cell))));
-        limit_ = intVal(lsecond(plan->fdw_private));
-        expressions_ = guard([&] { return ExecInitExprList(plan->fdw_exprs, &node->ss.ps); });
-        has_parameters_ = plan->fdw_exprs != NIL && !bms_is_empty(plan->scan.plan.extParam);
+void Scan::prepare(int flags) {
+    auto *plan = reinterpret_cast<ForeignScan *>(node_->ss.ps.plan);
+    Relation relation = node_->ss.ss_currentRelation;
+    columns_ = live_columns(RelationGetDescr(relation), RelationGetRelationName(relation), list_,
+                            static_cast<List *>(lthird(plan->fdw_private)));
+    guard([&] {
+        row_context_ =
+            AllocSetContextCreate(node_->ss.ps.state->es_query_cxt, "kombo_sync live row", ALLOCSET_DEFAULT_SIZES);
+    });
+    // A scan that is to be read again keeps its rows.
+    keeps_rows_ = (flags & EXEC_FLAG_REWIND) != 0 || has_parameters_;
+}
+
+void Scan::next(TupleTableSlot *slot) {
+    if (!begun_) begin();
+    pending_ = false;
+    guard([&] { ExecClearTuple(slot); });
+    if (reading_kept_ && read_kept(slot)) return;
+    reading_kept_ = false;
+    if (ended_) return;
+    const Reader::Step step = reader_->next(may_wait_);
+    pending_ = step == Reader::Step::Pending;
+    ended_ = step == Reader::Step::End;
+    if (step != Reader::Step::Record) return;
+    guard([&] {
+        MemoryContextReset(row_context_);
+        const MemoryContext before = MemoryContextSwitchTo(row_context_);
+        fill(columns_, *reader_, jsonb_, slot->tts_values, slot->tts_isnull);
+        ExecStoreVirtualTuple(slot);
+        MemoryContextSwitchTo(before);
+        if (keeps_rows_) keep(slot);
+    });
+}
+
+void Scan::begin() {
+    std::vector<Part> asked = *parts(false);
+    std::string signature;
+    for (const Part &part : asked) signature += part.integration_id + '\n' + part.complete().encode() + '\n';
+    begun_ = true;
+    if (reader_ && keeps_rows_ && signature == asked_) {
+        if (kept_) guard([&] { tuplestore_rescan(kept_); });
+        reading_kept_ = kept_ != nullptr;
+        return;
     }
+    if (kept_) guard([&] { tuplestore_clear(kept_); });
+    reading_kept_ = false;
+    keeps_rows_ = keeps_rows_ || reader_; // what was read again once may be so once more
+    asked_ = signature;
+    if (!reader_) reader_ = std::make_unique<Reader>(server_, table_, list_, columns_.read);
+    ended_ = asked.empty();
+    reader_->begin(std::move(asked), limit_ > 0);
+}
 
-    /// What a scan needs that is not only explained.
-    void prepare(int flags) {
-        auto *plan = reinterpret_cast<ForeignScan *>(node_->ss.ps.plan);
-        Relation relation = node_->ss.ss_currentRelation;
-        columns_ = live_columns(RelationGetDescr(relation), RelationGetRelationName(relation), list_,
-                                static_cast<List *>(lthird(plan->fdw_private)));
-        guard([&] {
-            row_context_ =
-                AllocSetContextCreate(node_->ss.ps.state->es_query_cxt, "kombo_sync live row", ALLOCSET_DEFAULT_SIZES);
-        });
-        // A scan that is to be read again keeps its rows.
-        keeps_rows_ = (flags & EXEC_FLAG_REWIND) != 0 || has_parameters_;
-    }
-
-    bool next(TupleTableSlot *slot) {
-        if (!begun_) begin();
-        guard([&] { ExecClearTuple(slot); });
-        if (reading_kept_) {
-            if (guard([&] { return tuplestore_gettupleslot(kept_, true, false, slot); })) return true;
-            reading_kept_ = false;
-        }
-        if (!reader_ || ended_) return false;
-        if (!reader_->next()) {
-            ended_ = true;
-            return false;
-        }
-        guard([&] {
-            MemoryContextReset(row_context_);
-            const MemoryContext before = MemoryContextSwitchTo(row_context_);
-            fill(columns_, *reader_, jsonb_, slot->tts_values, slot->tts_isnull);
-            ExecStoreVirtualTuple(slot);
-            MemoryContextSwitchTo(before);
-            if (!keeps_rows_) return;
-            if (!kept_) {
-                MemoryContextSwitchTo(node_->ss.ps.state->es_query_cxt);
-                kept_ = tuplestore_begin_heap(false, false, work_mem);
-            }
-            tuplestore_puttupleslot(kept_, slot);
-        });
+bool Scan::read_kept(TupleTableSlot *slot) {
+    return guard([&] {
+        if (!tuplestore_gettupleslot(kept_, true, false, kept_slot_)) return false;
+        slot_getallattrs(kept_slot_);
+        const auto count = static_cast<size_t>(slot->tts_tupleDescriptor->natts);
+        memcpy(slot->tts_values, kept_slot_->tts_values, count * sizeof(Datum));
+        memcpy(slot->tts_isnull, kept_slot_->tts_isnull, count * sizeof(bool));
+        ExecStoreVirtualTuple(slot);
         return true;
-    }
+    });
+}
 
-    /// To be read again: the same requests are answered from what was read.
-    void again() {
-        if (!begun_) return;
-        if (!keeps_rows_) {
-            begun_ = false;
-            keeps_rows_ = true; // it may come again
-            asked_.clear();
-            return;
-        }
-        begun_ = false;
+/// Runs inside pg::guard.
+void Scan::keep(TupleTableSlot *slot) {
+    if (!kept_) {
+        const MemoryContext before = MemoryContextSwitchTo(node_->ss.ps.state->es_query_cxt);
+        kept_ = tuplestore_begin_heap(false, false, work_mem);
+        kept_slot_ = MakeSingleTupleTableSlot(slot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
+        MemoryContextSwitchTo(before);
     }
+    tuplestore_puttupleslot(kept_, slot);
+}
 
-    void end() {
-        reader_.reset();
-        if (kept_) guard([&] { tuplestore_end(kept_); });
-        kept_ = nullptr;
-    }
+void Scan::end() {
+    reader_.reset();
+    if (!kept_) return;
+    guard([&] {
+        ExecDropSingleTupleTableSlot(kept_slot_);
+        tuplestore_end(kept_);
+    });
+    kept_ = nullptr;
+}
 
-    const LiveTable &table() const { return table_; }
-    const LiveList &list() const { return list_; }
-    const ReadCosts *costs() const { return reader_ ? &reader_->costs() : nullptr; }
-    const std::vector<PlannedCondition> &conditions() const { return conditions_; }
-    int page_size() const {
-        const int size = table_.page_size.value_or(server_.page_size);
-        return limit_ > 0 ? std::min(size, limit_) : size;
-    }
+int Scan::page_size() const {
+    const int size = table_.page_size.value_or(server_.page_size);
+    return limit_ > 0 ? std::min(size, limit_) : size;
+}
 
-    /// The requests, as far as the values of the conditions are known; nullopt: some are not.
-    std::optional<std::vector<Part>> parts(bool only_constants) {
-        std::vector<Condition> conditions;
-        auto *plan = reinterpret_cast<ForeignScan *>(node_->ss.ps.plan);
-        for (const PlannedCondition &planned : conditions_) {
-            Datum value = 0;
-            bool is_null = false;
-            Oid type = InvalidOid;
-            if (planned.expression >= 0) {
-                auto *expression = static_cast<Expr *>(list_nth(plan->fdw_exprs, planned.expression));
-                if (only_constants && !guard([&] { return bms_is_empty(pull_paramids(expression)); }))
-                    return std::nullopt;
-                type = exprType(reinterpret_cast<Node *>(expression));
-                value = guard([&] {
-                    ExprContext *context = node_->ss.ps.ps_ExprContext;
-                    const MemoryContext before = MemoryContextSwitchTo(context->ecxt_per_tuple_memory);
-                    const Datum result = ExecEvalExpr(
-                        static_cast<ExprState *>(list_nth(expressions_, planned.expression)), context, &is_null);
-                    MemoryContextSwitchTo(before);
-                    return result;
-                });
-            }
-            if (auto condition = evaluate(planned, value, is_null, type)) conditions.push_back(std::move(*condition));
-        }
-        return plan_parts(list_, conditions, table_.integration_id, page_size(), [&] {
-            auto ids = registered_integrations(server_.name, list_);
-            if (ids.empty() && !only_constants) raise_none_registered();
-            return ids;
-        });
-    }
-
-private:
-    [[noreturn]] void raise_none_registered() const {
+std::vector<std::string> Scan::registered(bool required) const {
+    auto ids = registered_integrations(server_.name, list_);
+    if (ids.empty() && required)
         raise(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
               "no integration of category \"" + list_.category + "\" is registered for server \"" + server_.name + "\"",
               "Foreign table \"" + std::string(RelationGetRelationName(node_->ss.ss_currentRelation)) +
                   "\" reads all that are, unless an option or a condition names some.",
               "Add the condition integration_id = '...', set the option integration_id of the table, or register one "
               "with kombo.add_integration.");
-    }
-
-    void begin() {
-        std::vector<Part> asked = *parts(false);
-        std::string signature;
-        for (const Part &part : asked) signature += part.integration_id + '\n' + part.complete().encode() + '\n';
-        begun_ = true;
-        if (reader_ && keeps_rows_ && signature == asked_) {
-            if (kept_) guard([&] { tuplestore_rescan(kept_); });
-            reading_kept_ = kept_ != nullptr;
-            return;
-        }
-        if (kept_) guard([&] { tuplestore_clear(kept_); });
-        reading_kept_ = ended_ = false;
-        asked_ = signature;
-        if (!reader_) reader_ = std::make_unique<Reader>(server_, table_, list_, columns_.read);
-        reader_->begin(std::move(asked), limit_ > 0);
-    }
-
-    ForeignScanState *node_;
-    const LiveTable table_;
-    const LiveList list_;
-    const Server server_;
-    std::vector<PlannedCondition> conditions_;
-    int limit_ = 0;
-    List *expressions_ = NIL;
-    bool has_parameters_ = false;
-    LiveColumns columns_;
-    std::unique_ptr<Reader> reader_;
-    JsonbBuilder jsonb_;
-    MemoryContext row_context_ = nullptr;
-    Tuplestorestate *kept_ = nullptr; ///< freed with the query if that fails
-    bool keeps_rows_ = false;
-    bool reading_kept_ = false;
-    bool begun_ = false;
-    bool ended_ = false;
-    std::string asked_;
-};
-
-/// What the executor's node holds; deleted with the query.
-struct Held {
-    std::unique_ptr<Scan> scan;
-};
-
-Scan &scan_of(ForeignScanState *node) {
-    return *static_cast<Held *>(node->fdw_state)->scan;
+    return ids;
 }
+
+std::optional<std::vector<Part>> Scan::parts(bool only_constants) {
+    std::vector<Condition> conditions;
+    auto *plan = reinterpret_cast<ForeignScan *>(node_->ss.ps.plan);
+    for (const PlannedCondition &planned : conditions_) {
+        Datum value = 0;
+        bool is_null = false;
+        Oid type = InvalidOid;
+        if (planned.expression >= 0) {
+            auto *expression = static_cast<Expr *>(list_nth(plan->fdw_exprs, planned.expression));
+            if (only_constants && !guard([&] { return bms_is_empty(pull_paramids(expression)); })) return std::nullopt;
+            type = exprType(reinterpret_cast<Node *>(expression));
+            value = guard([&] {
+                ExprContext *context = node_->ss.ps.ps_ExprContext;
+                const MemoryContext before = MemoryContextSwitchTo(context->ecxt_per_tuple_memory);
+                const Datum result = ExecEvalExpr(static_cast<ExprState *>(list_nth(expressions_, planned.expression)),
+                                                  context, &is_null);
+                MemoryContextSwitchTo(before);
+                return result;
+            });
+        }
+        if (auto condition = evaluate(planned, value, is_null, type)) conditions.push_back(std::move(*condition));
+    }
+    return plan_parts(list_, conditions, table_.integration_id, page_size(),
+                      [&] { return registered(!only_constants); });
+}
+
+namespace {
 
 std::string joined(const std::vector<std::string> &texts) {
     std::string all;
@@ -268,30 +241,29 @@ std::string joined(const std::vector<std::string> &texts) {
 } // namespace
 
 void fdw::begin_scan(ForeignScanState *node, int flags) {
-    auto held = std::make_unique<Held>();
-    held->scan = std::make_unique<Scan>(node);
-    if ((flags & EXEC_FLAG_EXPLAIN_ONLY) == 0) held->scan->prepare(flags);
-    Held *kept = held.release();
-    delete_with(node->ss.ps.state->es_query_cxt, kept);
+    auto scan = std::make_unique<Scan>(node);
+    if ((flags & EXEC_FLAG_EXPLAIN_ONLY) == 0) scan->prepare(flags);
+    Scan *kept = scan.release();
     node->fdw_state = kept;
+    delete_with(node->ss.ps.state->es_query_cxt, kept);
 }
 
 TupleTableSlot *fdw::iterate_scan(ForeignScanState *node) {
     TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
-    scan_of(node).next(slot);
+    fdw::scan_of(node).next(slot);
     return slot;
 }
 
 void fdw::rescan(ForeignScanState *node) {
-    scan_of(node).again();
+    fdw::scan_of(node).again();
 }
 
 void fdw::end_scan(ForeignScanState *node) {
-    if (node->fdw_state) scan_of(node).end();
+    if (node->fdw_state) fdw::scan_of(node).end();
 }
 
 void fdw::explain_scan(ForeignScanState *node, ExplainState *explain) {
-    Scan &scan = scan_of(node);
+    Scan &scan = fdw::scan_of(node);
     const auto text = [&](const char *label, const std::string &value) {
         guard([&] { ExplainPropertyText(label, value.c_str(), explain); });
     };
@@ -322,8 +294,8 @@ void fdw::explain_scan(ForeignScanState *node, ExplainState *explain) {
             text("Kombo Request", "GET " + scan.list().path + ", with values of each row for " + joined(parameters));
         }
     }
-    const ReadCosts *costs = explain->analyze ? scan.costs() : nullptr;
-    if (!costs) return;
+    if (!explain->analyze || !scan.reader()) return;
+    const ReadCosts *costs = &scan.reader()->costs();
     number("Kombo Pages", nullptr, costs->pages);
     number("Kombo Records", nullptr, costs->records);
     number("Kombo Bytes", nullptr, costs->bytes);
