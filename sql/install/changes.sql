@@ -285,7 +285,7 @@ AS $$
 BEGIN
     PERFORM kombo_internal.check_role(role);
     EXECUTE format('GRANT USAGE ON SCHEMA kombo, kombo_internal TO %s', role);
-    EXECUTE format('GRANT SELECT, DELETE ON kombo.changes TO %s', role);
+    EXECUTE format('GRANT SELECT, UPDATE, DELETE ON kombo.changes TO %s', role); -- to lock what it deletes
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON kombo.change_consumers TO %s', role);
     EXECUTE format('GRANT SELECT ON kombo.change_lag TO %s', role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION kombo.read_changes(text, integer), kombo.acknowledge(text, bigint), '

@@ -43,7 +43,7 @@ CREATE FUNCTION kombo_internal.sync_role_privileges() RETURNS text[]
         'ON kombo.integrations',
         'SELECT, INSERT, DELETE ON kombo.sync_requests',
         'SELECT, UPDATE, DELETE ON kombo.webhook_inbox',
-        'SELECT, INSERT, DELETE ON kombo.changes',
+        'SELECT, INSERT, UPDATE, DELETE ON kombo.changes',
         'SELECT, UPDATE ON kombo.change_consumers',
         'EXECUTE ON FUNCTION kombo_internal.sync_role(), kombo_internal.this_database(), '
         'kombo_internal.interface_number(), kombo_internal.request_due(), kombo_internal.take_lock(text, boolean), '

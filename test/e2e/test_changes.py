@@ -42,13 +42,14 @@ def test_each_changed_row_is_one_change_and_an_unchanged_one_is_none(tracked, sa
     team = teams(tracked)[0]
     sandbox.record("change", TEAMS, team, set={"name": "Renamed"})
     sync_full(tracked)
-    rename(tracked, teams(tracked)[1], "By hand")
+    other = teams(tracked)[1]
+    rename(tracked, other, "By hand")
     tracked.execute("DELETE FROM kombo.hris_teams WHERE id = %s", [team])
     sync_full(tracked)
     found = [(row["operation"], row["id"], row["columns"], row["who"]) for row in read(tracked)]
-    assert found == [("update", team, ["changed_at", "name"], "sync"),
-                     ("update", teams(tracked)[1], ["name"], "hand"), ("delete", team, None, "hand"),
-                     ("insert", team, None, "sync"), ("update", teams(tracked)[1], ["name"], "sync")]
+    assert found[:3] == [("update", team, ["changed_at", "name"], "sync"), ("update", other, ["name"], "hand"),
+                         ("delete", team, None, "hand")]
+    assert sorted(found[3:]) == [("insert", team, None, "sync"), ("update", other, ["name"], "sync")]
 
 
 def test_a_join_table_and_a_truncated_one_are_tracked_too(tracked):

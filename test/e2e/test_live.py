@@ -253,6 +253,26 @@ def test_a_rescan_reads_what_it_has(imported, sandbox):
     assert len(sandbox.requests(GROUPS)) == 1
 
 
+def test_live_and_stored_tables_can_be_joined(imported, sandbox):
+    imported.add_integration(sandbox.integration)
+    imported.execute("SELECT kombo.kombo_sync_full(%s, ARRAY['/hris/employees', '/hris/groups'])", [sandbox.integration])
+    sandbox.clear_requests()
+    stale = imported.execute("""SELECT l.id FROM live.hris_employees l JOIN kombo.hris_employees s USING
+                                (integration_id, id) WHERE l.changed_at > s.changed_at""")
+    assert stale == []
+    employee = imported.value("SELECT id FROM kombo.hris_employees LIMIT 1")
+    sandbox.record("change", "hris_employees", employee, set={"first_name": "Newer"})
+    stale = imported.execute("""SELECT l.id, l.first_name FROM live.hris_employees l JOIN kombo.hris_employees s USING
+                                (integration_id, id) WHERE l.changed_at > s.changed_at""")
+    assert stale == [{"id": employee, "first_name": "Newer"}]
+
+
+def test_a_dump_has_the_tables_their_options_and_comments_and_no_key(imported, sandbox):
+    dump = imported.cluster.program("pg_dump", "-d", imported.name, "-n", "live")
+    assert "CREATE FOREIGN TABLE live.hris_teams" in dump and "endpoint '/hris/groups'" in dump
+    assert "COMMENT ON COLUMN live.hris_teams.name" in dump and sandbox.api_key not in dump
+
+
 # --- integrations --------------------------------------------------------------------------------------------------
 
 def test_without_a_condition_all_integrations_of_the_server_are_read(db, sandbox):
@@ -322,7 +342,6 @@ def test_the_mapping_is_that_of_the_reader_or_of_the_owner_of_the_view(imported,
     with imported.connect("live_reader") as reader:
         assert len(reader.execute("SELECT id FROM live.hris_teams").fetchall()) > 0
     imported.execute("DROP OWNED BY live_reader")
-    imported.execute("DROP USER MAPPING FOR live_reader SERVER kombo_eu")
     imported.execute("DROP ROLE live_reader")
 
 
@@ -394,3 +413,32 @@ def test_analyze_samples_the_list_and_estimates_follow(imported, sandbox):
     assert any("600 rows" in text for text in said), said
     assert imported.value("SELECT reltuples FROM pg_class WHERE oid = 'live.hris_employees'::regclass") == 600
     assert imported.value("SELECT n_distinct FROM pg_stats WHERE schemaname = 'live' AND attname = 'id'") == -1
+
+
+# --- partitions ----------------------------------------------------------------------------------------------------
+
+def test_partitions_by_integration_are_read_side_by_side(db, sandbox):
+    db.execute("CREATE SCHEMA live")
+    db.execute("CREATE TABLE live.people (integration_id text, id text, first_name text) PARTITION BY LIST "
+               "(integration_id)")
+    for i in range(3):
+        sandbox.add_integration(f"hibob:{i}", employees=300, seed=i)
+        db.execute(f"CREATE FOREIGN TABLE live.people_{i} PARTITION OF live.people FOR VALUES IN ('hibob:{i}') SERVER "
+                   f"kombo_eu OPTIONS (endpoint '/hris/employees', integration_id 'hibob:{i}', page_size '100')")
+    sandbox.settings(latency_ms=100)
+    sandbox.admin("DELETE", "concurrency")
+    assert explained(db, "SELECT * FROM live.people").count("Async Foreign Scan") == 3
+    counts = db.execute("SELECT integration_id, count(*) FROM live.people WHERE first_name <> '' GROUP BY 1 ORDER BY 1")
+    assert [row["count"] for row in counts] == [300] * 3
+    assert sandbox.admin("GET", "concurrency")["max_in_flight"] >= 3
+    sandbox.clear_requests()
+    assert db.value("SELECT count(*) FROM live.people WHERE integration_id = 'hibob:1'") == 300
+    assert {r["integration"] for r in sandbox.requests()} == {"hibob:1"}
+    sandbox.faults({"path": EMPLOYEES, "hang": True, "times": -1})
+    db.execute("SET statement_timeout = '300ms'")
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        db.execute("SELECT * FROM live.people")
+    db.execute("RESET statement_timeout")
+    sandbox.faults()
+    sandbox.settings(latency_ms=0)
+    assert db.value("SELECT count(*) FROM live.people") == 900

@@ -68,9 +68,9 @@ def test_random_conditions_return_what_they_return_of_a_copy(imported, sandbox):
             texts += draw.choice([[], [], ["remote_deleted_at IS NULL"], ["remote_deleted_at IS NOT NULL"],
                                   ["changed_at > '2024-06-01'"], ["changed_at >= now() - interval '1 day'"]])
             where = " AND ".join(texts) if draw.random() < 0.9 else " OR ".join(texts)
-            query = f"SELECT to_jsonb(t) AS row FROM {{}} t WHERE {where} ORDER BY t.id"
-            live = imported.execute(query.format(f"live.{table}"))
-            assert live == imported.execute(query.format(f"copy_of_{table}")), f"{path}: {where}"
+            rows, copy = [imported.execute(f"SELECT to_jsonb(t) AS row FROM {source} t WHERE {where} ORDER BY t.id")
+                          for source in (f"live.{table}", f"copy_of_{table}")]
+            assert rows == copy, f"{path}: {where}"
         sent = {name for request in asked(sandbox, path) for name in request}
         if len(its) > 2:
             assert sent & {one["parameter"] for one in its if one["operator"] == "="}, f"{path}: nothing was sent"
