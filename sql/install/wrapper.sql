@@ -14,8 +14,8 @@ CREATE FUNCTION kombo_internal.kombo_sync_validator(options text[], catalog oid)
     SET search_path = pg_catalog, pg_temp;
 REVOKE ALL ON FUNCTION kombo_internal.kombo_sync_validator(text[], oid) FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.kombo_sync_validator(text[], oid) IS
-    'Checks the options of servers, user mappings and foreign tables; raises on an unknown one, naming the valid ones, and on a bad '
-    'value.';
+    'Checks the options of servers, user mappings and foreign tables; raises on an unknown one, naming the valid ones, '
+    'and on a bad value.';
 
 CREATE FUNCTION kombo_internal.kombo_sync_handler() RETURNS fdw_handler
     AS 'MODULE_PATHNAME', 'kombo_sync_handler' LANGUAGE c STRICT

@@ -6,9 +6,10 @@ import random
 
 import pytest
 
-from test_live import GROUPS, asked, explained, import_lists, imported  # noqa: F401 (a fixture)
+from live_tables import asked, explained
 
 FACTS = json.loads((pathlib.Path(__file__).parent.parent / "facts" / "endpoints.json").read_text(encoding="utf-8"))
+GROUPS = "/hris/groups"
 QUERIES = 12  # per list
 
 
@@ -49,7 +50,7 @@ def condition(draw, one, values):
 
 @pytest.mark.time_limit(400)
 @pytest.mark.sandbox(employees=150)
-def test_random_conditions_return_what_they_return_of_a_copy(imported, sandbox):  # noqa: F811
+def test_random_conditions_return_what_they_return_of_a_copy(imported, sandbox):
     draw = random.Random(14)
     ours = filters(imported)
     assert len({one["endpoint"] for one in ours}) >= 14
@@ -76,14 +77,14 @@ def test_random_conditions_return_what_they_return_of_a_copy(imported, sandbox):
             assert sent & {one["parameter"] for one in its if one["operator"] == "="}, f"{path}: nothing was sent"
 
 
-def test_only_what_is_not_deleted_is_asked_for_if_no_more_is_wanted(imported, sandbox):  # noqa: F811
+def test_only_what_is_not_deleted_is_asked_for_if_no_more_is_wanted(imported, sandbox):
     imported.execute("SELECT id FROM live.hris_teams WHERE remote_deleted_at IS NULL")
     imported.execute("SELECT id FROM live.hris_teams WHERE changed_at > '2024-01-31 12:00+00'")
     assert asked(sandbox, GROUPS) == [
         {}, {"include_deleted": "true", "updated_after": "2024-01-31T11:59:59.999Z"}]
 
 
-def test_dates_of_absences_are_sent_only_where_each_reading_of_kombos_filter_is_safe(imported):  # noqa: F811
+def test_dates_of_absences_are_sent_only_where_each_reading_of_kombos_filter_is_safe(imported):
     query = "SELECT id FROM live.hris_absences WHERE start_date >= '2024-03-01'"
     assert "date_from" not in explained(imported, query, "VERBOSE")
     both = explained(imported, query + " AND end_date <= '2024-04-01'", "VERBOSE")
@@ -96,7 +97,7 @@ def test_every_filter_of_the_catalogue_is_one_that_kombo_publishes(db):
         assert published is None or one["parameter"] in published["parameters"], one
 
 
-def test_a_filter_of_your_own_is_a_row(imported, sandbox):  # noqa: F811
+def test_a_filter_of_your_own_is_a_row(imported, sandbox):
     query = "SELECT id FROM live.hris_employees WHERE last_name = 'Nobody'"
     imported.execute("INSERT INTO kombo.endpoint_filters (endpoint, parameter, column_name, operator) "
                      "VALUES ('/hris/employees', 'last_names', 'last_name', '=')")
