@@ -18,7 +18,9 @@ CREATE FOREIGN TABLE live.unknown (id text) SERVER kombo_eu OPTIONS (endpoint '/
 SELECT * FROM live.unknown;
 DROP FOREIGN TABLE live.unknown;
 
+\set VERBOSITY terse
 IMPORT FOREIGN SCHEMA payroll FROM SERVER kombo_eu INTO live;
+\set VERBOSITY default
 IMPORT FOREIGN SCHEMA hris FROM SERVER kombo_eu INTO live OPTIONS (endpoint '/hris/groups');
 IMPORT FOREIGN SCHEMA hris FROM SERVER kombo_eu INTO live OPTIONS (integration_id 'personio:one');
 SELECT c.relname, array_to_string(t.ftoptions, ', ') FROM pg_class c JOIN pg_foreign_table t ON t.ftrelid = c.oid
@@ -89,7 +91,15 @@ RESET client_min_messages;
 SELECT pg_temp.asked('SELECT * FROM live.hris_locations');
 
 -- The key is that of whoever reads.
+CREATE ROLE regress_kombo_reader;
+GRANT USAGE ON SCHEMA live TO regress_kombo_reader;
+GRANT SELECT ON live.hris_locations TO regress_kombo_reader;
+SET ROLE regress_kombo_reader;
 SELECT * FROM live.hris_locations;
+SELECT * FROM live.hris_teams;
+RESET ROLE;
+DROP OWNED BY regress_kombo_reader;
+DROP ROLE regress_kombo_reader;
 
 -- A query that cannot change anything.
 INSERT INTO live.hris_teams (id) VALUES ('x');

@@ -279,7 +279,8 @@ void fdw::explain_scan(ForeignScanState *node, ExplainState *explain) {
                     integrations.push_back(part.integration_id);
                 if (query.empty()) query = part.complete().encode();
             }
-            text("Kombo Request", "GET " + scan.list().path + (query.empty() ? "" : "?" + query));
+            text("Kombo Request",
+                 parts->empty() ? "none" : "GET " + scan.list().path + (query.empty() ? "" : "?" + query));
             number("Kombo Requests", nullptr, static_cast<int64_t>(parts->size()));
             if (integrations.size() > 5) {
                 const size_t others = integrations.size() - 5;
@@ -291,7 +292,7 @@ void fdw::explain_scan(ForeignScanState *node, ExplainState *explain) {
             std::vector<std::string> parameters;
             for (const PlannedCondition &planned : scan.conditions())
                 if (!planned.condition.parameter.empty()) parameters.push_back(planned.condition.parameter);
-            text("Kombo Request", "GET " + scan.list().path + ", with values of each row for " + joined(parameters));
+            text("Kombo Request", "GET " + scan.list().path + ", with values that a run gives " + joined(parameters));
         }
     }
     if (!explain->analyze || !scan.reader()) return;
