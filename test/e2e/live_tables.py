@@ -7,7 +7,7 @@ def import_lists(db, schema="live", remote="hris", only="", **options):
                + (f" OPTIONS ({listed})" if listed else ""))
 
 
-def asked(sandbox, path=EMPLOYEES):
+def asked(sandbox, path="/hris/employees"):
     """The parameters of the requests, without the size of pages."""
     return [{k: v for k, v in r["params"].items() if k != "page_size"} for r in sandbox.requests(path)]
 
