@@ -27,9 +27,9 @@ COMMENT ON COLUMN kombo.changes.table_name IS 'Table of schema kombo.';
 COMMENT ON COLUMN kombo.changes.id IS
     'Id of the row; of a join table its ids, joined by "/". NULL: the table was truncated.';
 COMMENT ON COLUMN kombo.changes.operation IS
-    'insert, update, delete or truncate. A row that is marked deleted is an update of remote_deleted_at.';
+    'Operation: insert, update, delete or truncate. A row that is marked deleted is an update of remote_deleted_at.';
 COMMENT ON COLUMN kombo.changes.columns IS 'Columns whose values changed, of an update; synced_at is left out.';
-COMMENT ON COLUMN kombo.changes.who IS 'sync: kombo_sync wrote it. hand: anybody else.';
+COMMENT ON COLUMN kombo.changes.who IS 'Who wrote it: sync is kombo_sync, hand is anybody else.';
 
 CREATE TABLE kombo.change_consumers (
     consumer            text PRIMARY KEY CHECK (consumer <> ''),
