@@ -80,6 +80,7 @@ lint_layers() {
     # Each wing of src/pg, and those that it may use beside itself.
     local wing
     local -A wings=([base]='' [shared]='base' [account]='base|shared' [store]='base|shared|account'
+                      [foreign]='base|account|store'
                       [worker]='base|shared|account|store' [functions]='base|shared|account|store')
     for wing in "${!wings[@]}"; do
         grep -rnE '#include "pg/' "src/pg/$wing" | grep -vE "#include \"pg/($wing|${wings[$wing]:-$wing})/" && bad=1

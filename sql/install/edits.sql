@@ -97,7 +97,7 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo_internal.check_endpoint_reference() FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.check_endpoint_reference() IS
-    'Trigger of kombo.endpoint_models and kombo.nested_records: raises where there is no such endpoint, but not in a '
+    'Trigger of the catalogue''s tables of a list''s parts: raises where there is no such endpoint, but not in a '
     'restore, which fills the tables in any order.';
 
 CREATE FUNCTION kombo_internal.follow_endpoint() RETURNS trigger
@@ -107,16 +107,18 @@ BEGIN
     IF TG_OP = 'DELETE' THEN
         DELETE FROM kombo.endpoint_models m WHERE m.endpoint = OLD.path;
         DELETE FROM kombo.nested_records n WHERE n.endpoint = OLD.path;
+        DELETE FROM kombo.endpoint_filters t WHERE t.endpoint = OLD.path;
     ELSIF NEW.path <> OLD.path THEN
         UPDATE kombo.endpoint_models m SET endpoint = NEW.path WHERE m.endpoint = OLD.path;
         UPDATE kombo.nested_records n SET endpoint = NEW.path WHERE n.endpoint = OLD.path;
+        UPDATE kombo.endpoint_filters t SET endpoint = NEW.path WHERE t.endpoint = OLD.path;
     END IF;
     RETURN NULL;
 END
 $$;
 REVOKE ALL ON FUNCTION kombo_internal.follow_endpoint() FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.follow_endpoint() IS
-    'Trigger of kombo.endpoints: models and nested records go with their endpoint.';
+    'Trigger of kombo.endpoints: models, nested records and filters go with their endpoint.';
 
 CREATE TRIGGER merge_catalogue_row BEFORE INSERT OR UPDATE ON kombo.endpoints
     FOR EACH ROW EXECUTE FUNCTION kombo_internal.merge_catalogue_row('path');

@@ -43,9 +43,11 @@ CREATE FUNCTION kombo_internal.sync_role_privileges() RETURNS text[]
         'ON kombo.integrations',
         'SELECT, INSERT, DELETE ON kombo.sync_requests',
         'SELECT, UPDATE, DELETE ON kombo.webhook_inbox',
+        'SELECT, INSERT, UPDATE, DELETE ON kombo.changes',
+        'SELECT, UPDATE ON kombo.change_consumers',
         'EXECUTE ON FUNCTION kombo_internal.sync_role(), kombo_internal.this_database(), '
         'kombo_internal.interface_number(), kombo_internal.request_due(), kombo_internal.take_lock(text, boolean), '
-        'kombo_internal.wake(boolean)'];
+        'kombo_internal.wake(boolean), kombo_internal.note_changes(), kombo_internal.prune_changes()'];
 REVOKE ALL ON FUNCTION kombo_internal.sync_role_privileges() FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.sync_role_privileges() IS
     'What syncing needs of catalogue, state, requests and inbox, as GRANT and REVOKE have it.';
@@ -61,7 +63,8 @@ BEGIN
     IF has_schema_privilege(role, 'kombo', 'USAGE') AND has_schema_privilege(role, 'kombo_internal', 'USAGE')
        AND has_table_privilege(role, 'kombo.sync_seen', 'DELETE')
        AND has_function_privilege(role, 'kombo_internal.request_due()', 'EXECUTE')
-       AND has_function_privilege(role, 'kombo_internal.take_lock(text, boolean)', 'EXECUTE') THEN
+       AND has_function_privilege(role, 'kombo_internal.take_lock(text, boolean)', 'EXECUTE')
+       AND has_table_privilege(role, 'kombo.changes', 'DELETE') THEN
         RETURN;
     END IF;
     FOREACH privileges IN ARRAY kombo_internal.sync_role_privileges() LOOP
@@ -157,8 +160,8 @@ BEGIN
     PERFORM kombo_internal.check_role(role);
     EXECUTE format('GRANT USAGE ON SCHEMA kombo TO %s', role);
     EXECUTE format('GRANT SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
-                   'kombo.excluded_fields, kombo.data_tables, kombo.integrations, kombo.subscriptions, '
-                   'kombo.sync_state, kombo.sync_requests, kombo.sync_runs, '
+                   'kombo.endpoint_filters, kombo.excluded_fields, kombo.data_tables, kombo.integrations, '
+                   'kombo.subscriptions, kombo.sync_state, kombo.sync_requests, kombo.sync_runs, '
                    'kombo.sync_status, kombo.integration_status, kombo.sync_progress TO %s', role);
     -- A parked record has no row in its table that a policy could judge.
     secured := (SELECT string_agg(d.table_name, ', ' ORDER BY d.table_name)
@@ -208,7 +211,8 @@ BEGIN
     PERFORM kombo_internal.check_role(role);
     EXECUTE format('GRANT USAGE ON SCHEMA kombo, kombo_internal TO %s', role);
     EXECUTE format('GRANT SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
-                   'kombo.excluded_fields, kombo.data_tables, kombo.sync_runs, kombo.sync_status, '
+                   'kombo.endpoint_filters, kombo.excluded_fields, kombo.data_tables, kombo.sync_runs, '
+                   'kombo.sync_status, '
                    'kombo.integration_status, kombo.sync_progress TO %s', role);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON kombo.integrations, kombo.subscriptions TO %s', role);
     EXECUTE format('GRANT SELECT, UPDATE (watermark, accept_sweep, next_attempt_at, failures, attempts) '

@@ -14,12 +14,21 @@ CREATE FUNCTION kombo_internal.kombo_sync_validator(options text[], catalog oid)
     SET search_path = pg_catalog, pg_temp;
 REVOKE ALL ON FUNCTION kombo_internal.kombo_sync_validator(text[], oid) FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.kombo_sync_validator(text[], oid) IS
-    'Checks the options of servers and user mappings; raises on an unknown one, naming the valid ones, and on a bad '
-    'value.';
+    'Checks the options of servers, user mappings and foreign tables; raises on an unknown one, naming the valid ones, '
+    'and on a bad value.';
 
-CREATE FOREIGN DATA WRAPPER kombo_sync NO HANDLER VALIDATOR kombo_internal.kombo_sync_validator;
+CREATE FUNCTION kombo_internal.kombo_sync_handler() RETURNS fdw_handler
+    AS 'MODULE_PATHNAME', 'kombo_sync_handler' LANGUAGE c STRICT
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo_internal.kombo_sync_handler() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.kombo_sync_handler() IS
+    'Gives PostgreSQL the functions that read foreign tables from Kombo.';
+
+CREATE FOREIGN DATA WRAPPER kombo_sync
+    HANDLER kombo_internal.kombo_sync_handler VALIDATOR kombo_internal.kombo_sync_validator;
 COMMENT ON FOREIGN DATA WRAPPER kombo_sync IS
-    'Kombo API accounts: a server holds the address, the user mapping of its owner (else of PUBLIC) the key.';
+    'Kombo API accounts: a server holds the address, a user mapping the key. Syncs use the mapping of the server''s '
+    'owner, foreign tables that of the role that reads them; either falls back to PUBLIC''s.';
 
 CREATE FUNCTION kombo.kombo_sync_delta(integration_id text DEFAULT NULL, what text[] DEFAULT NULL)
     RETURNS TABLE (integration_id text, endpoint text, kind text, status text, pages integer,
@@ -97,6 +106,18 @@ COMMENT ON FUNCTION kombo.page_statements(text) IS
     'Returns the SQL that writes one page of an endpoint, in the order in which it runs, and runs nothing. $1 is the '
     'id of the integration, the arrays are the columns of the rows. A step runs only if a page needs it. Raises 42704 '
     'on an unknown path, and 42P01 if the endpoint''s tables are missing.';
+
+CREATE FUNCTION kombo.drift(integration_id text, what text[] DEFAULT NULL)
+    RETURNS TABLE (table_name text, id text, difference text, columns text[], stored jsonb, live jsonb)
+    AS 'MODULE_PATHNAME', 'kombo_drift' LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION kombo.drift(text, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION kombo.drift(text, text[]) IS
+    'Compares everything that Kombo has of an integration with the tables, and returns a row for each row that a full '
+    'sync would change. Writes nothing and holds no lock. difference: missing (Kombo has it), surplus (only the table '
+    'has it) or differs, with the columns and both values. what: changed models or endpoint paths; NULL means '
+    'everything subscribed. A NOTICE counts per table. Needs USAGE on the server, and shows data. Raises on an unknown '
+    'name, a paused integration, and on every network or API error.';
 
 CREATE FUNCTION kombo.verify_webhook(body text, signature text) RETURNS boolean
     AS 'MODULE_PATHNAME', 'verify_webhook' LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -1,3 +1,7 @@
+-- Foreign tables are new: there are none that the handler would change, which PostgreSQL warns of.
+SET LOCAL client_min_messages = error;
+ALTER FOREIGN DATA WRAPPER kombo_sync HANDLER kombo_internal.kombo_sync_handler;
+RESET client_min_messages;
 
 -- What roles may do: they were granted what 0.2.0 had. The grant functions are called once more for whom they were
 -- called for; what these roles may not do any more is taken first.

@@ -17,6 +17,8 @@ constexpr size_t run_size = block_size * blocks_of_a_run;
 
 } // namespace
 
+SeenIds::SeenIds(Store &store) : open_file_([&store] { return store.temporary_file(); }) {}
+
 void SeenIds::add(uint64_t hash) {
     if (latest_.size() == run_size) write_part();
     latest_.push_back(hash);
@@ -24,7 +26,7 @@ void SeenIds::add(uint64_t hash) {
 
 void SeenIds::write_part() {
     std::sort(latest_.begin(), latest_.end());
-    if (!file_) file_ = store_->temporary_file();
+    if (!file_) file_ = open_file_();
     file_->append(latest_.data(), latest_.size() * sizeof(uint64_t));
     SortedPart &part = parts_.emplace_back();
     for (size_t first = 0; first < run_size; first += block_size) part.push_back(latest_[first]);

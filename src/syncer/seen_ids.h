@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -26,8 +27,12 @@ public:
 /// Some 65,000 of them are in memory, the others in a temporary file, so that memory does not grow with the list.
 class SeenIds {
 public:
-    /// `store` must outlive the object: its temporary file is opened when it is needed.
-    explicit SeenIds(Store &store) : store_(&store) {}
+    /// Opens the temporary file when it is needed.
+    using OpenFile = std::function<std::unique_ptr<TemporaryFile>()>;
+    explicit SeenIds(OpenFile open_file) : open_file_(std::move(open_file)) {}
+
+    /// The file is one of the store's, which must outlive the object.
+    explicit SeenIds(Store &store);
 
     /// Throws DatabaseError.
     void add(uint64_t hash);
@@ -42,7 +47,7 @@ private:
 
     void write_part();
 
-    Store *store_;
+    OpenFile open_file_;
     std::vector<uint64_t> latest_; ///< not in the file yet
     std::vector<SortedPart> parts_;
     std::unique_ptr<TemporaryFile> file_;

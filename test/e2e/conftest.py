@@ -18,6 +18,7 @@ from psycopg.rows import tuple_row
 from citus import ON_CITUS, CitusCluster, citus_bindir
 from cluster import TEMPLATE, Cluster, Database, needed
 from fake_kombo import FakeKombo
+from live_tables import import_lists
 from sandbox import Sandbox
 from worker import WORKER_SETTINGS, new_served, wait_synced
 
@@ -256,3 +257,11 @@ def small(hris, sandbox):
     """`hris` with two endpoints only."""
     hris.subscribe_only(sandbox.integration, "/hris/employees", "/hris/groups")
     return hris
+
+
+@pytest.fixture
+def imported(db, sandbox):
+    """`db` with schema live, whose tables are those of the sandbox's integration."""
+    import_lists(db, integration_id=sandbox.integration)
+    sandbox.clear_requests()
+    return db

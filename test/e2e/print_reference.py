@@ -5,7 +5,8 @@ with @ stands for what the database says:
 @relations NAME…     columns of each table or view with their comments; `@other relations` those that no line names
 @endpoints           the lists of the catalogue and the tables that they fill
 @settings            a table of the settings
-@options CONTEXT     a table of the options of "server" or "user mapping": the template's lines up to @end say
+@options CONTEXT     a table of the options of "server", "user mapping" or "foreign table": the template's lines up to
+                     @end say
                      NAME | DEFAULT | MEANING, the database which names and values are valid and who may set them"""
 
 import re
@@ -14,10 +15,11 @@ import textwrap
 import psycopg
 
 # A role that each of these was called for may call a function; others are superusers' to call.
-GRANTS = ("reader", "operator", "webhook_writer")
+GRANTS = ("reader", "operator", "webhook_writer", "consumer")
 CONTEXTS = {"superuser": "superuser", "sighup": "configuration file", "user": "anybody", "postmaster": "restart"}
 STATEMENTS = {"server": "CREATE SERVER probe FOREIGN DATA WRAPPER kombo_sync OPTIONS ({0} '{1}')",
-              "user mapping": "CREATE USER MAPPING FOR PUBLIC SERVER kombo_eu OPTIONS ({0} '{1}')"}
+              "user mapping": "CREATE USER MAPPING FOR PUBLIC SERVER kombo_eu OPTIONS ({0} '{1}')",
+              "foreign table": "CREATE FOREIGN TABLE pg_temp.probe (id text) SERVER kombo_eu OPTIONS ({0} '{1}')"}
 
 
 def page(db, template):

@@ -22,7 +22,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")),
          *(ROOT / name for name in ("SECURITY.md", "CONTRIBUTING.md") if (ROOT / name).exists())]
 # Pages whose statements other tests run: they need more than one database, or make roles.
-RUN_ELSEWHERE = {"README.md", "faq.md", "managed.md", "cookbook.md", "citus.md"}
+RUN_ELSEWHERE = {"README.md", "faq.md", "managed.md", "cookbook.md", "citus.md", "downstream.md"}
 
 
 def code(page, language):

@@ -14,7 +14,7 @@ namespace {
 constexpr const char *wrapper_name = "kombo_sync";
 constexpr size_t largest_secret = 4096;
 
-enum class Form { Url, Proxy, Path, Milliseconds, PageSize, Bytes, Boolean, Secret };
+enum class Form { Url, Proxy, Path, Milliseconds, PageSize, Bytes, Boolean, Secret, Endpoint, Integration, OnError };
 
 struct OptionRule {
     const char *name;
@@ -23,7 +23,7 @@ struct OptionRule {
     bool superuser; ///< to be set by superusers only
 };
 
-constexpr std::array<OptionRule, 16> rules = {{
+constexpr std::array<OptionRule, 20> rules = {{
     {"base_url", ForeignServerRelationId, Form::Url, false},
     {"ca_file", ForeignServerRelationId, Form::Path, true},
     {"proxy", ForeignServerRelationId, Form::Proxy, true},
@@ -40,6 +40,10 @@ constexpr std::array<OptionRule, 16> rules = {{
     {"api_key_file", UserMappingRelationId, Form::Path, false},
     {"webhook_secret_file", UserMappingRelationId, Form::Path, false},
     {"proxy_user_password", UserMappingRelationId, Form::Secret, false},
+    {"endpoint", ForeignTableRelationId, Form::Endpoint, false},
+    {"integration_id", ForeignTableRelationId, Form::Integration, false},
+    {"page_size", ForeignTableRelationId, Form::PageSize, false},
+    {"on_error", ForeignTableRelationId, Form::OnError, false},
 }};
 
 std::string valid_names(Oid catalog) {
@@ -49,15 +53,19 @@ std::string valid_names(Oid catalog) {
     return names;
 }
 
+const char *owners_of(Oid catalog) {
+    if (catalog == ForeignServerRelationId) return "servers";
+    return catalog == UserMappingRelationId ? "user mappings" : "foreign tables";
+}
+
 const OptionRule &find_rule(const std::string &name, Oid catalog) {
     for (const OptionRule &rule : rules)
         if (rule.catalog == catalog && name == rule.name) return rule;
     const std::string valid = valid_names(catalog);
-    const bool elsewhere = std::any_of(rules.begin(), rules.end(), [&](const auto &rule) { return name == rule.name; });
+    const auto *elsewhere =
+        std::find_if(rules.begin(), rules.end(), [&](const auto &rule) { return name == rule.name; });
     raise(ERRCODE_FDW_INVALID_OPTION_NAME, "invalid option \"" + name + "\"",
-          elsewhere ? catalog == ForeignServerRelationId ? "It is an option of user mappings, not of servers."
-                                                         : "It is an option of servers."
-                    : "",
+          elsewhere == rules.end() ? "" : std::string("It is an option of ") + owners_of(elsewhere->catalog) + ".",
           valid.empty() ? "There are no valid options in this context."
                         : "Valid options in this context are: " + valid + ".");
 }
@@ -158,6 +166,18 @@ void check(const OptionRule &rule, const std::string &value, bool allow_http) {
                   "Only superusers and members of the role pg_read_server_files may name a file on the server.",
                   "Use api_key and webhook_secret, or ask for that role.");
         break;
+    case Form::Endpoint:
+        if (value.empty() || value.front() != '/' || has_control_character(value) ||
+            value.find_first_of("?# ") != std::string::npos)
+            bad_value(rule, value, "Give the path of a list; kombo.endpoints has them.");
+        break;
+    case Form::Integration:
+        if (value.empty() || value.size() > 200 || has_control_character(value))
+            bad_value(rule, value, "Give the id of an integration, as Kombo's dashboard has it.");
+        break;
+    case Form::OnError:
+        if (value != "fail" && value != "skip") bad_value(rule, value, "Use fail or skip.");
+        break;
     case Form::Proxy:
         if (value.empty() || has_control_character(value))
             bad_value(rule, value, "Give the URL of a proxy, as in \"http://proxy:3128\".");
@@ -202,6 +222,9 @@ void validate(const Options &options, Oid catalog) {
     if (catalog == ForeignServerRelationId && !find(options, "base_url"))
         raise(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED, "option \"base_url\" is required", "",
               "Give the address of Kombo's API: https://api.kombo.dev/v1, or https://api.us.kombo.dev/v1.");
+    if (catalog == ForeignTableRelationId && !find(options, "endpoint"))
+        raise(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED, "option \"endpoint\" is required", "",
+              "Name the list that the table reads, as in OPTIONS (endpoint '/hris/employees').");
     for (const char *secret : {"api_key", "webhook_secret"})
         if (find(options, secret) && find(options, std::string(secret) + "_file"))
             raise(ERRCODE_FDW_INVALID_OPTION_NAME,
@@ -259,9 +282,9 @@ std::optional<Options> find_mapping(Oid user, Oid server) {
     return read_options(*list);
 }
 
-/// The credentials belong to the server: whoever asks, the mapping of its owner counts, else PUBLIC's.
+/// Of syncs the credentials belong to the server: whoever asks, the mapping of its owner counts, else PUBLIC's.
 std::optional<Options> credentials(const Server &server) {
-    if (auto owners = find_mapping(server.owner, server.oid)) return owners;
+    if (auto users = find_mapping(server.user, server.oid)) return users;
     return find_mapping(InvalidOid, server.oid);
 }
 
@@ -271,6 +294,7 @@ Server read_server(const ForeignServer *found) {
     server.oid = found->serverid;
     server.name = found->servername;
     server.owner = found->owner;
+    server.user = found->owner;
     server.base_url = find(options, "base_url").value_or("");
     server.http.ca_file = find(options, "ca_file").value_or("");
     server.http.proxy = find(options, "proxy").value_or("");
@@ -309,6 +333,32 @@ Server load_server(const std::string &name, Oid user) {
     return read_server(found);
 }
 
+Server load_server(Oid server, Oid user) {
+    Server loaded = read_server(guard([&] { return GetForeignServer(server); }));
+    loaded.user = user;
+    return loaded;
+}
+
+LiveTable load_live_table(Oid relation) {
+    const ForeignTable *table = guard([&] { return GetForeignTable(relation); });
+    const Options options = read_options(table->options);
+    LiveTable live;
+    live.server = table->serverid;
+    live.endpoint = find(options, "endpoint").value_or("");
+    live.integration_id = find(options, "integration_id");
+    if (const auto size = find(options, "page_size")) {
+        int value = 0;
+        const char *ignored = nullptr;
+        if (parse_int(size->c_str(), &value, 0, &ignored)) live.page_size = value;
+    }
+    live.skip_failed = find(options, "on_error") == "skip";
+    return live;
+}
+
+void check_import_option(const std::string &name, const std::string &value) {
+    check(find_rule(name, ForeignTableRelationId), value, false);
+}
+
 std::vector<Server> all_servers() {
     List *oids = guard([] {
         List *found = NIL;
@@ -336,11 +386,12 @@ std::vector<Server> all_servers() {
 std::string api_key(const Server &server) {
     const auto options = credentials(server);
     if (!options) {
-        const std::string owner = guard([&] { return GetUserNameFromId(server.owner, true); }) ?: "?";
+        const std::string user = guard([&] { return GetUserNameFromId(server.user, true); }) ?: "?";
         raise(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY,
               "server \"" + server.name + "\" has no user mapping to take the API key from",
-              "The mapping of the server's owner \"" + owner + "\" is used, else that of PUBLIC.",
-              "CREATE USER MAPPING FOR " + std::string(quote_identifier(owner.c_str())) + " SERVER " +
+              std::string("The mapping of ") + (server.user == server.owner ? "the server's owner" : "role") + " \"" +
+                  user + "\" is used, else that of PUBLIC.",
+              "CREATE USER MAPPING FOR " + std::string(quote_identifier(user.c_str())) + " SERVER " +
                   quote_identifier(server.name.c_str()) + " OPTIONS (api_key '...').");
     }
     if (const auto key = find(*options, "api_key")) return *key;

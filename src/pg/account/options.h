@@ -10,6 +10,7 @@ struct Server {
     Oid oid = InvalidOid;
     std::string name;
     Oid owner = InvalidOid;
+    Oid user = InvalidOid; ///< whose mapping counts, before PUBLIC's: the owner, or whoever reads a foreign table
     std::string base_url;
     kombo::HttpOptions http;
     int page_size = 250;
@@ -21,11 +22,14 @@ struct Server {
 /// insufficient_privilege unless `user` has USAGE on it.
 Server load_server(const std::string &name, Oid user);
 
+/// The server of a foreign table that `user` reads, whose own mapping counts.
+Server load_server(Oid server, Oid user);
+
 /// All servers that belong to kombo_sync, whoever may use them: for what no caller gets to see.
 std::vector<Server> all_servers();
 
-/// The API key of a server: of the mapping of its owner, else of PUBLIC's; from the option or the file that it names.
-/// Raises with a hint if there is none. The key is in no error text.
+/// The API key of a server: of the mapping of Server::user, else of PUBLIC's; from the option or the file that it
+/// names. Raises with a hint if there is none. The key is in no error text.
 std::string api_key(const Server &server);
 
 /// The proxy credentials of the same mapping, as user:password; empty: none.
@@ -37,5 +41,18 @@ struct WebhookSecrets {
     std::string problem; ///< why the file of the current one could not be read, with its path; empty where it could
 };
 WebhookSecrets webhook_secrets(const Server &server);
+
+/// The options of a foreign table.
+struct LiveTable {
+    Oid server = InvalidOid;
+    std::string endpoint;
+    std::optional<std::string> integration_id; ///< it has rows of this one only
+    std::optional<int> page_size;
+    bool skip_failed = false; ///< an integration that fails is left out
+};
+LiveTable load_live_table(Oid relation);
+
+/// Checks an option of IMPORT FOREIGN SCHEMA, which goes to every table.
+void check_import_option(const std::string &name, const std::string &value);
 
 } // namespace pg

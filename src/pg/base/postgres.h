@@ -33,6 +33,7 @@ extern "C" {
 #include <catalog/pg_extension.h>
 #include <catalog/pg_foreign_data_wrapper.h>
 #include <catalog/pg_foreign_server.h>
+#include <catalog/pg_foreign_table.h>
 #include <catalog/pg_type.h>
 #include <catalog/pg_user_mapping.h>
 #include <commands/async.h>

@@ -22,7 +22,8 @@ SyncRole::SyncRole(Oid role) {
                                    {"row_security", "off"},
                                    {"plan_cache_mode", plans},
                                    {"jit", "off"}, // the costs of key_planning.h are assumed: compiling would not pay
-                                   {"quote_all_identifiers", "off"}};
+                                   {"quote_all_identifiers", "off"},
+                                   {"kombo_sync.writing", "on"}};
         for (const auto &setting : pinned)
             set_config_option(setting[0], setting[1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
     });

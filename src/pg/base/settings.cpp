@@ -21,6 +21,7 @@ int poll_interval_ms = 5000;
 namespace {
 
 char *database_list = nullptr;
+bool writing = false;
 
 /// The names in a list as PostgreSQL reads them: separated by commas, unquoted ones in lower case. Nothing where its
 /// syntax is wrong.
@@ -97,6 +98,10 @@ void define_sync() {
     DefineCustomBoolVariable("kombo_sync.show_progress",
                              "Tells the caller of a sync once a second how far it has come.", nullptr, &show_progress,
                              false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    // What SyncRole pins, and the log of changes tells syncs by.
+    DefineCustomBoolVariable("kombo_sync.writing", "Whether kombo_sync itself writes.", nullptr, &writing, false,
+                             PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, nullptr, nullptr,
+                             nullptr);
 }
 
 void define_worker() {

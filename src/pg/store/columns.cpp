@@ -40,27 +40,6 @@ Datum by_input_function(PGFunction input, std::string_view text, StringInfo buff
     return DirectFunctionCall3(input, CStringGetDatum(buffer->data), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 }
 
-/// Raises only for want of memory: the value was checked when it was decoded.
-Datum make_datum(syncer::Type type, const syncer::Cell &cell, StringInfo buffer, JsonbBuilder &jsonb) {
-    switch (type) {
-    case syncer::Type::Boolean:
-        return BoolGetDatum(cell.number != 0);
-    case syncer::Type::Numeric:
-        return by_input_function(numeric_in, cell.text, buffer);
-    case syncer::Type::Date:
-        return DateADTGetDatum(static_cast<DateADT>(cell.number - epoch_days));
-    case syncer::Type::Time:
-        return TimeADTGetDatum(cell.number);
-    case syncer::Type::Timestamptz:
-        return TimestampTzGetDatum(to_timestamptz({cell.number}));
-    case syncer::Type::Jsonb:
-        return jsonb.build(cell.text);
-    case syncer::Type::Text:
-        break;
-    }
-    return PointerGetDatum(cstring_to_text_with_len(cell.text.data(), static_cast<int>(cell.text.size())));
-}
-
 /// An array of what `cell_of(row)` gives for each row of the set.
 template <class CellOf>
 void add_array(Params &params, syncer::Type type, const syncer::RowSet &set, JsonbBuilder &jsonb, CellOf cell_of) {
@@ -85,6 +64,26 @@ void add_array(Params &params, syncer::Type type, const syncer::RowSet &set, Jso
 }
 
 } // namespace
+
+Datum make_datum(syncer::Type type, const syncer::Cell &cell, StringInfo buffer, JsonbBuilder &jsonb) {
+    switch (type) {
+    case syncer::Type::Boolean:
+        return BoolGetDatum(cell.number != 0);
+    case syncer::Type::Numeric:
+        return by_input_function(numeric_in, cell.text, buffer);
+    case syncer::Type::Date:
+        return DateADTGetDatum(static_cast<DateADT>(cell.number - epoch_days));
+    case syncer::Type::Time:
+        return TimeADTGetDatum(cell.number);
+    case syncer::Type::Timestamptz:
+        return TimestampTzGetDatum(to_timestamptz({cell.number}));
+    case syncer::Type::Jsonb:
+        return jsonb.build(cell.text);
+    case syncer::Type::Text:
+        break;
+    }
+    return PointerGetDatum(cstring_to_text_with_len(cell.text.data(), static_cast<int>(cell.text.size())));
+}
 
 void add_columns(Params &params, const syncer::Table &table, const syncer::RowSet &set, JsonbBuilder &jsonb) {
     for (size_t field = 0; field < table.fields.size(); ++field)

@@ -10,4 +10,8 @@ namespace pg {
 /// statements::compare and upsert expect.
 void add_columns(Params &params, const syncer::Table &table, const syncer::RowSet &set, JsonbBuilder &jsonb);
 
+/// The value of a cell, palloc'd. `buffer` is scratch space that is reused. Runs inside pg::guard: it raises for want
+/// of memory only, as the value was checked when it was decoded.
+Datum make_datum(syncer::Type type, const syncer::Cell &cell, StringInfo buffer, JsonbBuilder &jsonb);
+
 } // namespace pg

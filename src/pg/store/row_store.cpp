@@ -35,8 +35,8 @@ std::optional<std::string> next_place(const Result &passed) {
 
 } // namespace
 
-void RowStore::write(const syncer::Endpoint &endpoint, const syncer::Batch &batch, kombo::Timestamp requested_at,
-                     syncer::TableCounts &counts) {
+void for_each_set(const syncer::Catalogue &catalogue, const syncer::Endpoint &endpoint, const syncer::Batch &batch,
+                  const std::function<void(const syncer::RowSet &, const syncer::ListSet *)> &take) {
     std::vector<const syncer::ListSet *> lists;
     for (const syncer::ListSet &list : batch.lists) lists.push_back(&list);
     for (const syncer::RowSet &set : batch.sets) {
@@ -45,14 +45,66 @@ void RowStore::write(const syncer::Endpoint &endpoint, const syncer::Batch &batc
         });
         const syncer::ListSet *list = its_list == lists.end() ? nullptr : *its_list;
         if (list) lists.erase(its_list);
-        if (list || !set.rows.empty()) write_set(endpoint, set, list, requested_at, counts);
+        if (list || !set.rows.empty()) take(set, list);
     }
     for (const syncer::ListSet *list : lists) { // all of them empty, or a second list of the same table
         syncer::RowSet none;
         none.table = endpoint.nested[list->nested].table;
-        none.columns = syncer::all_columns(table(none.table));
-        write_set(endpoint, none, list, requested_at, counts);
+        none.columns = syncer::all_columns(catalogue.tables[none.table]);
+        take(none, list);
     }
+}
+
+Difference find_difference(const syncer::Catalogue &catalogue, const std::string &integration_id,
+                           const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
+                           kombo::Timestamp requested_at, kombo::Timestamp now, JsonbBuilder &jsonb) {
+    const syncer::Table &table = catalogue.tables[set.table];
+    Params params;
+    params.text(integration_id);
+    std::vector<int64_t> numbers(set.rows.size());
+    std::iota(numbers.begin(), numbers.end(), 0);
+    params.instant(requested_at).instant(now).integers(numbers);
+    if (list) params.texts(list->parents);
+    add_columns(params, table, set, jsonb);
+    const std::string *parent_column = list ? &endpoint.nested[list->nested].parent_column : nullptr;
+    const Result rows = execute(statements::compare(table, set, parent_column), params, planning_of(set));
+    Difference found;
+    found.rows.table = set.table;
+    found.rows.mode = set.mode;
+    found.rows.columns = set.columns;
+    found.gone.resize(table.key_count());
+    for (uint64_t i = 0; i < rows.size(); ++i) {
+        if (rows.null(i, 1)) {
+            for (size_t k = 0; k < found.gone.size(); ++k)
+                found.gone[k].push_back(rows.text(i, static_cast<int>(k) + 3));
+        } else {
+            found.rows.rows.push_back(set.rows[static_cast<size_t>(rows.integer(i, 1))]);
+            if (rows.integer(i, 2) == 0) ++found.inserted;
+        }
+    }
+    return found;
+}
+
+uint64_t hash_id(std::string_view id) {
+    return DatumGetUInt64(
+        hash_any_extended(reinterpret_cast<const unsigned char *>(id.data()), static_cast<int>(id.size()), 0));
+}
+
+std::vector<std::string> not_seen(std::vector<std::string> ids, syncer::SeenIds &seen) {
+    std::vector<uint64_t> hashes;
+    hashes.reserve(ids.size());
+    for (const std::string &id : ids) hashes.push_back(hash_id(id));
+    const std::vector<bool> found = seen.find(hashes);
+    size_t i = 0;
+    ids.erase(std::remove_if(ids.begin(), ids.end(), [&](const std::string &) { return found[i++]; }), ids.end());
+    return ids;
+}
+
+void RowStore::write(const syncer::Endpoint &endpoint, const syncer::Batch &batch, kombo::Timestamp requested_at,
+                     syncer::TableCounts &counts) {
+    for_each_set(catalogue_, endpoint, batch, [&](const syncer::RowSet &set, const syncer::ListSet *list) {
+        write_set(endpoint, set, list, requested_at, counts);
+    });
 }
 
 void RowStore::write_set(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
@@ -66,7 +118,8 @@ void RowStore::write_set(const syncer::Endpoint &endpoint, const syncer::RowSet 
         counts[set.table].inserted += rows;
         return;
     }
-    const Difference found = compare(endpoint, set, list, requested_at, now);
+    const Difference found =
+        find_difference(catalogue_, integration_id_, endpoint, set, list, requested_at, now, jsonb_);
     const auto upserted = static_cast<int64_t>(found.rows.rows.size());
     if (upserted > 0) {
         Params params = key();
@@ -116,49 +169,6 @@ bool RowStore::had_rows_before(const syncer::Endpoint &endpoint, const syncer::L
     params.instant(now).texts(list.parents);
     return execute(statements::listed_before(table(nested.table), nested.parent_column), params, Planning::ByKey)
         .boolean(0, 1);
-}
-
-RowStore::Difference RowStore::compare(const syncer::Endpoint &endpoint, const syncer::RowSet &set,
-                                       const syncer::ListSet *list, kombo::Timestamp requested_at,
-                                       kombo::Timestamp now) {
-    Params params = key();
-    std::vector<int64_t> numbers(set.rows.size());
-    std::iota(numbers.begin(), numbers.end(), 0);
-    params.instant(requested_at).instant(now).integers(numbers);
-    if (list) params.texts(list->parents);
-    add_columns(params, table(set.table), set, jsonb_);
-    const std::string *parent_column = list ? &endpoint.nested[list->nested].parent_column : nullptr;
-    const Result rows = execute(statements::compare(table(set.table), set, parent_column), params, planning_of(set));
-    Difference found;
-    found.rows.table = set.table;
-    found.rows.mode = set.mode;
-    found.rows.columns = set.columns;
-    found.gone.resize(table(set.table).key_count());
-    for (uint64_t i = 0; i < rows.size(); ++i) {
-        if (rows.null(i, 1)) {
-            for (size_t k = 0; k < found.gone.size(); ++k)
-                found.gone[k].push_back(rows.text(i, static_cast<int>(k) + 3));
-        } else {
-            found.rows.rows.push_back(set.rows[static_cast<size_t>(rows.integer(i, 1))]);
-            if (rows.integer(i, 2) == 0) ++found.inserted;
-        }
-    }
-    return found;
-}
-
-uint64_t RowStore::hash(std::string_view id) {
-    return DatumGetUInt64(
-        hash_any_extended(reinterpret_cast<const unsigned char *>(id.data()), static_cast<int>(id.size()), 0));
-}
-
-std::vector<std::string> RowStore::not_seen(std::vector<std::string> ids, syncer::SeenIds &seen) {
-    std::vector<uint64_t> hashes;
-    hashes.reserve(ids.size());
-    for (const std::string &id : ids) hashes.push_back(hash(id));
-    const std::vector<bool> found = seen.find(hashes);
-    size_t i = 0;
-    ids.erase(std::remove_if(ids.begin(), ids.end(), [&](const std::string &) { return found[i++]; }), ids.end());
-    return ids;
 }
 
 std::optional<std::string> RowStore::find_missing(const syncer::Endpoint &endpoint, const std::string &after,

@@ -7,6 +7,28 @@
 
 namespace pg {
 
+/// The rows of a set that are not stored as they are.
+struct Difference {
+    syncer::RowSet rows;                        ///< that are new or differ
+    int64_t inserted = 0;                       ///< the new ones among them
+    std::vector<std::vector<std::string>> gone; ///< per key column: what the lists no longer hold
+};
+
+/// Compares a set with what is stored. `list`: the lists that its rows are; null: they are none.
+Difference find_difference(const syncer::Catalogue &catalogue, const std::string &integration_id,
+                           const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
+                           kombo::Timestamp requested_at, kombo::Timestamp now, JsonbBuilder &jsonb);
+
+/// Calls `take` for each set of the batch, with the lists that its rows are; for lists without rows with an empty set.
+void for_each_set(const syncer::Catalogue &catalogue, const syncer::Endpoint &endpoint, const syncer::Batch &batch,
+                  const std::function<void(const syncer::RowSet &, const syncer::ListSet *)> &take);
+
+/// The 8-byte hash that ids are compared by.
+uint64_t hash_id(std::string_view id);
+
+/// Those of the ids that are not among `seen`.
+std::vector<std::string> not_seen(std::vector<std::string> ids, syncer::SeenIds &seen);
+
 /// The half of an integration's store that writes rows of data tables. Needs an open SPI connection.
 class RowStore : public syncer::Store {
 public:
@@ -17,7 +39,7 @@ public:
     void in_subtransaction(const std::function<void()> &body) override { subtransaction(body); }
     void write(const syncer::Endpoint &endpoint, const syncer::Batch &batch, kombo::Timestamp requested_at,
                syncer::TableCounts &counts) override;
-    uint64_t hash(std::string_view id) override;
+    uint64_t hash(std::string_view id) override { return hash_id(id); }
     std::optional<std::string> find_missing(const syncer::Endpoint &endpoint, const std::string &after,
                                             syncer::SeenIds &seen, kombo::Timestamp since,
                                             std::vector<std::string> &missing, int64_t &live) override;
@@ -51,24 +73,14 @@ protected:
     void begin_anew() { all_new_.clear(); }
 
 private:
-    /// The rows of a set that are not stored as they are.
-    struct Difference {
-        syncer::RowSet rows;                        ///< that are new or differ
-        int64_t inserted = 0;                       ///< the new ones among them
-        std::vector<std::vector<std::string>> gone; ///< per key column: what the lists no longer hold
-    };
-
     void remove_rows(size_t target, const std::string &column, const std::vector<std::string> &ids,
                      syncer::OnMissing how, syncer::TableCounts &counts);
     /// Takes the elements from `begin` to `end` of what is to be removed, and tells how many rows that were.
     using Removal = std::function<int64_t(size_t begin, size_t end)>;
     void remove_unreferenced(size_t begin, size_t end, const Removal &remove, const Removal &keep,
                              syncer::RowCounts &count);
-    std::vector<std::string> not_seen(std::vector<std::string> ids, syncer::SeenIds &seen);
     int64_t insert_if_all_new(const syncer::RowSet &set, kombo::Timestamp now);
     bool had_rows_before(const syncer::Endpoint &endpoint, const syncer::ListSet &list, kombo::Timestamp now);
-    Difference compare(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
-                       kombo::Timestamp requested_at, kombo::Timestamp now);
     void remove_from_lists(size_t target, const std::vector<std::vector<std::string>> &keys, kombo::Timestamp now,
                            syncer::RowCounts &count);
     void write_set(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,

@@ -92,6 +92,7 @@ size_t prune_runs() {
     // Another caller's transaction may have pruned the same rows and stay open: nobody waits for it, and a snapshot
     // from before it does not fail over it.
     if (IsolationUsesXactSnapshot()) return 0;
+    execute("SELECT kombo_internal.prune_changes()");
     // The last run of an endpoint stays, however long ago: it says what became of it.
     return execute(R"(
         DELETE FROM kombo.sync_runs r WHERE r.id IN (

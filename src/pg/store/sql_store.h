@@ -52,7 +52,7 @@ private:
 };
 
 /// Deletes run records that are older than kombo_sync.retention, but for the last one of each endpoint; 1,000 at most,
-/// and returns how many.
+/// and returns how many. Changes that nobody waits for go, too.
 size_t prune_runs();
 
 } // namespace pg

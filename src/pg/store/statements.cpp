@@ -19,9 +19,14 @@ template <class Elements, class Piece> std::string list(const Elements &elements
     return text;
 }
 
+std::string literal(const std::string &text) {
+    return guard([&] { return quote_literal_cstr(text.c_str()); });
+}
+
 /// A column of the source rows: the field's column, its type, and its name in the source (c1, c2, …).
 struct Source {
-    std::string column;
+    std::string column_name;
+    std::string column; ///< the same as an identifier
     std::string type;
     std::string name;
     bool key;
@@ -33,11 +38,11 @@ std::vector<Source> sources_of(const syncer::Table &table, const syncer::RowSet 
     for (size_t i = 0; i < table.fields.size(); ++i) {
         const syncer::Field &field = table.fields[i];
         if (set.columns.test(i))
-            sources.push_back({quoted(field.column), type_name(field.type), "c" + number(sources.size() + 1), field.key,
-                               field.stored_as});
+            sources.push_back({field.column, quoted(field.column), type_name(field.type),
+                               "c" + number(sources.size() + 1), field.key, field.stored_as});
     }
     if (set.mode == syncer::Mode::Replace)
-        sources.push_back({"extra", "jsonb", "c" + number(sources.size() + 1), false, {}});
+        sources.push_back({"extra", "extra", "jsonb", "c" + number(sources.size() + 1), false, {}});
     return sources;
 }
 
@@ -46,6 +51,23 @@ std::vector<Source> sources_of(const syncer::Table &table, const syncer::RowSet 
 std::string removal(const syncer::Table &table) {
     if (table.join) return "DELETE FROM " + qualified(table) + " t USING ";
     return "UPDATE " + qualified(table) + " t SET remote_deleted_at = $2, synced_at = $2 FROM ";
+}
+
+std::vector<std::string> keys_of(const syncer::Table &table) {
+    std::vector<std::string> keys;
+    for (const syncer::Field &field : table.fields)
+        if (field.key) keys.push_back(quoted(field.column));
+    return keys;
+}
+
+/// What follows in FROM, and the condition, to find rows `t` by arrays of their keys, beginning with that parameter.
+std::string by_keys(const syncer::Table &table, size_t parameter) {
+    const std::vector<std::string> keys = keys_of(table);
+    return "(SELECT " +
+           list(keys, ", ",
+                [&](const std::string &key) { return "unnest($" + number(parameter++) + "::text[]) AS " + key; }) +
+           ") g WHERE t.integration_id = $1 AND " +
+           list(keys, " AND ", [](const std::string &key) { return "t." + key + " = g." + key; });
 }
 
 /// The statements that write rows of a set. Their parameters are an array per column, behind others.
@@ -91,6 +113,30 @@ public:
 
     /// Counted by what it returns: on Citus the number of rows that it reports is the source's.
     std::string insert_new() const { return "WITH w AS (" + insert() + " RETURNING true) SELECT count(*) FROM w"; }
+
+    std::string show() const {
+        const auto differs = [](const Source &s) {
+            return "CASE WHEN ROW(d." + s.column + ")::record *<> ROW(" + as_stored(s) + ")::record THEN " +
+                   literal(s.column_name) + " END";
+        };
+        const auto some = [](const std::string &row) {
+            return "(SELECT jsonb_object_agg(c, to_jsonb(" + row + ") -> c) FROM unnest(v.columns) c)";
+        };
+        return "SELECT concat_ws('/', " + list(keys_, ", ", [](const Source &s) { return "n." + s.name; }) +
+               "), v.columns, CASE WHEN d.is_stored THEN " + some("d") + " END, CASE WHEN d.is_stored THEN " +
+               some("l") + " ELSE to_jsonb(l) END, d.is_stored IS NOT NULL FROM " + rows(2) +
+               " LEFT JOIN LATERAL (SELECT true AS is_stored" +
+               list(values_, "",
+                    [&](const Source &s) {
+                        return ", " + alias_ + "." + s.column + "::" + s.type + " AS " + s.column;
+                    }) +
+               " FROM " + qualified(table_) + " " + alias_ + " WHERE " + alias_ + ".integration_id = $1 AND " +
+               list(keys_, " AND ", [&](const Source &s) { return alias_ + "." + s.column + " = n." + s.name; }) +
+               " OFFSET 0) d ON true CROSS JOIN LATERAL (SELECT " +
+               list(sources_, ", ", [](const Source &s) { return "n." + s.name + " AS " + s.column; }) +
+               ") l CROSS JOIN LATERAL (SELECT array_remove(ARRAY[" + list(values_, ", ", differs) +
+               "]::text[], NULL) AS columns) v";
+    }
 
 private:
     /// The rows of the set. Unnested in the target list, where all arrays advance together: in FROM each is put into a
@@ -207,17 +253,16 @@ std::string listed_before(const syncer::Table &table, const std::string &parent_
 }
 
 std::string remove(const syncer::Table &table) {
-    std::vector<std::string> keys;
-    for (const syncer::Field &field : table.fields)
-        if (field.key) keys.push_back(quoted(field.column));
-    size_t parameter = 2;
-    const std::string gone =
-        "(SELECT " +
-        list(keys, ", ",
-             [&](const std::string &key) { return "unnest($" + number(++parameter) + "::text[]) AS " + key; }) +
-        ") g WHERE t.integration_id = $1 AND " +
-        list(keys, " AND ", [](const std::string &key) { return "t." + key + " = g." + key; });
-    return removal(table) + gone;
+    return removal(table) + by_keys(table, 3);
+}
+
+std::string show(const syncer::Table &table, const syncer::RowSet &set) {
+    return Write(table, set).show();
+}
+
+std::string show_stored(const syncer::Table &table) {
+    return "SELECT concat_ws('/', " + list(keys_of(table), ", ", [](const std::string &key) { return "t." + key; }) +
+           "), to_jsonb(t) - 'synced_at' FROM " + qualified(table) + " t, " + by_keys(table, 2);
 }
 
 std::string remove_orphans(const syncer::Table &table, const std::string &parent_column, const syncer::Table &parents) {
