@@ -34,7 +34,8 @@ clusters() {
 }
 
 start_sandbox() {
-    DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends cmake libcpp-httplib-dev </dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends cmake libcpp-httplib-dev pkgconf \
+        </dev/null
     cmake -S . -B /tmp/build -DKOMBO_SYNC_PARTS=sandbox
     cmake --build /tmp/build -j "$(nproc)" --target kombo-sandbox
     : >/tmp/sandbox.log

@@ -37,7 +37,7 @@ BENCH_NODE_PACKAGES=(prisma@6.19.3 @prisma/client@6.19.3 @prisma/adapter-pg@6.19
 
 BUILD_PACKAGES=(g++ make cmake python3 curl ca-certificates "postgresql-$PG_MAJOR" "postgresql-client-$PG_MAJOR"
                 "postgresql-server-dev-$PG_MAJOR" libcurl4-openssl-dev libjansson-dev libsimdjson-dev libssl-dev
-                libcpp-httplib-dev)
+                libcpp-httplib-dev pkgconf)
 UNIT_PACKAGES=(libgtest-dev)
 E2E_PACKAGES=(python3-pytest python3-pytest-xdist python3-psycopg "postgresql-$PG_MAJOR-cron")
 BENCH_PACKAGES=(libbenchmark-dev python3-psycopg)

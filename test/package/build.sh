@@ -7,7 +7,7 @@ export DEBIAN_FRONTEND=noninteractive
 
 apt-get -q update
 apt-get -qy --no-install-recommends install build-essential postgresql-server-dev-all lintian \
-    cmake libcpp-httplib-dev libjansson-dev libssl-dev
+    cmake libcpp-httplib-dev libjansson-dev libssl-dev pkgconf
 pg_buildext updatecontrol
 apt-get -qy --no-install-recommends --build-profiles nocheck build-dep "$PWD"
 DEB_BUILD_PROFILES=nocheck DEB_BUILD_OPTIONS="nocheck parallel=$(nproc)" dpkg-buildpackage -us -uc -b
