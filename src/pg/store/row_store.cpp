@@ -35,28 +35,32 @@ std::optional<std::string> next_place(const Result &passed) {
 
 } // namespace
 
-void RowStore::write(const syncer::Endpoint &endpoint, const syncer::Batch &batch, kombo::Timestamp requested_at,
-                     syncer::TableCounts &counts) {
-    std::vector<const syncer::ListSet *> lists;
-    for (const syncer::ListSet &list : batch.lists) lists.push_back(&list);
+void RowStore::write(const syncer::Endpoint &endpoint, const syncer::Dependents &dependents, const syncer::Batch &batch,
+                     kombo::Timestamp requested_at, syncer::TableCounts &counts) {
+    const Tree tree{endpoint, dependents};
+    std::vector<const syncer::ListSet *> lists, linked;
+    for (const syncer::ListSet &list : batch.lists)
+        (endpoint.nested[list.nested].relation == syncer::Relation::Linked ? linked : lists).push_back(&list);
     for (const syncer::RowSet &set : batch.sets) {
         const auto its_list = std::find_if(lists.begin(), lists.end(), [&](const syncer::ListSet *list) {
             return set.mode == syncer::Mode::Replace && endpoint.nested[list->nested].table == set.table;
         });
         const syncer::ListSet *list = its_list == lists.end() ? nullptr : *its_list;
         if (list) lists.erase(its_list);
-        if (list || !set.rows.empty()) write_set(endpoint, set, list, requested_at, counts);
+        if (list || !set.rows.empty()) write_set(tree, set, list, requested_at, counts);
     }
     for (const syncer::ListSet *list : lists) { // all of them empty, or a second list of the same table
         syncer::RowSet none;
         none.table = endpoint.nested[list->nested].table;
         none.columns = syncer::all_columns(table(none.table));
-        write_set(endpoint, none, list, requested_at, counts);
+        write_set(tree, none, list, requested_at, counts);
     }
+    for (const syncer::ListSet *list : linked) remove_unlisted(tree, *list, requested_at, counts);
 }
 
-void RowStore::write_set(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
+void RowStore::write_set(const Tree &tree, const syncer::RowSet &set, const syncer::ListSet *list,
                          kombo::Timestamp requested_at, syncer::TableCounts &counts) {
+    const syncer::Endpoint &endpoint = tree.endpoint;
     const MemoryScope scope;
     if (set.rows.size() >= large_set || set.mode == syncer::Mode::UpdateLinked) meanwhile();
     const kombo::Timestamp now = kombo::current_timestamp();
@@ -74,9 +78,7 @@ void RowStore::write_set(const syncer::Endpoint &endpoint, const syncer::RowSet 
         add_columns(params, table(set.table), found.rows, jsonb_);
         execute(statements::upsert(table(set.table), found.rows), params, planning_of(set));
     }
-    if (!found.gone.front().empty()) {
-        remove_from_lists(set.table, found.gone, now, counts[set.table]);
-    }
+    if (!found.gone.front().empty()) remove_from_list(tree, endpoint.nested[list->nested], found.gone, now, counts);
     syncer::RowCounts &count = counts[set.table];
     count.inserted += inserted + found.inserted;
     count.updated += upserted - found.inserted;
@@ -84,8 +86,26 @@ void RowStore::write_set(const syncer::Endpoint &endpoint, const syncer::RowSet 
     all_new_[set.table] = rows > 0 && inserted + found.inserted == rows;
 }
 
-void RowStore::remove_from_lists(size_t target, const std::vector<std::vector<std::string>> &keys, kombo::Timestamp now,
-                                 syncer::RowCounts &count) {
+/// The same of a list whose rows are in several sets, as linked records are.
+void RowStore::remove_unlisted(const Tree &tree, const syncer::ListSet &list, kombo::Timestamp requested_at,
+                               syncer::TableCounts &counts) {
+    const MemoryScope scope;
+    const syncer::Nested &nested = tree.endpoint.nested[list.nested];
+    const kombo::Timestamp now = kombo::current_timestamp();
+    Params params = key();
+    params.instant(requested_at).instant(now).texts(list.parents).texts(list.elements);
+    const Result rows =
+        execute(statements::unlisted(table(nested.table), nested.parent_column), params, Planning::ByKey);
+    std::vector<std::vector<std::string>> gone(1);
+    for (uint64_t i = 0; i < rows.size(); ++i) gone[0].push_back(rows.text(i, 1));
+    if (!gone[0].empty()) remove_from_list(tree, nested, gone, now, counts);
+}
+
+void RowStore::remove_from_list(const Tree &tree, const syncer::Nested &list,
+                                const std::vector<std::vector<std::string>> &keys, kombo::Timestamp now,
+                                syncer::TableCounts &counts) {
+    const size_t target = list.table;
+    if (!table(target).join) remove_dependents(tree, &list, keys.front(), syncer::OnMissing::Mark, counts);
     const Removal remove = [&](size_t begin, size_t end) {
         Params params = key();
         params.instant(now);
@@ -96,7 +116,7 @@ void RowStore::remove_from_lists(size_t target, const std::vector<std::vector<st
         return static_cast<int64_t>(end - begin);
     };
     remove_unreferenced(
-        0, keys.front().size(), remove, [](size_t, size_t) { return int64_t(0); }, count);
+        0, keys.front().size(), remove, [](size_t, size_t) { return int64_t(0); }, counts[target]);
 }
 
 /// If the previous batch contained only new rows (as in a first full sync), inserts first, which takes half the time.
@@ -180,22 +200,48 @@ std::optional<std::string> RowStore::find_missing(const syncer::Endpoint &endpoi
     return next_place(rows);
 }
 
-void RowStore::remove(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids, syncer::OnMissing how,
-                      syncer::TableCounts &counts) {
+void RowStore::remove(const syncer::Endpoint &endpoint, const syncer::Dependents &dependents,
+                      const std::vector<std::string> &ids, syncer::OnMissing how, syncer::TableCounts &counts) {
     if (ids.empty()) return;
     const MemoryScope scope;
-    for (const syncer::Nested &nested : endpoint.nested) {
-        if (!nested.of_record()) continue;
-        if (nested.relation == syncer::Relation::Join)
-            remove_rows(nested.table, nested.parent_column, ids, syncer::OnMissing::Delete, counts);
-        if (nested.relation == syncer::Relation::Owned)
-            remove_rows(nested.table, nested.parent_column, ids, how, counts);
-    }
+    remove_dependents({endpoint, dependents}, nullptr, ids, how, counts);
     remove_rows(endpoint.table, "id", ids, how, counts);
 }
 
-/// Marks or deletes the rows whose column has one of the ids. What another table refers to is marked in any case; a
-/// join row, which cannot be, stays.
+/// Removes what is nested in the records of these ids: those of `holder`, or the endpoint's own where that is null.
+void RowStore::remove_dependents(const Tree &tree, const syncer::Nested *holder, const std::vector<std::string> &ids,
+                                 syncer::OnMissing how, syncer::TableCounts &counts) {
+    if (ids.empty()) return;
+    const auto holder_of = [&](const syncer::Nested &nested) { return tree.endpoint.holder(nested); };
+    const auto same = [](const syncer::Nested *a, const syncer::Nested *b) {
+        return a == b || (a && b && a->json_path == b->json_path);
+    };
+    for (const syncer::Nested *nested : tree.dependents) {
+        if (!same(holder_of(*nested), holder)) continue;
+        const bool has_dependents =
+            std::any_of(tree.dependents.begin(), tree.dependents.end(),
+                        [&](const syncer::Nested *inner) { return same(holder_of(*inner), nested); });
+        if (has_dependents)
+            remove_dependents(tree, nested, ids_of_parents(nested->table, nested->parent_column, ids), how, counts);
+        remove_rows(nested->table, nested->parent_column, ids,
+                    nested->relation == syncer::Relation::Join ? syncer::OnMissing::Delete : how, counts);
+    }
+}
+
+std::vector<std::string> RowStore::ids_of_parents(size_t target, const std::string &parent_column,
+                                                  const std::vector<std::string> &parents) {
+    Params params = key();
+    params.texts(parents);
+    const Result rows = execute("SELECT t.id FROM " + qualified(table(target)) +
+                                    " t WHERE t.integration_id = $1 AND t." + quoted(parent_column) + " = ANY ($2)",
+                                params, Planning::ByKey);
+    std::vector<std::string> ids;
+    for (uint64_t i = 0; i < rows.size(); ++i) ids.push_back(rows.text(i, 1));
+    return ids;
+}
+
+/// Marks or deletes the rows whose column has one of the ids. What another table refers to is marked in any case; what
+/// cannot be, as most join rows, stays.
 void RowStore::remove_rows(size_t target, const std::string &column, const std::vector<std::string> &ids,
                            syncer::OnMissing how, syncer::TableCounts &counts) {
     const std::string found = " AND t." + quoted(column) + " = ANY ($2)";
@@ -206,7 +252,7 @@ void RowStore::remove_rows(size_t target, const std::string &column, const std::
         return params;
     };
     const Removal mark = [&](size_t begin, size_t end) -> int64_t {
-        if (table(target).join) return 0;
+        if (!table(target).has_mark()) return 0;
         Params params = some(begin, end);
         params.instant(kombo::current_timestamp());
         return static_cast<int64_t>(execute("UPDATE " + qualified(table(target)) +
@@ -282,15 +328,17 @@ std::optional<std::string> RowStore::remove_orphans(const syncer::Endpoint &endp
         passed.with_bytes(i, 1, [&](std::string_view id) {
             if (parents.empty() || parents.back() != id) parents.emplace_back(id);
         });
-    const std::vector<std::string> suspects = not_seen(std::move(parents), seen);
+    const size_t parent_table = endpoint.parent_table(nested);
+    const std::vector<std::string> suspects =
+        parent_table == endpoint.table ? not_seen(std::move(parents), seen) : std::move(parents);
     const Removal remove = [&](size_t begin, size_t end) {
         Params params = key();
         params.instant(kombo::current_timestamp())
             .texts(std::vector<std::string_view>(suspects.begin() + static_cast<std::ptrdiff_t>(begin),
                                                  suspects.begin() + static_cast<std::ptrdiff_t>(end)));
         return static_cast<int64_t>(
-            execute(statements::remove_orphans(table(nested.table), nested.parent_column, table(endpoint.table)),
-                    params, Planning::ByKey)
+            execute(statements::remove_orphans(table(nested.table), nested.parent_column, table(parent_table)), params,
+                    Planning::ByKey)
                 .size());
     };
     remove_unreferenced(
@@ -319,8 +367,9 @@ std::optional<std::string> RowStore::remove_unlinked(size_t target, const std::v
     return next_place(passed);
 }
 
-std::optional<std::string> RowStore::purge(const syncer::Endpoint &endpoint, kombo::Timestamp before,
-                                           const std::string &after, syncer::TableCounts &counts) {
+std::optional<std::string> RowStore::purge(const syncer::Endpoint &endpoint, const syncer::Dependents &dependents,
+                                           kombo::Timestamp before, const std::string &after,
+                                           syncer::TableCounts &counts) {
     const MemoryScope scope;
     Params params = key();
     params.instant(before).text(after);
@@ -332,7 +381,7 @@ std::optional<std::string> RowStore::purge(const syncer::Endpoint &endpoint, kom
     for (uint64_t i = 0; i < rows.size(); ++i)
         if (rows.boolean(i, 2)) ids.push_back(rows.text(i, 1));
     syncer::TableCounts purged;
-    remove(endpoint, ids, syncer::OnMissing::Delete, purged);
+    remove(endpoint, dependents, ids, syncer::OnMissing::Delete, purged);
     for (auto &[index, count] : purged) {
         if (index == endpoint.table) count.deleted = 0; // `deleted` of the run's own table is the sweep's alone
         counts[index].deleted += count.deleted;

@@ -27,6 +27,10 @@ std::string insert_new(const syncer::Table &table, const syncer::RowSet &set);
 /// True if parents have rows but those written just now. $1 integration id, $2 now, $3 the parents.
 std::string listed_before(const syncer::Table &table, const std::string &parent_column);
 
+/// The ids of live rows that belong to the parents $4 and are not among $5, but for those that were written since the
+/// page was requested. $1 integration id, $2 when that was, $3 now.
+std::string unlisted(const syncer::Table &table, const std::string &parent_column);
+
 /// Takes rows out of lists: an owned child is marked deleted, a join row goes. $1 integration id, $2 now, then an array
 /// per key column.
 std::string remove(const syncer::Table &table);
