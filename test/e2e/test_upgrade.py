@@ -54,7 +54,7 @@ CATALOGS = {
     "catalogue": """
         SELECT to_jsonb(e)::text FROM kombo.endpoints e UNION ALL SELECT to_jsonb(m)::text FROM kombo.endpoint_models m
         UNION ALL SELECT to_jsonb(f)::text FROM kombo.fields f UNION ALL SELECT to_jsonb(n)::text
-        FROM kombo.nested_records n""",
+        FROM kombo.nested_records n UNION ALL SELECT to_jsonb(w)::text FROM kombo.webhook_endpoints w""",
     "privileges": """
         SELECT concat_ws(' ', o.name, acl.grantor::regrole, acl.grantee::regrole, acl.privilege_type, acl.is_grantable)
         FROM (SELECT oid::regclass::text AS name, relacl AS acl FROM pg_class
