@@ -294,6 +294,7 @@ CREATE FUNCTION kombo_internal.table_comment(table_name text) RETURNS text
 AS $$
     SELECT coalesce(
         (SELECT e.comment FROM kombo.endpoints e WHERE e.table_name = $1
+           AND NOT EXISTS (SELECT FROM kombo.nested_records n WHERE n.table_name = $1 AND n.relation = 'join')
          ORDER BY e.status <> 'stable', NOT e.enabled, e.path LIMIT 1),
         (SELECT CASE WHEN bool_or(n.relation = 'join') THEN 'Links' ELSE 'Records' END
              || ' that come nested in ' || string_agg(DISTINCT format('%s (%s)', n.endpoint, n.json_path), ', ')
