@@ -10,7 +10,8 @@ SOURCES = $(sort $(wildcard src/*.cpp src/*/*.cpp src/*/*/*.cpp))
 OBJS = $(SOURCES:.cpp=.o)
 
 # The order matters: each part uses what the parts before it define.
-INSTALL_PARTS = catalogue edits hris filters integrations wrapper tables live exclusions operate schedule worker citus privileges changes status
+INSTALL_PARTS = catalogue edits listing hris ats lms assessment check filters integrations wrapper tables live exclusions
+INSTALL_PARTS += fields operate schedule worker citus privileges changes status
 # (INSTALL_SCRIPT would be the natural name, but it is a variable of PGXS: the install program.)
 FULL_SCRIPT = $(EXTENSION)--$(EXTVERSION).sql
 # The upgrade from the previous version is made of the same parts, between what is special about it and after the rows

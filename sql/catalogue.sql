@@ -149,7 +149,7 @@ INSERT INTO kombo.endpoints (path, category, table_name, on_missing) VALUES ('/z
 ROLLBACK TO bad;
 INSERT INTO kombo.fields (table_name, column_name, type) VALUES ('zoo_keepers', 'name', 'money');
 ROLLBACK TO bad;
-INSERT INTO kombo.fields (table_name, column_name, type) VALUES ('zoo_keepers', 'changed_at', 'timestamptz');
+INSERT INTO kombo.fields (table_name, column_name, type) VALUES ('zoo_keepers', 'synced_at', 'timestamptz');
 ROLLBACK TO bad;
 INSERT INTO kombo.nested_records (endpoint, json_path, relation, table_name)
     VALUES ('/zoo/keepers', 'shifts', 'owned', 'zoo_shifts');
@@ -163,8 +163,37 @@ INSERT INTO kombo.nested_records (endpoint, json_path, relation, table_name, par
     ('/zoo/keepers', 'shifts', 'owned', 'zoo_shifts', 'keeper_id'),
     ('/zoo/keepers', 'state', 'linked', 'sync_state', NULL),
     ('/zoo/keepers', 'feeds', 'linked', 'zoo_feeds', NULL),
-    ('/zoo/keepers', 'animals', 'join', 'zoo_animals', 'keeper_id');
+    ('/zoo/keepers', 'animals', 'join', 'zoo_animals', 'keeper_id'),
+    ('/zoo/keepers', 'house.keys', 'owned', 'zoo_shifts', 'keeper_id'),
+    ('/zoo/keepers', 'boss', 'linked', 'zoo_keepers', 'boss_id');
+INSERT INTO kombo.fields (table_name, column_name, type, json_key, fallback_keys) VALUES
+    ('zoo_keepers', 'changed_at', 'timestamptz', 'changed_at', '{}'),
+    ('zoo_keepers', 'street', 'text', 'address..street', '{}'),
+    ('zoo_keepers', 'city', 'text', 'city', '{.city}');
+INSERT INTO kombo.fields (table_name, column_name, type, json_key)
+    SELECT 'zoo_animals', 'field_' || n, 'text', 'field_' || n FROM generate_series(1, 252) n;
 SELECT kombo.create_tables('ZOO');
+ROLLBACK;
+
+-- An object without an id, values that come in several places and from its depth, and a join table with a list.
+BEGIN;
+INSERT INTO kombo.endpoints (path, category, table_name) VALUES
+    ('/zoo/keepers', 'ZOO', 'zoo_keepers'), ('/zoo/feedings', 'ZOO', 'zoo_join_keepers_animals');
+INSERT INTO kombo.fields (table_name, column_name, type, json_key, fallback_keys, key, position) VALUES
+    ('zoo_keepers', 'house_id', 'text', 'house_id', '{work.house.id}', false, 1),
+    ('zoo_keepers', 'since', 'date', 'work.contract.since', '{}', false, 2),
+    ('zoo_houses', 'name', 'text', 'name', '{}', false, 1),
+    ('zoo_join_keepers_animals', 'keeper_id', 'text', 'keeper_id', '{}', true, 1),
+    ('zoo_join_keepers_animals', 'animal_id', 'text', 'id', '{animal_id}', true, 2),
+    ('zoo_join_keepers_animals', 'id', 'text', 'id', '{}', false, 3),
+    ('zoo_join_keepers_animals', 'changed_at', 'timestamptz', 'changed_at', '{}', false, 4),
+    ('zoo_join_keepers_animals', 'remote_deleted_at', 'timestamptz', 'remote_deleted_at', '{}', false, 5);
+INSERT INTO kombo.nested_records (endpoint, json_path, relation, table_name, parent_column) VALUES
+    ('/zoo/keepers', 'work', 'part', 'zoo_keepers', NULL),
+    ('/zoo/keepers', 'work.house', 'linked', 'zoo_houses', NULL),
+    ('/zoo/keepers', 'work.animals', 'join', 'zoo_join_keepers_animals', 'keeper_id');
+SELECT kombo.create_tables('ZOO');
+\d kombo.zoo_join_keepers_animals
 ROLLBACK;
 
 DROP ROLE regress_kombo_other, regress_kombo_super;

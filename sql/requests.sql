@@ -117,7 +117,8 @@ SELECT requests FROM pg_temp.due();
 SELECT pg_temp.fetched('3 hours');
 SELECT * FROM pg_temp.due();
 SELECT e.path AS not_yet FROM kombo.endpoints e
-WHERE e.enabled AND NOT EXISTS (SELECT FROM kombo.sync_requests r WHERE r.endpoint = e.path) ORDER BY e.path;
+WHERE e.category = 'HRIS' AND e.enabled
+  AND NOT EXISTS (SELECT FROM kombo.sync_requests r WHERE r.endpoint = e.path) ORDER BY e.path;
 SELECT pg_temp.fetched('3 hours 19 minutes');
 SELECT * FROM pg_temp.due();
 -- A full fetch brings what a delta would.

@@ -7,6 +7,8 @@ SELECT * FROM kombo.page_statements('/hris/employees');
 \pset format aligned
 
 -- Each of them is SQL that PostgreSQL takes.
+BEGIN;
+SELECT kombo.create_tables('ATS'), kombo.create_tables('LMS'), kombo.create_tables('ASSESSMENT');
 DO $$
 DECLARE
     of record;
@@ -17,6 +19,7 @@ BEGIN
     END LOOP;
 END
 $$;
+ROLLBACK;
 
 SELECT * FROM kombo.page_statements('/hris/nothing');
 BEGIN;

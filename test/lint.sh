@@ -155,7 +155,7 @@ PYTHON
 
 lint_install_parts() {
     local part bad=0 listed
-    listed=$(sed -n 's/^INSTALL_PARTS = //p' Makefile)
+    listed=$(sed -nE 's/^INSTALL_PARTS \+?= //p' Makefile | tr '\n' ' ')
     for part in sql/install/*.sql; do
         part=$(basename "$part" .sql)
         [[ " $listed " == *" $part "* ]] || {

@@ -132,14 +132,15 @@ CREATE TABLE kombo.fields (
     type            text NOT NULL
         CHECK (type IN ('text', 'boolean', 'numeric', 'date', 'time', 'timestamptz', 'jsonb')),
     json_key        text CHECK (json_key <> ''),
+    fallback_keys   text[] NOT NULL DEFAULT '{}',
     key             boolean NOT NULL DEFAULT false,
     "position"      integer NOT NULL DEFAULT 0,
     comment         text,
     shipped         boolean NOT NULL DEFAULT false,
     edited          text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (table_name, column_name),
-    CONSTRAINT fields_column_is_not_implicit CHECK (column_name NOT IN ('integration_id', 'id', 'changed_at',
-        'remote_deleted_at', 'custom_fields', 'remote_data', 'extra', 'synced_at'))
+    -- A join table has the others only if a list of its own delivers them: see kombo.check_catalogue.
+    CONSTRAINT fields_column_is_not_implicit CHECK (column_name NOT IN ('integration_id', 'extra', 'synced_at'))
 );
 COMMENT ON TABLE kombo.fields IS
     'Catalogue: the columns of the data tables, and where in a record their values are. Columns that every data table '
@@ -150,6 +151,9 @@ COMMENT ON COLUMN kombo.fields.type IS 'SQL type of the column. It decides how t
 COMMENT ON COLUMN kombo.fields.json_key IS
     'Key in the record; with dots (reviewee.id) for a key of a nested object. NULL: the column of a join table that '
     'holds the parent''s id.';
+COMMENT ON COLUMN kombo.fields.fallback_keys IS
+    'Keys that are looked at in this order where the record has no value under json_key: the same value comes in other '
+    'places where the record is nested.';
 COMMENT ON COLUMN kombo.fields.key IS 'Whether the column is part of a join table''s primary key.';
 COMMENT ON COLUMN kombo.fields."position" IS
     'Order of the columns within the table, and of the keys within the primary key.';
@@ -161,7 +165,7 @@ COMMENT ON COLUMN kombo.fields.edited IS
 CREATE TABLE kombo.nested_records (
     endpoint        text NOT NULL,
     json_path       text NOT NULL CHECK (json_path <> ''),
-    relation        text NOT NULL CHECK (relation IN ('owned', 'linked', 'join', 'copy')),
+    relation        text NOT NULL CHECK (relation IN ('owned', 'linked', 'join', 'copy', 'part')),
     table_name      text NOT NULL CHECK (octet_length(table_name) BETWEEN 1 AND 63),
     parent_column   text CHECK (parent_column <> ''),
     shipped         boolean NOT NULL DEFAULT false,
@@ -177,12 +181,29 @@ COMMENT ON COLUMN kombo.nested_records.json_path IS
     'Where the records are: keys joined by dots, lists and objects alike, such as groups or skills.skill.';
 COMMENT ON COLUMN kombo.nested_records.relation IS
     'How the records belong to their parent. owned: a list that is complete with each parent. linked: they have an '
-    'endpoint of their own. join: the list is a set of links. copy: they repeat rows that are stored elsewhere.';
+    'endpoint of their own. join: the list is a set of links. copy: they repeat rows that are stored elsewhere. part: '
+    'an object without an id, whose nested records belong to the record that it is part of.';
 COMMENT ON COLUMN kombo.nested_records.table_name IS 'Table of schema kombo that the records go to.';
 COMMENT ON COLUMN kombo.nested_records.parent_column IS
-    'Column of that table that holds the id of the parent, for owned and join.';
+    'Column of that table that holds the id of the parent: of owned and join, and of a linked list that is complete '
+    'with each parent.';
 COMMENT ON COLUMN kombo.nested_records.shipped IS 'Whether the row came with the extension.';
 COMMENT ON COLUMN kombo.nested_records.edited IS
+    'Columns of a shipped row that were changed here: they are dumped, and an upgrade leaves them as they are.';
+
+CREATE TABLE kombo.webhook_endpoints (
+    type            text NOT NULL CHECK (type <> ''),
+    endpoint        text NOT NULL,
+    shipped         boolean NOT NULL DEFAULT false,
+    edited          text[] NOT NULL DEFAULT '{}',
+    PRIMARY KEY (type, endpoint)
+);
+COMMENT ON TABLE kombo.webhook_endpoints IS
+    'Catalogue: webhooks that tell of new data otherwise than by data-changed, and the endpoints to ask then.';
+COMMENT ON COLUMN kombo.webhook_endpoints.type IS 'Type of the webhook, such as assessment:order-received.';
+COMMENT ON COLUMN kombo.webhook_endpoints.endpoint IS 'Path of the endpoint that shows what the webhook tells of.';
+COMMENT ON COLUMN kombo.webhook_endpoints.shipped IS 'Whether the row came with the extension.';
+COMMENT ON COLUMN kombo.webhook_endpoints.edited IS
     'Columns of a shipped row that were changed here: they are dumped, and an upgrade leaves them as they are.';
 
 CREATE TABLE kombo.excluded_fields (
@@ -201,6 +222,7 @@ SELECT pg_catalog.pg_extension_config_dump('kombo.endpoints', 'WHERE NOT shipped
 SELECT pg_catalog.pg_extension_config_dump('kombo.endpoint_models', 'WHERE NOT shipped OR edited <> ''{}''');
 SELECT pg_catalog.pg_extension_config_dump('kombo.fields', 'WHERE NOT shipped OR edited <> ''{}''');
 SELECT pg_catalog.pg_extension_config_dump('kombo.nested_records', 'WHERE NOT shipped OR edited <> ''{}''');
+SELECT pg_catalog.pg_extension_config_dump('kombo.webhook_endpoints', 'WHERE NOT shipped OR edited <> ''{}''');
 SELECT pg_catalog.pg_extension_config_dump('kombo.excluded_fields', '');
 
 CREATE VIEW kombo.data_tables AS
@@ -256,7 +278,7 @@ AS $$
     FROM every_table e
     UNION ALL
     SELECT o.column_name, o.type || CASE WHEN o.key THEN ' NOT NULL' ELSE '' END, o.comment, o.key,
-           o.column_name = 'remote_id' OR (o.key AND o.ordinal > 101)
+           o.column_name IN ('id', 'remote_id') OR (o.key AND o.ordinal > 101)
                OR (NOT o.key AND o.type = 'text' AND o.column_name LIKE '%\_id' AND o.column_name <> 'tax_id'),
            o.ordinal
     FROM own o
@@ -272,6 +294,7 @@ CREATE FUNCTION kombo_internal.table_comment(table_name text) RETURNS text
 AS $$
     SELECT coalesce(
         (SELECT e.comment FROM kombo.endpoints e WHERE e.table_name = $1
+           AND NOT EXISTS (SELECT FROM kombo.nested_records n WHERE n.table_name = $1 AND n.relation = 'join')
          ORDER BY e.status <> 'stable', NOT e.enabled, e.path LIMIT 1),
         (SELECT CASE WHEN bool_or(n.relation = 'join') THEN 'Links' ELSE 'Records' END
              || ' that come nested in ' || string_agg(DISTINCT format('%s (%s)', n.endpoint, n.json_path), ', ')
@@ -279,56 +302,3 @@ AS $$
 $$;
 REVOKE ALL ON FUNCTION kombo_internal.table_comment(text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.table_comment(text) IS 'What the table of that name holds, by the catalogue.';
-
-CREATE FUNCTION kombo.check_catalogue(category text) RETURNS void
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-    valid text := (SELECT string_agg(DISTINCT e.category, ', ') FROM kombo.endpoints e);
-    wrong text;
-BEGIN
-    IF check_catalogue.category IS NULL THEN
-        RAISE EXCEPTION 'category must not be null' USING ERRCODE = 'null_value_not_allowed',
-            HINT = format('Categories of the catalogue are: %s.', valid);
-    ELSIF NOT EXISTS (SELECT FROM kombo.endpoints e WHERE e.category = check_catalogue.category) THEN
-        RAISE EXCEPTION 'category "%" is not in the catalogue', check_catalogue.category
-            USING ERRCODE = 'invalid_parameter_value',
-            HINT = format('Categories of the catalogue are: %s.', valid);
-    END IF;
-    SELECT string_agg(problem, E'\n' ORDER BY problem) INTO wrong FROM (
-        SELECT format('Endpoint "%s" fills table "%s", which belongs to the extension.', e.path, e.table_name)
-               AS problem
-        FROM kombo.endpoints e
-        WHERE e.category = check_catalogue.category AND kombo_internal.is_member(e.table_name)
-        UNION ALL
-        SELECT format('Endpoint "%s" fills join table "%s"; its own table must have no key fields.',
-                      e.path, e.table_name)
-        FROM kombo.endpoints e
-        WHERE e.category = check_catalogue.category
-          AND EXISTS (SELECT FROM kombo.fields f WHERE f.table_name = e.table_name AND f.key)
-        UNION ALL
-        SELECT format('Nested records "%s" of endpoint "%s" go to table "%s", %s.',
-            n.json_path, n.endpoint, n.table_name,
-            CASE WHEN kombo_internal.is_member(n.table_name) THEN 'which belongs to the extension'
-                 WHEN n.relation = 'join' AND NOT shape.has_keys THEN 'which has no key fields'
-                 WHEN n.relation <> 'join' AND shape.has_keys THEN 'which has key fields and takes joins only'
-                 ELSE format('which has no field "%s" for the parent''s id', n.parent_column) END)
-        FROM kombo.nested_records n
-        JOIN kombo.endpoints e ON e.path = n.endpoint AND e.category = check_catalogue.category
-        CROSS JOIN LATERAL (SELECT coalesce(bool_or(f.key), false) AS has_keys,
-                                   coalesce(bool_or(f.column_name = n.parent_column), false) AS has_parent
-                            FROM kombo.fields f WHERE f.table_name = n.table_name) shape
-        WHERE kombo_internal.is_member(n.table_name)
-           OR (n.relation = 'join') <> shape.has_keys
-           OR (n.relation IN ('owned', 'join') AND NOT shape.has_parent)) AS problems;
-    IF wrong IS NOT NULL THEN
-        RAISE EXCEPTION 'catalogue rows of category "%" are wrong', check_catalogue.category
-            USING ERRCODE = 'invalid_object_definition', DETAIL = wrong,
-                  HINT = 'Correct the rows of kombo.endpoints, kombo.nested_records and kombo.fields.';
-    END IF;
-END
-$$;
-REVOKE ALL ON FUNCTION kombo.check_catalogue(text) FROM PUBLIC;
-COMMENT ON FUNCTION kombo.check_catalogue(text) IS
-    'Raises if a category is NULL or unknown, and if its catalogue rows contradict each other.';

@@ -97,7 +97,7 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo_internal.check_endpoint_reference() FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.check_endpoint_reference() IS
-    'Trigger of the catalogue''s tables of a list''s parts: raises where there is no such endpoint, but not in a '
+    'Trigger of the tables that name endpoints: raises where there is no such endpoint, but not in a '
     'restore, which fills the tables in any order.';
 
 CREATE FUNCTION kombo_internal.follow_endpoint() RETURNS trigger
@@ -107,10 +107,12 @@ BEGIN
     IF TG_OP = 'DELETE' THEN
         DELETE FROM kombo.endpoint_models m WHERE m.endpoint = OLD.path;
         DELETE FROM kombo.nested_records n WHERE n.endpoint = OLD.path;
+        DELETE FROM kombo.webhook_endpoints w WHERE w.endpoint = OLD.path;
         DELETE FROM kombo.endpoint_filters t WHERE t.endpoint = OLD.path;
     ELSIF NEW.path <> OLD.path THEN
         UPDATE kombo.endpoint_models m SET endpoint = NEW.path WHERE m.endpoint = OLD.path;
         UPDATE kombo.nested_records n SET endpoint = NEW.path WHERE n.endpoint = OLD.path;
+        UPDATE kombo.webhook_endpoints w SET endpoint = NEW.path WHERE w.endpoint = OLD.path;
         UPDATE kombo.endpoint_filters t SET endpoint = NEW.path WHERE t.endpoint = OLD.path;
     END IF;
     RETURN NULL;
@@ -118,7 +120,7 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo_internal.follow_endpoint() FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.follow_endpoint() IS
-    'Trigger of kombo.endpoints: models, nested records and filters go with their endpoint.';
+    'Trigger of kombo.endpoints: what names an endpoint goes with it.';
 
 CREATE TRIGGER merge_catalogue_row BEFORE INSERT OR UPDATE ON kombo.endpoints
     FOR EACH ROW EXECUTE FUNCTION kombo_internal.merge_catalogue_row('path');
@@ -136,6 +138,12 @@ CREATE TRIGGER merge_catalogue_row BEFORE INSERT OR UPDATE ON kombo.nested_recor
     FOR EACH ROW EXECUTE FUNCTION kombo_internal.merge_catalogue_row('endpoint', 'json_path', 'relation');
 CREATE TRIGGER keep_shipped_row BEFORE DELETE OR UPDATE OF endpoint, json_path, relation ON kombo.nested_records
     FOR EACH ROW EXECUTE FUNCTION kombo_internal.keep_shipped_row('endpoint', 'json_path', 'relation');
+CREATE TRIGGER merge_catalogue_row BEFORE INSERT OR UPDATE ON kombo.webhook_endpoints
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.merge_catalogue_row('type', 'endpoint');
+CREATE TRIGGER keep_shipped_row BEFORE DELETE OR UPDATE OF type, endpoint ON kombo.webhook_endpoints
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.keep_shipped_row('type', 'endpoint');
+CREATE TRIGGER check_endpoint_reference BEFORE INSERT OR UPDATE OF endpoint ON kombo.webhook_endpoints
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.check_endpoint_reference();
 CREATE TRIGGER check_endpoint_reference BEFORE INSERT OR UPDATE OF endpoint ON kombo.endpoint_models
     FOR EACH ROW EXECUTE FUNCTION kombo_internal.check_endpoint_reference();
 CREATE TRIGGER check_endpoint_reference BEFORE INSERT OR UPDATE OF endpoint ON kombo.nested_records
@@ -147,6 +155,7 @@ ALTER TABLE kombo.endpoints ENABLE ALWAYS TRIGGER merge_catalogue_row;
 ALTER TABLE kombo.endpoint_models ENABLE ALWAYS TRIGGER merge_catalogue_row;
 ALTER TABLE kombo.fields ENABLE ALWAYS TRIGGER merge_catalogue_row;
 ALTER TABLE kombo.nested_records ENABLE ALWAYS TRIGGER merge_catalogue_row;
+ALTER TABLE kombo.webhook_endpoints ENABLE ALWAYS TRIGGER merge_catalogue_row;
 COMMENT ON TRIGGER merge_catalogue_row ON kombo.endpoints IS 'what is changed in a shipped row stays';
 COMMENT ON TRIGGER keep_shipped_row ON kombo.endpoints IS 'a shipped row would come back';
 COMMENT ON TRIGGER merge_catalogue_row ON kombo.endpoint_models IS 'what is changed in a shipped row stays';
@@ -155,6 +164,9 @@ COMMENT ON TRIGGER merge_catalogue_row ON kombo.fields IS 'what is changed in a 
 COMMENT ON TRIGGER keep_shipped_row ON kombo.fields IS 'a shipped row would come back';
 COMMENT ON TRIGGER merge_catalogue_row ON kombo.nested_records IS 'what is changed in a shipped row stays';
 COMMENT ON TRIGGER keep_shipped_row ON kombo.nested_records IS 'a shipped row would come back';
+COMMENT ON TRIGGER merge_catalogue_row ON kombo.webhook_endpoints IS 'what is changed in a shipped row stays';
+COMMENT ON TRIGGER keep_shipped_row ON kombo.webhook_endpoints IS 'a shipped row would come back';
 COMMENT ON TRIGGER check_endpoint_reference ON kombo.endpoint_models IS 'refuses a typing error';
 COMMENT ON TRIGGER check_endpoint_reference ON kombo.nested_records IS 'refuses a typing error';
-COMMENT ON TRIGGER follow_endpoint ON kombo.endpoints IS 'models and nested records go with their endpoint';
+COMMENT ON TRIGGER check_endpoint_reference ON kombo.webhook_endpoints IS 'refuses a typing error';
+COMMENT ON TRIGGER follow_endpoint ON kombo.endpoints IS 'what names an endpoint goes with it';

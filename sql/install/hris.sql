@@ -28,11 +28,14 @@ SELECT path, 'HRIS', table_name, comment, true
 INSERT INTO kombo.endpoints (path, category, table_name, enabled, paginated, incremental, on_missing, status, comment,
                              shipped)
 VALUES
-    -- Whether these two take updated_after, cursor and page_size is not public: taken as no.
+    -- Whether these take updated_after, cursor and page_size is not public: taken as no.
     ('/hris/skill-proficiency-ratings', 'HRIS', 'hris_employee_skill_proficiency_ratings', true, false, false, 'mark',
      'stable', 'How good employees are at skills: rows of several sources for one employee and skill.', true),
     ('/hris/skills', 'HRIS', 'hris_skills', true, false, false, 'mark', 'stable',
      'Skills that employees can have and staffing entities can ask for.', true),
+    -- A list of links, with an id each. Where it is subscribed, the skills of /hris/staffing-entities store nothing.
+    ('/hris/staffing-entity-skills', 'HRIS', 'hris_join_staffing_entities_skills', false, false, false, 'mark',
+     'closed_beta', 'Skills that staffing entities ask for, one row per entity and skill.', true),
     ('/hris/teams', 'HRIS', 'hris_teams', false, true, true, 'mark', 'deprecated',
      'Groups of employees under their former path; /hris/groups replaces it.', true),
     -- Kombo refreshes two months only, so a timesheet that is missing was not necessarily deleted.
@@ -72,232 +75,19 @@ SELECT endpoint, model, role, delta, true
     ('/hris/staffing-entities', 'hris_join_staffing_entities_locations', 'own', true),
     ('/hris/staffing-entities', 'hris_join_staffing_entities_legal_entities', 'own', true),
     ('/hris/staffing-entities', 'hris_join_staffing_entities_groups', 'own', true),
-    ('/hris/staffing-entities', 'hris_join_staffing_entities_skills', 'own', true),
+    ('/hris/staffing-entities', 'hris_join_staffing_entities_skills', 'carried', true),
     ('/hris/staffing-entities', 'hris_locations', 'carried', true),
     ('/hris/staffing-entities', 'hris_legal_entities', 'carried', true),
     ('/hris/staffing-entities', 'hris_teams', 'carried', true),
     ('/hris/staffing-entities', 'hris_skills', 'carried', true),
     -- Whether a changed scale shows in a delta is unknown: taken as no.
     ('/hris/staffing-entities', 'hris_skill_proficiency_scales', 'carried', false),
+    ('/hris/staffing-entity-skills', 'hris_join_staffing_entities_skills', 'own', false),
     ('/hris/teams', 'hris_teams', 'own', true),
     ('/hris/time-off-balances', 'hris_time_off_balances', 'own', true),
     ('/hris/time-off-balances', 'hris_absence_types', 'carried', true),
     ('/hris/timesheets', 'hris_timesheets', 'own', true)
   ) AS m (endpoint, model, role, delta);
-
--- Fields that stand in the record under the name of their column. What every model table has is not listed.
-INSERT INTO kombo.fields (table_name, position, column_name, type, json_key, comment, shipped)
-SELECT table_name, position, column_name, type, column_name, comment, true
-  FROM (VALUES
-    ('hris_absence_types', 1, 'remote_id', 'text', 'Id of the absence type in the HR system.'),
-    ('hris_absence_types', 2, 'name', 'text', 'Name of the absence type.'),
-    ('hris_absence_types', 3, 'unit', 'text', 'Unit in which such absences are counted: HOURS or DAYS.'),
-    ('hris_absence_types', 4, 'half_days_supported', 'boolean', 'Whether they may begin or end at half a day.'),
-    ('hris_absence_types', 5, 'exact_times_supported', 'boolean', 'Whether they may begin or end at a time of day.'),
-
-    ('hris_absences', 1, 'remote_id', 'text', 'Id of the absence in the HR system.'),
-    ('hris_absences', 2, 'employee_id', 'text', 'Who is absent: id in hris_employees.'),
-    ('hris_absences', 3, 'start_date', 'date', 'First day of the absence.'),
-    ('hris_absences', 4, 'end_date', 'date', 'Last day of the absence.'),
-    ('hris_absences', 5, 'start_half_day', 'boolean', 'Whether only half of the first day is taken.'),
-    ('hris_absences', 6, 'end_half_day', 'boolean', 'Whether only half of the last day is taken.'),
-    ('hris_absences', 7, 'start_time', 'time', 'Time of day at which the absence begins, local to the employee.'),
-    ('hris_absences', 8, 'end_time', 'time', 'Time of day at which the absence ends, local to the employee.'),
-    ('hris_absences', 9, 'amount', 'numeric', 'Length of the absence, counted in "unit".'),
-    ('hris_absences', 10, 'unit', 'text', 'Unit of "amount": HOURS or DAYS.'),
-    ('hris_absences', 11, 'status', 'text',
-     'REQUESTED, APPROVED, DECLINED, CANCELLED, DELETED, or the HR system''s own word.'),
-    ('hris_absences', 12, 'employee_note', 'text', 'What the employee wrote about the absence.'),
-    ('hris_absences', 13, 'type_id', 'text', 'Kind of absence: id in hris_absence_types.'),
-    ('hris_absences', 14, 'remote_created_at', 'timestamptz', 'When the HR system created the absence.'),
-    ('hris_absences', 15, 'remote_updated_at', 'timestamptz', 'When the HR system last changed the absence.'),
-    ('hris_absences', 16, 'approver_id', 'text', 'Who approved: id in hris_employees. Deprecated by Kombo.'),
-
-    ('hris_employee_document_categories', 1, 'remote_id', 'text', 'Id of the category in the HR system.'),
-    ('hris_employee_document_categories', 2, 'name', 'text', 'Name of the category.'),
-
-    ('hris_employee_skill_proficiency_ratings', 1, 'remote_id', 'text', 'Id of the rating in the HR system.'),
-    ('hris_employee_skill_proficiency_ratings', 2, 'employee_id', 'text', 'Who is rated: id in hris_employees.'),
-    ('hris_employee_skill_proficiency_ratings', 3, 'skill_id', 'text', 'The skill: id in hris_skills.'),
-    ('hris_employee_skill_proficiency_ratings', 4, 'proficiency', 'jsonb',
-     'Level reached, by its type: of SINGLE_SELECT {"options": [...], "selected_option_id": ...}.'),
-    ('hris_employee_skill_proficiency_ratings', 5, 'rating_source', 'text',
-     'Who rated, such as SELF or EXTERNAL.'),
-
-    ('hris_employees', 1, 'remote_id', 'text', 'Id of the employee in the HR system.'),
-    ('hris_employees', 2, 'employee_number', 'text', 'Number that the employer gave the employee.'),
-    ('hris_employees', 3, 'first_name', 'text', 'First name.'),
-    ('hris_employees', 4, 'last_name', 'text', 'Last name.'),
-    ('hris_employees', 5, 'nationality', 'text', 'Nationality, as the HR system writes it.'),
-    ('hris_employees', 6, 'display_full_name', 'text', 'Full name in the form meant for display.'),
-    ('hris_employees', 7, 'job_title', 'text', 'Present job title.'),
-    ('hris_employees', 8, 'work_email', 'text', 'Email address at work.'),
-    ('hris_employees', 9, 'personal_email', 'text', 'Private email address.'),
-    ('hris_employees', 10, 'mobile_phone_number', 'text', 'Mobile phone number.'),
-    ('hris_employees', 11, 'ssn', 'text', 'Social security or national insurance number.'),
-    ('hris_employees', 12, 'tax_id', 'text', 'Tax number.'),
-    ('hris_employees', 13, 'gender', 'text',
-     'MALE, FEMALE, NON_BINARY, NOT_SPECIFIED, or the HR system''s own word.'),
-    ('hris_employees', 14, 'ethnicity', 'text',
-     'WHITE, ASIAN, HISPANIC_LATINO, HAWAIIAN, NATIVE_AMERICAN, BLACK_AFRICAN_AMERICAN, MULTIPLE_ETHNICITIES, '
-     'DECLINE_TO_SPECIFY, or the HR system''s own word.'),
-    ('hris_employees', 15, 'marital_status', 'text',
-     'SINGLE, MARRIED, DOMESTIC_PARTNERSHIP, WIDOWED, DIVORCED, SEPARATED, NOT_MARRIED, or the HR system''s own word.'),
-    ('hris_employees', 16, 'employment_status', 'text',
-     'ACTIVE, PENDING, INACTIVE, LEAVE, or the HR system''s own word.'),
-    ('hris_employees', 17, 'employment_type', 'text',
-     'FULL_TIME, PART_TIME, CONTRACT, INTERNSHIP, FREELANCE, WORKING_STUDENT, APPRENTICESHIP, TRAINING, '
-     'or the HR system''s own word.'),
-    ('hris_employees', 18, 'weekly_hours', 'numeric', 'Working time agreed upon, in hours per week.'),
-    ('hris_employees', 19, 'avatar', 'text', 'URL of a picture of the employee.'),
-    ('hris_employees', 20, 'work_location_id', 'text', 'Place of work: id in hris_locations.'),
-    ('hris_employees', 21, 'legal_entity_id', 'text', 'Employer: id in hris_legal_entities.'),
-    ('hris_employees', 22, 'manager_id', 'text', 'Manager: id in hris_employees.'),
-    ('hris_employees', 23, 'home_address', 'jsonb',
-     'Home address: street_1, street_2, zip_code, city, state, country (ISO 3166-1 alpha-2), raw.'),
-    ('hris_employees', 24, 'bank_accounts', 'jsonb',
-     'List of bank accounts: iban, bic, account_number, holder_name, bank_name, domestic_bank_routing.'),
-    ('hris_employees', 25, 'date_of_birth', 'date', 'Date of birth.'),
-    ('hris_employees', 26, 'start_date', 'date', 'First day with the employer.'),
-    ('hris_employees', 27, 'termination_date', 'date', 'Last day with the employer.'),
-    ('hris_employees', 28, 'remote_created_at', 'timestamptz', 'When the HR system created the employee.'),
-
-    ('hris_employments', 1, 'remote_id', 'text', 'Id of the employment in the HR system.'),
-    ('hris_employments', 2, 'employee_id', 'text', 'Who is employed: id in hris_employees.'),
-    ('hris_employments', 3, 'job_title', 'text', 'Job title under these terms.'),
-    ('hris_employments', 4, 'pay_rate', 'numeric', 'Pay per "pay_period", in "pay_currency".'),
-    ('hris_employments', 5, 'pay_period', 'text',
-     'Span that "pay_rate" pays for: HOUR, DAY, WEEK, TWO_WEEKS, HALF_MONTH, MONTH, TWO_MONTHS, QUARTER, HALF_YEAR, '
-     'YEAR, or the HR system''s own word.'),
-    ('hris_employments', 6, 'pay_frequency', 'text',
-     'How often pay is paid out: DAILY, WEEKLY, BIWEEKLY, MONTHLY, SEMIMONTHLY, QUARTERLY, SEMIANNUALLY, ANNUALLY, '
-     'PRO_RATA, or the HR system''s own word.'),
-    ('hris_employments', 7, 'employment_type', 'text',
-     'FULL_TIME, PART_TIME, CONTRACT, INTERNSHIP, FREELANCE, WORKING_STUDENT, APPRENTICESHIP, TRAINING, '
-     'or the HR system''s own word.'),
-    ('hris_employments', 8, 'pay_currency', 'text', 'Currency of "pay_rate", ISO 4217 code.'),
-    ('hris_employments', 9, 'effective_date', 'date', 'Day from which these terms apply.'),
-
-    ('hris_teams', 1, 'remote_id', 'text', 'Id of the group in the HR system.'),
-    ('hris_teams', 2, 'name', 'text', 'Name of the group.'),
-    ('hris_teams', 3, 'type', 'text', 'DEPARTMENT, TEAM or COST_CENTER.'),
-    ('hris_teams', 4, 'parent_id', 'text', 'Group above this one: id in hris_teams.'),
-
-    ('hris_legal_entities', 1, 'remote_id', 'text', 'Id of the legal entity in the HR system.'),
-    ('hris_legal_entities', 2, 'name', 'text', 'Name of the legal entity.'),
-    ('hris_legal_entities', 3, 'address', 'jsonb',
-     'Address: street_1, street_2, zip_code, city, state, country (ISO 3166-1 alpha-2), raw.'),
-
-    ('hris_locations', 1, 'remote_id', 'text', 'Id of the location in the HR system.'),
-    ('hris_locations', 2, 'name', 'text', 'Name of the location.'),
-    ('hris_locations', 3, 'address', 'jsonb',
-     'Address: street_1, street_2, zip_code, city, state, country (ISO 3166-1 alpha-2), raw.'),
-    ('hris_locations', 4, 'type', 'text', 'Kind of location, in the HR system''s own words.'),
-
-    ('hris_performance_review_cycles', 1, 'remote_id', 'text', 'Id of the review cycle in the HR system.'),
-    ('hris_performance_review_cycles', 2, 'name', 'text', 'Name of the review cycle.'),
-    ('hris_performance_review_cycles', 3, 'review_period_start_date', 'date', 'First day of the period under review.'),
-
-    ('hris_performance_reviews', 1, 'remote_id', 'text', 'Id of the review in the HR system.'),
-    ('hris_performance_reviews', 2, 'type', 'text',
-     'How the reviewer stands to the reviewee: MANAGER, DIRECT_REPORT, PEER or SELF.'),
-    ('hris_performance_reviews', 3, 'summary_comment', 'text', 'Overall verdict in words.'),
-    ('hris_performance_reviews', 4, 'summary_rating', 'jsonb',
-     'Overall rating: type NUMERIC with min, max, value, or SINGLE_SELECT with ordered_options, value.'),
-
-    ('hris_skills', 1, 'remote_id', 'text', 'Id of the skill in the HR system.'),
-    ('hris_skills', 2, 'name', 'text', 'Name of the skill.'),
-    ('hris_skills', 3, 'description', 'text', 'What the skill is.'),
-    ('hris_skills', 4, 'ordered_levels', 'jsonb', 'List of the names of the levels, in order.'),
-
-    ('hris_skill_proficiency_scales', 1, 'remote_id', 'text', 'Id of the scale in the HR system.'),
-    ('hris_skill_proficiency_scales', 2, 'type', 'text', 'NUMERIC or SINGLE_SELECT.'),
-    ('hris_skill_proficiency_scales', 3, 'min', 'numeric', 'Lowest value of a NUMERIC scale.'),
-    ('hris_skill_proficiency_scales', 4, 'max', 'numeric', 'Highest value of a NUMERIC scale.'),
-    ('hris_skill_proficiency_scales', 5, 'step', 'numeric', 'Distance of neighbouring values of a NUMERIC scale.'),
-    ('hris_skill_proficiency_scales', 6, 'ordered_options', 'jsonb',
-     'List of the options of a SINGLE_SELECT scale, in order: id, remote_id, name.'),
-
-    ('hris_staffing_entities', 1, 'remote_id', 'text', 'Id of the staffing entity in the HR system.'),
-    ('hris_staffing_entities', 2, 'name', 'text', 'Name of the job, position or requisition.'),
-    ('hris_staffing_entities', 3, 'model_type', 'text', 'JOB, POSITION or REQUISITION.'),
-    ('hris_staffing_entities', 4, 'description', 'text', 'Description of the work.'),
-    ('hris_staffing_entities', 5, 'status', 'text', 'OPEN_LIMITED, OPEN_UNLIMITED, PENDING, FROZEN, FILLED or CLOSED.'),
-    ('hris_staffing_entities', 6, 'employment_types', 'jsonb',
-     'List of employment types that fit: remote_label, and unified_type as in hris_employees.employment_type.'),
-    ('hris_staffing_entities', 7, 'number_of_openings', 'numeric', 'Number of people that can be hired.'),
-    ('hris_staffing_entities', 8, 'parent_id', 'text', 'Staffing entity above this one: id in hris_staffing_entities.'),
-    ('hris_staffing_entities', 9, 'remote_url', 'text', 'URL of the staffing entity in the HR system.'),
-    ('hris_staffing_entities', 10, 'remote_created_at', 'timestamptz', 'When the HR system created it.'),
-    ('hris_staffing_entities', 11, 'remote_updated_at', 'timestamptz', 'When the HR system last changed it.'),
-
-    ('hris_time_off_balances', 1, 'remote_id', 'text', 'Id of the balance in the HR system.'),
-    ('hris_time_off_balances', 2, 'employee_id', 'text', 'Whose balance: id in hris_employees.'),
-    ('hris_time_off_balances', 3, 'type_id', 'text', 'Kind of absence: id in hris_absence_types.'),
-    ('hris_time_off_balances', 4, 'balance', 'numeric', 'Balance of time off, counted in "balance_unit".'),
-    ('hris_time_off_balances', 5, 'balance_unit', 'text', 'Unit of "balance": HOURS or DAYS.'),
-    ('hris_time_off_balances', 6, 'used', 'numeric', 'Time off used, counted in "used_unit".'),
-    ('hris_time_off_balances', 7, 'used_unit', 'text', 'Unit of "used": HOURS or DAYS.'),
-
-    ('hris_timesheets', 1, 'remote_id', 'text', 'Id of the timesheet in the HR system.'),
-    ('hris_timesheets', 2, 'employee_id', 'text', 'Who worked: id in hris_employees.'),
-    ('hris_timesheets', 3, 'started_at', 'timestamptz', 'When work began.'),
-    ('hris_timesheets', 4, 'ended_at', 'timestamptz', 'When work ended.'),
-    ('hris_timesheets', 5, 'timezone', 'text', 'Offset from UTC at the place of work, as +HH:MM or -HH:MM.'),
-    ('hris_timesheets', 6, 'payable_hours', 'numeric', 'Time to be paid, in hours.'),
-    ('hris_timesheets', 7, 'unpaid_break_minutes', 'numeric', 'Breaks that are not paid, in minutes.'),
-    ('hris_timesheets', 8, 'breaks', 'jsonb', 'List of breaks: started_at, ended_at, paid.'),
-    ('hris_timesheets', 9, 'approval_status', 'text', 'State of approval.'),
-    ('hris_timesheets', 10, 'approved_at', 'timestamptz', 'When the timesheet was approved.'),
-    ('hris_timesheets', 11, 'comment', 'text', 'Remark on the timesheet.')
-  ) AS f (table_name, position, column_name, type, comment);
-
-INSERT INTO kombo.fields (table_name, position, column_name, type, json_key, comment, shipped)
-SELECT table_name, position, 'integration_fields', 'jsonb', 'integration_fields',
-       'List of the fields mapped for this integration: id, key, type (DEFAULT or CUSTOM), value, label.', true
-  FROM (VALUES ('hris_employees', 29),
-               ('hris_employments', 10),
-               ('hris_staffing_entities', 12),
-               ('hris_timesheets', 12))
-       AS t (table_name, position);
-
--- Ids of nested records that have no "<name>_id" beside them.
-INSERT INTO kombo.fields (table_name, position, column_name, type, json_key, comment, shipped)
-VALUES
-    ('hris_performance_reviews', 5, 'reviewee_id', 'text', 'reviewee.id',
-     'Who is reviewed: id in hris_employees.', true),
-    ('hris_performance_reviews', 6, 'reviewer_id', 'text', 'reviewer.id', 'Who reviews: id in hris_employees.', true),
-    ('hris_performance_reviews', 7, 'review_cycle_id', 'text', 'review_cycle.id',
-     'Round of reviews: id in hris_performance_review_cycles.', true),
-    ('hris_skills', 5, 'proficiency_scale_id', 'text', 'proficiency_scale.id',
-     'Scale on which the skill is rated: id in hris_skill_proficiency_scales.', true);
-
--- Join tables. The parent's id is not in the nested record, so it has no JSON key.
-INSERT INTO kombo.fields (table_name, position, column_name, type, json_key, key, comment, shipped)
-VALUES
-    ('hris_join_employees_teams', 1, 'employee_id', 'text', NULL, true, 'The member: id in hris_employees.', true),
-    ('hris_join_employees_teams', 2, 'team_id', 'text', 'id', true, 'The group: id in hris_teams.', true),
-
-    ('hris_join_staffing_entities_locations', 1, 'staffing_entity_id', 'text', NULL, true,
-     'The staffing entity: id in hris_staffing_entities.', true),
-    ('hris_join_staffing_entities_locations', 2, 'location_id', 'text', 'id', true,
-     'Where it is to be filled: id in hris_locations.', true),
-
-    ('hris_join_staffing_entities_legal_entities', 1, 'staffing_entity_id', 'text', NULL, true,
-     'The staffing entity: id in hris_staffing_entities.', true),
-    ('hris_join_staffing_entities_legal_entities', 2, 'legal_entity_id', 'text', 'id', true,
-     'The employer: id in hris_legal_entities.', true),
-
-    ('hris_join_staffing_entities_groups', 1, 'staffing_entity_id', 'text', NULL, true,
-     'The staffing entity: id in hris_staffing_entities.', true),
-    ('hris_join_staffing_entities_groups', 2, 'group_id', 'text', 'id', true, 'The group: id in hris_teams.', true),
-
-    ('hris_join_staffing_entities_skills', 1, 'staffing_entity_id', 'text', NULL, true,
-     'The staffing entity: id in hris_staffing_entities.', true),
-    ('hris_join_staffing_entities_skills', 2, 'skill_id', 'text', 'skill_id', true,
-     'The skill that is asked for: id in hris_skills.', true),
-    ('hris_join_staffing_entities_skills', 3, 'expected_proficiency', 'jsonb', 'expected_proficiency', false,
-     'Level asked for: type NUMERIC with value, or SINGLE_SELECT with selected_option_id.', true);
 
 INSERT INTO kombo.nested_records (endpoint, json_path, relation, table_name, parent_column, shipped)
 SELECT endpoint, json_path, relation, table_name, parent_column, true
@@ -327,3 +117,207 @@ SELECT endpoint, json_path, relation, table_name, parent_column, true
     ('/hris/staffing-entities', 'skills.skill.proficiency_scale', 'linked', 'hris_skill_proficiency_scales', NULL),
     ('/hris/time-off-balances', 'type', 'linked', 'hris_absence_types', NULL)
   ) AS n (endpoint, json_path, relation, table_name, parent_column);
+
+-- The fields of each table; what every table has is not listed.
+SELECT kombo_internal.ship_fields('hris_absence_types', $$
+    remote_id             text    Id of the absence type in the HR system.
+    name                  text    Name of the absence type.
+    unit                  text    Unit in which such absences are counted: HOURS or DAYS.
+    half_days_supported   boolean Whether they may begin or end at half a day.
+    exact_times_supported boolean Whether they may begin or end at a time of day.
+$$);
+SELECT kombo_internal.ship_fields('hris_absences', $$
+    remote_id         text        Id of the absence in the HR system.
+    employee_id       text        Who is absent: id in hris_employees.
+    start_date        date        First day of the absence.
+    end_date          date        Last day of the absence.
+    start_half_day    boolean     Whether only half of the first day is taken.
+    end_half_day      boolean     Whether only half of the last day is taken.
+    start_time        time        Time of day at which the absence begins, local to the employee.
+    end_time          time        Time of day at which the absence ends, local to the employee.
+    amount            numeric     Length of the absence, counted in "unit".
+    unit              text        Unit of "amount": HOURS or DAYS.
+    status            text        REQUESTED, APPROVED, DECLINED, CANCELLED, DELETED, or the HR system's own word.
+    employee_note     text        What the employee wrote about the absence.
+    type_id           text        Kind of absence: id in hris_absence_types.
+    remote_created_at timestamptz When the HR system created the absence.
+    remote_updated_at timestamptz When the HR system last changed the absence.
+    approver_id       text        Who approved: id in hris_employees. Deprecated by Kombo.
+$$);
+SELECT kombo_internal.ship_fields('hris_employee_document_categories', $$
+    remote_id text Id of the category in the HR system.
+    name      text Name of the category.
+$$);
+SELECT kombo_internal.ship_fields('hris_employee_skill_proficiency_ratings', $$
+    remote_id     text  Id of the rating in the HR system.
+    employee_id   text  Who is rated: id in hris_employees.
+    skill_id      text  The skill: id in hris_skills.
+    proficiency   jsonb Level reached, by its type: of SINGLE_SELECT {"options": [...], "selected_option_id": ...}.
+    rating_source text  Who rated, such as SELF or EXTERNAL.
+$$);
+SELECT kombo_internal.ship_fields('hris_employees', $$
+    remote_id           text        Id of the employee in the HR system.
+    employee_number     text        Number that the employer gave the employee.
+    first_name          text        First name.
+    last_name           text        Last name.
+    nationality         text        Nationality, as the HR system writes it.
+    display_full_name   text        Full name in the form meant for display.
+    job_title           text        Present job title.
+    work_email          text        Email address at work.
+    personal_email      text        Private email address.
+    mobile_phone_number text        Mobile phone number.
+    ssn                 text        Social security or national insurance number.
+    tax_id              text        Tax number.
+    gender              text        MALE, FEMALE, NON_BINARY, NOT_SPECIFIED, or the HR system's own word.
+    ethnicity           text        WHITE, ASIAN, HISPANIC_LATINO, HAWAIIAN, NATIVE_AMERICAN, BLACK_AFRICAN_AMERICAN,
+                                    MULTIPLE_ETHNICITIES, DECLINE_TO_SPECIFY, or the HR system's own word.
+    marital_status      text        SINGLE, MARRIED, DOMESTIC_PARTNERSHIP, WIDOWED, DIVORCED, SEPARATED, NOT_MARRIED,
+                                    or the HR system's own word.
+    employment_status   text        ACTIVE, PENDING, INACTIVE, LEAVE, or the HR system's own word.
+    employment_type     text        FULL_TIME, PART_TIME, CONTRACT, INTERNSHIP, FREELANCE, WORKING_STUDENT,
+                                    APPRENTICESHIP, TRAINING, or the HR system's own word.
+    weekly_hours        numeric     Working time agreed upon, in hours per week.
+    avatar              text        URL of a picture of the employee.
+    work_location_id    text        Place of work: id in hris_locations.
+    legal_entity_id     text        Employer: id in hris_legal_entities.
+    manager_id          text        Manager: id in hris_employees.
+    home_address        jsonb       Home address: street_1, street_2, zip_code, city, state, country (ISO 3166-1
+                                    alpha-2), raw.
+    bank_accounts       jsonb       List of bank accounts: iban, bic, account_number, holder_name, bank_name,
+                                    domestic_bank_routing.
+    date_of_birth       date        Date of birth.
+    start_date          date        First day with the employer.
+    termination_date    date        Last day with the employer.
+    remote_created_at   timestamptz When the HR system created the employee.
+    integration_fields  jsonb       List of the fields mapped for this integration: id, key, type (DEFAULT or CUSTOM),
+                                    value, label.
+$$);
+SELECT kombo_internal.ship_fields('hris_employments', $$
+    remote_id          text    Id of the employment in the HR system.
+    employee_id        text    Who is employed: id in hris_employees.
+    job_title          text    Job title under these terms.
+    pay_rate           numeric Pay per "pay_period", in "pay_currency".
+    pay_period         text    Span that "pay_rate" pays for: HOUR, DAY, WEEK, TWO_WEEKS, HALF_MONTH, MONTH,
+                               TWO_MONTHS, QUARTER, HALF_YEAR, YEAR, or the HR system's own word.
+    pay_frequency      text    How often pay is paid out: DAILY, WEEKLY, BIWEEKLY, MONTHLY, SEMIMONTHLY, QUARTERLY,
+                               SEMIANNUALLY, ANNUALLY, PRO_RATA, or the HR system's own word.
+    employment_type    text    FULL_TIME, PART_TIME, CONTRACT, INTERNSHIP, FREELANCE, WORKING_STUDENT, APPRENTICESHIP,
+                               TRAINING, or the HR system's own word.
+    pay_currency       text    Currency of "pay_rate", ISO 4217 code.
+    effective_date     date    Day from which these terms apply.
+    integration_fields jsonb   List of the fields mapped for this integration: id, key, type (DEFAULT or CUSTOM),
+                               value, label.
+$$);
+SELECT kombo_internal.ship_fields('hris_teams', $$
+    remote_id text Id of the group in the HR system.
+    name      text Name of the group.
+    type      text DEPARTMENT, TEAM or COST_CENTER.
+    parent_id text Group above this one: id in hris_teams.
+$$);
+SELECT kombo_internal.ship_fields('hris_legal_entities', $$
+    remote_id text  Id of the legal entity in the HR system.
+    name      text  Name of the legal entity.
+    address   jsonb Address: street_1, street_2, zip_code, city, state, country (ISO 3166-1 alpha-2), raw.
+$$);
+SELECT kombo_internal.ship_fields('hris_locations', $$
+    remote_id text  Id of the location in the HR system.
+    name      text  Name of the location.
+    address   jsonb Address: street_1, street_2, zip_code, city, state, country (ISO 3166-1 alpha-2), raw.
+    type      text  Kind of location, in the HR system's own words.
+$$);
+SELECT kombo_internal.ship_fields('hris_performance_review_cycles', $$
+    remote_id                text Id of the review cycle in the HR system.
+    name                     text Name of the review cycle.
+    review_period_start_date date First day of the period under review.
+$$);
+SELECT kombo_internal.ship_fields('hris_performance_reviews', $$
+    remote_id       text  Id of the review in the HR system.
+    type            text  How the reviewer stands to the reviewee: MANAGER, DIRECT_REPORT, PEER or SELF.
+    summary_comment text  Overall verdict in words.
+    summary_rating  jsonb Overall rating: type NUMERIC with min, max, value, or SINGLE_SELECT with ordered_options,
+                          value.
+    reviewee_id     text  <reviewee.id> Who is reviewed: id in hris_employees.
+    reviewer_id     text  <reviewer.id> Who reviews: id in hris_employees.
+    review_cycle_id text  <review_cycle.id> Round of reviews: id in hris_performance_review_cycles.
+$$);
+SELECT kombo_internal.ship_fields('hris_skills', $$
+    remote_id            text  Id of the skill in the HR system.
+    name                 text  Name of the skill.
+    description          text  What the skill is.
+    ordered_levels       jsonb List of the names of the levels, in order.
+    proficiency_scale_id text  <proficiency_scale.id> Scale on which the skill is rated: id in
+                               hris_skill_proficiency_scales.
+$$);
+SELECT kombo_internal.ship_fields('hris_skill_proficiency_scales', $$
+    remote_id       text    Id of the scale in the HR system.
+    type            text    NUMERIC or SINGLE_SELECT.
+    min             numeric Lowest value of a NUMERIC scale.
+    max             numeric Highest value of a NUMERIC scale.
+    step            numeric Distance of neighbouring values of a NUMERIC scale.
+    ordered_options jsonb   List of the options of a SINGLE_SELECT scale, in order: id, remote_id, name.
+$$);
+SELECT kombo_internal.ship_fields('hris_staffing_entities', $$
+    remote_id          text        Id of the staffing entity in the HR system.
+    name               text        Name of the job, position or requisition.
+    model_type         text        JOB, POSITION or REQUISITION.
+    description        text        Description of the work.
+    status             text        OPEN_LIMITED, OPEN_UNLIMITED, PENDING, FROZEN, FILLED or CLOSED.
+    employment_types   jsonb       List of employment types that fit: remote_label, and unified_type as in
+                                   hris_employees.employment_type.
+    number_of_openings numeric     Number of people that can be hired.
+    parent_id          text        Staffing entity above this one: id in hris_staffing_entities.
+    remote_url         text        URL of the staffing entity in the HR system.
+    remote_created_at  timestamptz When the HR system created it.
+    remote_updated_at  timestamptz When the HR system last changed it.
+    integration_fields jsonb       List of the fields mapped for this integration: id, key, type (DEFAULT or CUSTOM),
+                                   value, label.
+$$);
+SELECT kombo_internal.ship_fields('hris_time_off_balances', $$
+    remote_id    text    Id of the balance in the HR system.
+    employee_id  text    Whose balance: id in hris_employees.
+    type_id      text    Kind of absence: id in hris_absence_types.
+    balance      numeric Balance of time off, counted in "balance_unit".
+    balance_unit text    Unit of "balance": HOURS or DAYS.
+    used         numeric Time off used, counted in "used_unit".
+    used_unit    text    Unit of "used": HOURS or DAYS.
+$$);
+SELECT kombo_internal.ship_fields('hris_timesheets', $$
+    remote_id            text        Id of the timesheet in the HR system.
+    employee_id          text        Who worked: id in hris_employees.
+    started_at           timestamptz When work began.
+    ended_at             timestamptz When work ended.
+    timezone             text        Offset from UTC at the place of work, as +HH:MM or -HH:MM.
+    payable_hours        numeric     Time to be paid, in hours.
+    unpaid_break_minutes numeric     Breaks that are not paid, in minutes.
+    breaks               jsonb       List of breaks: started_at, ended_at, paid.
+    approval_status      text        State of approval.
+    approved_at          timestamptz When the timesheet was approved.
+    comment              text        Remark on the timesheet.
+    integration_fields   jsonb       List of the fields mapped for this integration: id, key, type (DEFAULT or CUSTOM),
+                                     value, label.
+$$);
+SELECT kombo_internal.ship_fields('hris_join_employees_teams', $$
+    employee_id text key <> The member: id in hris_employees.
+    team_id     text key <id> The group: id in hris_teams.
+$$);
+SELECT kombo_internal.ship_fields('hris_join_staffing_entities_locations', $$
+    staffing_entity_id text key <> The staffing entity: id in hris_staffing_entities.
+    location_id        text key <id> Where it is to be filled: id in hris_locations.
+$$);
+SELECT kombo_internal.ship_fields('hris_join_staffing_entities_legal_entities', $$
+    staffing_entity_id text key <> The staffing entity: id in hris_staffing_entities.
+    legal_entity_id    text key <id> The employer: id in hris_legal_entities.
+$$);
+SELECT kombo_internal.ship_fields('hris_join_staffing_entities_groups', $$
+    staffing_entity_id text key <> The staffing entity: id in hris_staffing_entities.
+    group_id           text key <id> The group: id in hris_teams.
+$$);
+SELECT kombo_internal.ship_fields('hris_join_staffing_entities_skills', $$
+    staffing_entity_id   text key    The staffing entity: id in hris_staffing_entities.
+    skill_id             text key    The skill that is asked for: id in hris_skills.
+    expected_proficiency jsonb       Level asked for: type NUMERIC with value, or SINGLE_SELECT with selected_option_id.
+    expected_level       numeric     Level asked for, as /hris/staffing-entity-skills has it.
+    id                   text        Kombo's id of the link; NULL: it came with the staffing entity, without one.
+    changed_at           timestamptz When Kombo last saw the link change.
+    remote_deleted_at    timestamptz When the link was found to be gone from the source; NULL: it is there.
+$$);

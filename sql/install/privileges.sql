@@ -36,7 +36,8 @@ CREATE FUNCTION kombo_internal.sync_role_privileges() RETURNS text[]
     LANGUAGE sql IMMUTABLE
     RETURN ARRAY[
         'USAGE ON SCHEMA kombo, kombo_internal',
-        'SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, kombo.excluded_fields, '
+        'SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
+        'kombo.webhook_endpoints, kombo.excluded_fields, '
         'kombo.data_tables, kombo.integrations, kombo.subscriptions',
         'SELECT, INSERT, UPDATE, DELETE ON kombo.sync_state, kombo.sync_seen, kombo.sync_runs, kombo.rejected_records',
         'UPDATE (tool, paused_at, paused_by, pause_reason, next_attempt_at, data_expired_at, checked_at) '
@@ -47,7 +48,8 @@ CREATE FUNCTION kombo_internal.sync_role_privileges() RETURNS text[]
         'SELECT, UPDATE ON kombo.change_consumers',
         'EXECUTE ON FUNCTION kombo_internal.sync_role(), kombo_internal.this_database(), '
         'kombo_internal.interface_number(), kombo_internal.request_due(), kombo_internal.take_lock(text, boolean), '
-        'kombo_internal.wake(boolean), kombo_internal.note_changes(), kombo_internal.prune_changes()'];
+        'kombo_internal.wake(boolean), kombo_internal.note_changes(), kombo_internal.prune_changes(), '
+        'kombo_internal.decode_value(text, text)'];
 REVOKE ALL ON FUNCTION kombo_internal.sync_role_privileges() FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.sync_role_privileges() IS
     'What syncing needs of catalogue, state, requests and inbox, as GRANT and REVOKE have it.';
@@ -64,6 +66,7 @@ BEGIN
        AND has_table_privilege(role, 'kombo.sync_seen', 'DELETE')
        AND has_function_privilege(role, 'kombo_internal.request_due()', 'EXECUTE')
        AND has_function_privilege(role, 'kombo_internal.take_lock(text, boolean)', 'EXECUTE')
+       AND has_function_privilege(role, 'kombo_internal.decode_value(text, text)', 'EXECUTE')
        AND has_table_privilege(role, 'kombo.changes', 'DELETE') THEN
         RETURN;
     END IF;
@@ -160,7 +163,8 @@ BEGIN
     PERFORM kombo_internal.check_role(role);
     EXECUTE format('GRANT USAGE ON SCHEMA kombo TO %s', role);
     EXECUTE format('GRANT SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
-                   'kombo.endpoint_filters, kombo.excluded_fields, kombo.data_tables, kombo.integrations, '
+                   'kombo.webhook_endpoints, kombo.endpoint_filters, kombo.excluded_fields, kombo.data_tables, '
+                   'kombo.integrations, '
                    'kombo.subscriptions, kombo.sync_state, kombo.sync_requests, kombo.sync_runs, '
                    'kombo.sync_status, kombo.integration_status, kombo.sync_progress TO %s', role);
     -- A parked record has no row in its table that a policy could judge.
@@ -176,7 +180,9 @@ BEGIN
             DETAIL = format('Row-level security is on for: %s. Its policies cannot judge parked records.', secured),
             HINT = format('If the role may read all rows: GRANT SELECT ON kombo.rejected_records TO %s.', role);
     END IF;
-    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo_internal.sync_role() TO %s', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION kombo_internal.sync_role(), kombo_internal.unknown_fields(), '
+                   'kombo_internal.known_keys(text), kombo_internal.add_field_call(text, text, text) TO %s', role);
+    EXECUTE format('GRANT SELECT ON kombo.unknown_fields TO %s', role);
     PERFORM kombo_internal.grant_status(role::text);
     FOR relation IN SELECT d.relation FROM kombo.data_tables d LOOP
         EXECUTE format('GRANT SELECT ON %s TO %s', relation, role);
@@ -211,8 +217,8 @@ BEGIN
     PERFORM kombo_internal.check_role(role);
     EXECUTE format('GRANT USAGE ON SCHEMA kombo, kombo_internal TO %s', role);
     EXECUTE format('GRANT SELECT ON kombo.endpoints, kombo.endpoint_models, kombo.fields, kombo.nested_records, '
-                   'kombo.endpoint_filters, kombo.excluded_fields, kombo.data_tables, kombo.sync_runs, '
-                   'kombo.sync_status, '
+                   'kombo.webhook_endpoints, kombo.endpoint_filters, kombo.excluded_fields, kombo.data_tables, '
+                   'kombo.sync_runs, kombo.sync_status, '
                    'kombo.integration_status, kombo.sync_progress TO %s', role);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON kombo.integrations, kombo.subscriptions TO %s', role);
     EXECUTE format('GRANT SELECT, UPDATE (watermark, accept_sweep, next_attempt_at, failures, attempts) '

@@ -35,6 +35,8 @@ CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE ON kombo.fields
     FOR EACH STATEMENT EXECUTE FUNCTION kombo_internal.wake_worker('configuration');
 CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE ON kombo.nested_records
     FOR EACH STATEMENT EXECUTE FUNCTION kombo_internal.wake_worker('configuration');
+CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE ON kombo.webhook_endpoints
+    FOR EACH STATEMENT EXECUTE FUNCTION kombo_internal.wake_worker('configuration');
 CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE ON kombo.excluded_fields
     FOR EACH STATEMENT EXECUTE FUNCTION kombo_internal.wake_worker('configuration');
 COMMENT ON TRIGGER wake_worker ON kombo.webhook_inbox IS 'a webhook is judged as soon as it is committed';
@@ -45,6 +47,7 @@ COMMENT ON TRIGGER wake_worker ON kombo.endpoints IS 'the worker follows every c
 COMMENT ON TRIGGER wake_worker ON kombo.endpoint_models IS 'the worker follows every change at once';
 COMMENT ON TRIGGER wake_worker ON kombo.fields IS 'the worker follows every change at once';
 COMMENT ON TRIGGER wake_worker ON kombo.nested_records IS 'the worker follows every change at once';
+COMMENT ON TRIGGER wake_worker ON kombo.webhook_endpoints IS 'the worker follows every change at once';
 COMMENT ON TRIGGER wake_worker ON kombo.excluded_fields IS 'the worker follows every change at once';
 
 CREATE FUNCTION kombo.worker_state(OUT state text, OUT since timestamptz, OUT reason text, OUT next text)

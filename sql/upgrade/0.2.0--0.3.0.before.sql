@@ -65,6 +65,13 @@ ALTER TABLE kombo.endpoints ADD COLUMN edited text[] NOT NULL DEFAULT '{}';
 ALTER TABLE kombo.endpoint_models ADD COLUMN edited text[] NOT NULL DEFAULT '{}';
 ALTER TABLE kombo.fields ADD COLUMN edited text[] NOT NULL DEFAULT '{}';
 ALTER TABLE kombo.nested_records ADD COLUMN edited text[] NOT NULL DEFAULT '{}';
+ALTER TABLE kombo.fields ADD COLUMN fallback_keys text[] NOT NULL DEFAULT '{}';
+ALTER TABLE kombo.fields DROP CONSTRAINT fields_column_is_not_implicit;
+ALTER TABLE kombo.fields
+    ADD CONSTRAINT fields_column_is_not_implicit CHECK (column_name NOT IN ('integration_id', 'extra', 'synced_at'));
+ALTER TABLE kombo.nested_records DROP CONSTRAINT nested_records_relation_check;
+ALTER TABLE kombo.nested_records
+    ADD CONSTRAINT nested_records_relation_check CHECK (relation IN ('owned', 'linked', 'join', 'copy', 'part'));
 
 -- What was edited in shipped rows is told by what 0.2.0 shipped, which 0.2.0.shipped.sql inserts once more: nothing
 -- is inserted, differences are noted. A row that it does not know was given another key, and is one of the user's own.

@@ -71,16 +71,15 @@ struct KnownType {
     const char *integration_key; ///< in `data`: the payloads do not agree on the name of the integration's id
 };
 
-// The ten types of Kombo's OpenAPI description. `id` of the last six is another thing's, or there is none.
-constexpr std::array<KnownType, 10> known_types = {{
+// Of the types of Kombo's OpenAPI description those that speak of no list: `id` of the last three is another thing's.
+// Of the others the catalogue knows what to ask for.
+constexpr std::array<KnownType, 8> known_types = {{
     {"data-changed", WebhookType::DataChanged, "integration_id"},
     {"integration-created", WebhookType::IntegrationCreated, "id"},
     {"integration-deleted", WebhookType::IntegrationDeleted, "id"},
     {"integration-state-changed", WebhookType::IntegrationStateChanged, "integration_id"},
     {"sync-finished", WebhookType::SyncFinished, "integration_id"},
     {"connection-flow-failed", WebhookType::OfNoConcern, "integration_id"},
-    {"assessment:order-received", WebhookType::OfNoConcern, "integration_id"},
-    {"inline-assessment:order-received", WebhookType::OfNoConcern, "integration_id"},
     {"ai-apply-application-status-updated", WebhookType::OfNoConcern, "integration_id"},
     {"ai-apply-job-posting-status-updated", WebhookType::OfNoConcern, "integration_id"},
 }};
@@ -94,7 +93,7 @@ std::string text_of(const json_t *value) {
 }
 
 bool needs_integration(WebhookType type) {
-    return type != WebhookType::OfNoConcern && type != WebhookType::Unknown;
+    return type != WebhookType::OfNoConcern && type != WebhookType::Other;
 }
 
 void read_changed_models(const json_t *list, Webhook &webhook) {

@@ -44,13 +44,13 @@ enum class WebhookType : uint8_t {
     IntegrationStateChanged, ///
     SyncFinished,            ///< superseded by DataChanged; only tells that Kombo has synced
     OfNoConcern,             ///< Kombo has it, but it says nothing about data that is fetched here
-    Unknown
+    Other                    ///< the catalogue may know endpoints to ask then
 };
 
 struct Webhook {
     std::string id; ///< Kombo's, unique per event; empty where there is none
     std::string type_name;
-    WebhookType type = WebhookType::Unknown;
+    WebhookType type = WebhookType::Other;
     std::string integration_id;              ///< empty where there is none
     std::vector<std::string> changed_models; ///< of DataChanged; empty texts for entries without a name
     std::string problem;                     ///< why nothing can be made of it, in words; empty: it is sound

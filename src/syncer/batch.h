@@ -56,6 +56,7 @@ struct RowSet {
 struct ListSet {
     size_t nested = 0; ///< index in Endpoint::nested
     std::vector<std::string_view> parents;
+    std::vector<std::string_view> elements; ///< of a linked list: the ids that are in it
 };
 
 /// The oddities in the data of a run, with counts; at most 100 different ones are told apart, each by the first 63

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@ struct Field {
     /// field, which is written as NULL.
     std::string json_key;
     bool key = false;
+    std::vector<std::string> fallback_keys{}; ///< looked at in this order where json_key has no value
     std::string column_type{}; ///< of a column that has another type than this: both in words, "integer, not numeric"
     std::string stored_as{};   ///< the SQL type through which a value goes to be what such a column would hold
 };
@@ -42,8 +44,13 @@ struct Table {
     /// Throws InvalidRequest if it has a defect.
     void check() const;
 
+    /// True if a row can be marked as deleted.
+    bool has_mark() const { return find("remote_deleted_at").has_value(); }
+
     /// Number of key columns beside integration_id.
     size_t key_count() const;
+    /// True if the field has this key, or falls back to it.
+    static bool has_key(const Field &field, const std::string &json_key);
     /// Position of a column in `fields`.
     std::optional<size_t> find(const std::string &column) const;
 };
@@ -52,19 +59,19 @@ struct Table {
 enum class Kind : uint8_t { Delta, Full };
 const char *name(Kind kind);
 
-enum class Relation : uint8_t { Owned, Linked, Join, Copy };
+enum class Relation : uint8_t { Owned, Linked, Join, Copy, Part };
 
 /// A nested record or list of an endpoint, and how it unfolds.
 struct Nested {
     std::string json_path;
     Relation relation = Relation::Copy;
     size_t table = 0;
-    /// Column that holds the id of the parent: of owned lists and joins.
+    /// Column that holds the id of the parent: of owned lists, joins, and linked lists that are complete.
     std::string parent_column;
-
-    /// True if it lies in the endpoint's own record, and not in one that is nested itself.
-    bool of_record() const { return json_path.find('.') == std::string::npos; }
 };
+
+/// Both null, or at the same place of an endpoint's records.
+bool is_same_place(const Nested *a, const Nested *b);
 
 enum class Role : uint8_t { Own, Implied, Carried };
 
@@ -93,13 +100,23 @@ struct Endpoint {
     /// Throws InvalidRequest where one of its tables was never made: it can be neither synced nor written.
     void check_tables() const;
 
-    /// True if rows of the table come as complete lists with the endpoint's records.
+    /// The nested record that this one is nested in; null: it lies in the endpoint's own record, or in a part of that.
+    const Nested *holder(const Nested &of) const;
+    /// The table of the record that it is nested in.
+    size_t parent_table(const Nested &of) const;
+
+    /// True if it is a complete list, as are all that it is nested in: nobody but this endpoint writes its rows.
+    bool owns(const Nested &list) const;
+    /// True if rows of the table come as such lists.
     bool owns(size_t of_table) const;
 };
 
 struct Catalogue {
     std::vector<Table> tables;
     std::vector<Endpoint> endpoints;
+    /// By type: the endpoints that show what a webhook tells of that names no changed model; none where these are of
+    /// another category.
+    std::map<std::string, std::vector<std::string>> webhooks{};
 
     const Endpoint *find(const std::string &path) const;
 };

@@ -2,6 +2,8 @@
 
 #include "kombo/time.h"
 
+#include <utility>
+
 namespace syncer {
 
 namespace {
@@ -21,6 +23,15 @@ bool set(Cell &cell, std::string_view text) {
 }
 
 } // namespace
+
+std::optional<Type> type_named(std::string_view name) {
+    constexpr std::pair<std::string_view, Type> types[] = {
+        {"text", Type::Text}, {"boolean", Type::Boolean}, {"numeric", Type::Numeric},        {"date", Type::Date},
+        {"time", Type::Time}, {"jsonb", Type::Jsonb},     {"timestamptz", Type::Timestamptz}};
+    for (const auto &[known, type] : types)
+        if (known == name) return type;
+    return std::nullopt;
+}
 
 bool decode(Type type, std::string_view raw, kombo::Arena &arena, kombo::Repairs &repairs, Cell &cell, bool &inexact) {
     cell = {};

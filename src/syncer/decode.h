@@ -7,6 +7,9 @@
 
 namespace syncer {
 
+/// The type that kombo.fields calls so; nullopt if there is none.
+std::optional<Type> type_named(std::string_view name);
+
 /// Decodes one JSON value (raw text of any value) as the type of its column.
 /// Returns false if the value does not fit; then the cell is null and the caller keeps the value elsewhere.
 /// `inexact` is set where the column holds less than was sent (a date whose time was not midnight).

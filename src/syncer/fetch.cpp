@@ -10,10 +10,12 @@ namespace syncer {
 Fetch::Fetch(const Catalogue &catalogue, const States &states, const Task &task, Store &store, RunResult &result)
     : catalogue_(catalogue), task_(task), store_(store), result_(result),
       purge_before_(purge_limit(states.at(task.endpoint->path).subscription)),
-      unfolder_(
-          catalogue,
-          compile_shape(catalogue, *task.endpoint, [&](size_t table) { return has_writer(catalogue, states, table); }),
-          purge_before_) {
+      unfolder_(catalogue,
+                compile_shape(
+                    catalogue, *task.endpoint, [&](size_t table) { return has_writer(catalogue, states, table); },
+                    [&](size_t table) { return own_list_delivers(catalogue, states, table); }),
+                purge_before_),
+      dependents_(dependents(catalogue, states, *task.endpoint)) {
     for (const Endpoint &endpoint : catalogue.endpoints) {
         const auto state = states.find(endpoint.path);
         if (state == states.end() || !state->second.subscription.enabled) continue;
@@ -76,7 +78,7 @@ void Fetch::write(const std::vector<std::string_view> &records, kombo::Timestamp
 void Fetch::settle(const std::vector<std::string_view> &records, const Batch &batch, kombo::Timestamp requested_at) {
     TableCounts counts;
     try {
-        store_.in_subtransaction([&] { store_.write(*task_.endpoint, batch, requested_at, counts); });
+        store_.in_subtransaction([&] { store_.write(*task_.endpoint, dependents_, batch, requested_at, counts); });
     } catch (const DatabaseError &error) {
         if (!error.is_records_fault() || records.empty()) throw;
         if (records.size() == 1) {
@@ -94,16 +96,16 @@ void Fetch::settle(const std::vector<std::string_view> &records, const Batch &ba
 
 /// If the deletion was first seen past purge, the row is still here, and alive.
 void Fetch::remove_past_purge(const Batch &batch) {
-    const std::vector<Row> &rows = batch.sets[0].rows;
-    const auto before = [](const Row &row, std::string_view id) { return row.cells[0].text < id; };
+    if (batch.past_purge.empty()) return;
+    const size_t field = catalogue_.tables[task_.endpoint->table].find("id").value();
+    std::unordered_set<std::string_view> written;
+    for (const Row &row : batch.sets[0].rows) written.insert(row.cells[field].text);
     std::vector<std::string> ids;
-    for (const std::string_view id : batch.past_purge) {
-        const auto row = std::lower_bound(rows.begin(), rows.end(), id, before);
-        if (row == rows.end() || row->cells[0].text != id) ids.emplace_back(id);
-    }
+    for (const std::string_view id : batch.past_purge)
+        if (written.count(id) == 0) ids.emplace_back(id);
     if (ids.empty()) return;
     TableCounts counts;
-    store_.remove(*task_.endpoint, ids, OnMissing::Delete, counts);
+    store_.remove(*task_.endpoint, dependents_, ids, OnMissing::Delete, counts);
     counts[task_.endpoint->table].deleted = 0; // of the run's own table it is the sweep's alone
     add(counts);
 }

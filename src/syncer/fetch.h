@@ -45,6 +45,7 @@ private:
     std::optional<kombo::Timestamp> purge_before_;
     std::map<size_t, kombo::Timestamp> purge_nested_; ///< per table whose own list has purge_after
     Unfolder unfolder_;
+    Dependents dependents_;
     kombo::Arena arena_;
     std::vector<uint64_t> seen_;
 };

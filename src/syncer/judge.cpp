@@ -81,10 +81,9 @@ Verdict Judge::judge(const Webhook &webhook, std::string_view body, const std::o
     const SigningServers servers = find_signing_servers(webhook, body, signature);
     if (servers.empty()) return rejected(nobody_signed(is_signed));
     if (!webhook.problem.empty()) return rejected(webhook.problem);
-    if (webhook.type == WebhookType::Unknown) return ignored("webhooks of this type are not known");
-    if (webhook.type == WebhookType::OfNoConcern) return ignored("webhooks of this type ask for nothing");
 
     const auto integration = integrations_.find(webhook.integration_id);
+    if (const std::string why = asks_for_nothing(webhook); !why.empty()) return ignored(why);
     if (integration == integrations_.end()) return of_unknown(webhook, servers, is_signed);
     const std::string error = not_its_own(integration->second, servers, is_signed);
     if (!error.empty()) return rejected(error);
@@ -94,6 +93,19 @@ Verdict Judge::judge(const Webhook &webhook, std::string_view body, const std::o
     Verdict verdict = of_known(webhook, integration->second);
     if (verdict.status == WebhookStatus::Done) done_.insert(event);
     return verdict;
+}
+
+/// Why nothing comes of webhooks of this type; empty: something may.
+std::string Judge::asks_for_nothing(const Webhook &webhook) const {
+    const std::string nothing = "webhooks of this type ask for nothing";
+    if (webhook.type == WebhookType::OfNoConcern) return nothing;
+    if (webhook.type != WebhookType::Other) return "";
+    const auto integration = integrations_.find(webhook.integration_id);
+    if (integration == integrations_.end()) return "webhooks of this type are not known";
+    const auto &webhooks = catalogue_of_(integration->second.category).webhooks;
+    const auto asked = webhooks.find(webhook.type_name);
+    if (asked == webhooks.end()) return "webhooks of this type are not known";
+    return asked->second.empty() ? nothing : "";
 }
 
 /// The servers that a webhook can come from: those by whose secret it is signed; where it is not signed, those that do
@@ -175,12 +187,27 @@ std::string Judge::not_its_own(const KnownIntegration &integration, const Signin
 Verdict Judge::of_known(const Webhook &webhook, const KnownIntegration &integration) const {
     Verdict verdict;
     if (webhook.type == WebhookType::DataChanged) verdict = of_changed_data(webhook, integration);
+    if (webhook.type == WebhookType::Other) verdict = of_other_type(webhook, integration);
     if (verdict.status != WebhookStatus::Done) return verdict;
     // A pause because of Kombo's responses ends by asking again.
-    if (integration.paused_automatically ||
-        (webhook.type != WebhookType::DataChanged && webhook.type != WebhookType::SyncFinished))
+    if (integration.paused_automatically || webhook.type == WebhookType::IntegrationCreated ||
+        webhook.type == WebhookType::IntegrationDeleted || webhook.type == WebhookType::IntegrationStateChanged)
         verdict.requests.push_back(ask_for_state(webhook.integration_id));
     verdict.ends_back_off = true;
+    return verdict;
+}
+
+/// It names no model: the catalogue has the endpoints that show what it tells of.
+Verdict Judge::of_other_type(const Webhook &webhook, const KnownIntegration &integration) const {
+    const Catalogue &catalogue = catalogue_of_(integration.category);
+    const States states = states_of(catalogue, integration);
+    FetchRequest wanted;
+    wanted.what.emplace();
+    for (const std::string &path : catalogue.webhooks.at(webhook.type_name))
+        if (states.at(path).subscription.enabled) wanted.what->push_back(path);
+    if (wanted.what->empty()) return ignored("no subscribed endpoint shows what webhooks of this type tell of");
+    Verdict verdict;
+    verdict.requests = plan_requests(catalogue, integration.category, states, wanted, webhook.integration_id).requests;
     return verdict;
 }
 

@@ -68,10 +68,12 @@ private:
 
     SigningServers find_signing_servers(const kombo::Webhook &webhook, std::string_view body,
                                         const std::optional<std::string> &signature);
+    std::string asks_for_nothing(const kombo::Webhook &webhook) const;
     std::string nobody_signed(bool is_signed) const;
     Verdict of_unknown(const kombo::Webhook &webhook, const SigningServers &servers, bool is_signed);
     std::string not_its_own(const KnownIntegration &integration, const SigningServers &servers, bool is_signed) const;
     Verdict of_known(const kombo::Webhook &webhook, const KnownIntegration &integration) const;
+    Verdict of_other_type(const kombo::Webhook &webhook, const KnownIntegration &integration) const;
     Verdict of_changed_data(const kombo::Webhook &webhook, const KnownIntegration &integration) const;
 
     std::vector<SigningServer> servers_;

@@ -10,7 +10,7 @@ namespace {
 const Field *field_of(const Table &table, std::initializer_list<std::string> keys) {
     for (const std::string &key : keys)
         for (const Field &field : table.fields)
-            if (field.json_key == key) return &field;
+            if (Table::has_key(field, key)) return &field;
     return nullptr;
 }
 
@@ -20,19 +20,23 @@ public:
         : catalogue_(catalogue), states_(states), endpoint_(endpoint), linked_(linked) {}
 
     std::vector<Link> find() {
+        if (!linked_.parent_column.empty()) {
+            found_.push_back({linked_.table, "id", endpoint_.parent_table(linked_), linked_.parent_column});
+            return std::move(found_);
+        }
         for (const Nested &join : endpoint_.nested)
             if (join.json_path == linked_.json_path && join.relation == Relation::Join) add(join.table, {"id"}, &join);
         if (!found_.empty()) return std::move(found_);
-        const size_t dot = linked_.json_path.rfind('.');
-        const std::string key = linked_.json_path.substr(dot == std::string::npos ? 0 : dot + 1);
-        if (dot == std::string::npos) {
-            add(endpoint_.table, {key + "_id", key + ".id"}, nullptr);
+        const Nested *holder = endpoint_.holder(linked_);
+        // From the record that holds it: "skill", or "application.job" of an application that is a part.
+        const std::string path = linked_.json_path.substr(holder ? holder->json_path.size() + 1 : 0);
+        if (!holder) {
+            add(endpoint_.table, {path + "_id", path + ".id"}, nullptr);
             return std::move(found_);
         }
-        for (const Nested &holder : endpoint_.nested)
-            if (holder.json_path == linked_.json_path.substr(0, dot) && holder.relation != Relation::Copy &&
-                writes(holder, key))
-                add(holder.table, {key + "_id", key + ".id"}, holder.relation == Relation::Join ? &holder : nullptr);
+        for (const Nested &held : endpoint_.nested)
+            if (held.json_path == holder->json_path && held.relation != Relation::Copy && writes(held, path))
+                add(held.table, {path + "_id", path + ".id"}, held.relation == Relation::Join ? &held : nullptr);
         return std::move(found_);
     }
 
@@ -51,8 +55,8 @@ private:
         const Field *field = field_of(catalogue_.tables[table], keys);
         if (!field) return;
         Link link{table, field->column, std::nullopt, {}};
-        if (join && join->of_record()) {
-            link.parents = endpoint_.table;
+        if (join) {
+            link.parents = endpoint_.parent_table(*join);
             link.parent_column = join->parent_column;
         }
         found_.push_back(std::move(link));

@@ -23,7 +23,8 @@ struct Link {
 };
 
 /// The places where the ids of records that come linked in others are stored: next to the link by the name of
-/// `<key>_id` or `<key>.id`, or as the key of a join. Empty if one of the places is not known, because the catalogue
+/// `<key>_id` or `<key>.id`, or as the key of a join; of a linked list that is complete, the parent's id in the rows
+/// themselves. Empty if one of the places is not known, because the catalogue
 /// has no such column, or the user excluded it.
 std::vector<Link> links_to(const Catalogue &catalogue, const States &states, size_t table);
 

@@ -87,8 +87,18 @@ private:
             const Endpoint *other = implied_by_another(model, endpoint);
             needed.insert(other ? other : endpoint);
         }
-        for (const auto &[model, endpoint] : own)
+        for (const auto &[model, endpoint] : own) {
             if (needed.count(endpoint) == 0) asked_.erase(endpoint);
+            // Its own list is all that shows it, and no delta of that does.
+            if (endpoint->incremental && !role(*endpoint, model)->delta) ask_in_full(*endpoint);
+        }
+    }
+
+    /// Not more often than is allowed; otherwise a delta.
+    void ask_in_full(const Endpoint &endpoint) {
+        asked_.insert(&endpoint);
+        const auto last = state(endpoint).last_full_at;
+        if (!last || now_ - *last >= min_full_interval_) in_full_.insert(&endpoint);
     }
 
     bool is_model(const std::string &given) const {
@@ -148,11 +158,7 @@ private:
         }
         if (carriers.empty() && !own_endpoint(model)) plan_.ignored.push_back(model);
         if (by_delta) return;
-        for (const Endpoint *carrier : carriers) {
-            asked_.insert(carrier);
-            const auto last = state(*carrier).last_full_at;
-            if (!last || now_ - *last >= min_full_interval_) in_full_.insert(carrier);
-        }
+        for (const Endpoint *carrier : carriers) ask_in_full(*carrier);
     }
 
     /// A delta of everything leaves out what another delta brings complete and can vouch for.
@@ -241,6 +247,21 @@ bool has_writer(const Catalogue &catalogue, const States &states, size_t table) 
     if (own_list_delivers(catalogue, states, table)) return true;
     return std::any_of(catalogue.endpoints.begin(), catalogue.endpoints.end(),
                        [&](const Endpoint &endpoint) { return endpoint.owns(table) && delivers(states, endpoint); });
+}
+
+Dependents dependents(const Catalogue &catalogue, const States &states, const Endpoint &endpoint) {
+    Dependents found;
+    for (const Nested &nested : endpoint.nested) {
+        const bool is_list = nested.relation == Relation::Owned || nested.relation == Relation::Join;
+        const bool written = is_list
+                                 ? endpoint.owns(nested) || !has_writer(catalogue, states, nested.table)
+                                 : nested.relation == Relation::Linked && !nested.parent_column.empty() &&
+                                       nested.table != endpoint.table && !has_writer(catalogue, states, nested.table);
+        if (written) found.push_back(&nested);
+    }
+    std::stable_sort(found.begin(), found.end(),
+                     [](const Nested *a, const Nested *b) { return a->json_path.size() < b->json_path.size(); });
+    return found;
 }
 
 } // namespace syncer

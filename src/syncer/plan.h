@@ -82,4 +82,9 @@ bool own_list_delivers(const Catalogue &catalogue, const States &states, size_t 
 /// writer of its rows: where there is such a list, copies that are nested in other records store nothing.
 bool has_writer(const Catalogue &catalogue, const States &states, size_t table);
 
+/// The nested records of the endpoint whose rows go with the record that they are nested in: joins, owned lists, and
+/// linked ones that are complete with each parent, where no other list writes their rows. An outer one comes first.
+using Dependents = std::vector<const Nested *>;
+Dependents dependents(const Catalogue &catalogue, const States &states, const Endpoint &endpoint);
+
 } // namespace syncer

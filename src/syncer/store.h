@@ -27,9 +27,10 @@ public:
     virtual void in_subtransaction(const std::function<void()> &body) = 0;
 
     /// Writes a batch: inserts what is missing, updates what differs, leaves equal rows alone, and removes from lists
-    /// what is no longer in them. A row that was written here after `requested_at` keeps its values if it is newer.
-    virtual void write(const Endpoint &endpoint, const Batch &batch, kombo::Timestamp requested_at,
-                       TableCounts &counts) = 0;
+    /// what is no longer in them, with its `dependents`. A row that was written here after `requested_at` keeps its
+    /// values if it is newer.
+    virtual void write(const Endpoint &endpoint, const Dependents &dependents, const Batch &batch,
+                       kombo::Timestamp requested_at, TableCounts &counts) = 0;
 
     /// The 8-byte hash that ids are compared by.
     virtual uint64_t hash(std::string_view id) = 0;
@@ -41,18 +42,18 @@ public:
                                                     kombo::Timestamp since, std::vector<std::string> &missing,
                                                     int64_t &live) = 0;
 
-    /// Marks or deletes rows that Kombo no longer has, with their owned children and joins. A row that another table
-    /// refers to is not deleted but marked, and counted as `referenced`.
-    virtual void remove(const Endpoint &endpoint, const std::vector<std::string> &ids, OnMissing how,
-                        TableCounts &counts) = 0;
+    /// Marks or deletes rows that Kombo no longer has, with their dependents. A row that another table refers to is not
+    /// deleted but marked, and counted as `referenced`.
+    virtual void remove(const Endpoint &endpoint, const Dependents &dependents, const std::vector<std::string> &ids,
+                        OnMissing how, TableCounts &counts) = 0;
 
     /// Those of the ids whose rows are still live and were not written since `since`.
     virtual std::vector<std::string> untouched(const Endpoint &endpoint, const std::vector<std::string> &ids,
                                                kombo::Timestamp since) = 0;
 
     /// Goes through the next rows of a nested table, by their parent's id, behind `after`, and removes those whose
-    /// parent does not exist; it does where it is among `seen`. Returns the last parent's id; nullopt: there are no
-    /// more.
+    /// parent does not exist; a record of the endpoint does where it is among `seen`. Returns the last parent's id;
+    /// nullopt: there are no more.
     virtual std::optional<std::string> remove_orphans(const Endpoint &endpoint, const Nested &nested,
                                                       const std::string &after, SeenIds &seen, TableCounts &counts) = 0;
 
@@ -63,8 +64,9 @@ public:
 
     /// Goes through the next rows of the endpoint's own table, by id, behind `after`, and deletes tombstones that are
     /// older than `before`, with what belongs to them. Returns the last id; nullopt: there are no more.
-    virtual std::optional<std::string> purge(const Endpoint &endpoint, kombo::Timestamp before,
-                                             const std::string &after, TableCounts &counts) = 0;
+    virtual std::optional<std::string> purge(const Endpoint &endpoint, const Dependents &dependents,
+                                             kombo::Timestamp before, const std::string &after,
+                                             TableCounts &counts) = 0;
 
     /// Keeps a record that cannot be stored. `record` is jsonb text.
     virtual void park(const Endpoint &endpoint, std::optional<std::string_view> id, const std::string &record,

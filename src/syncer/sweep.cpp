@@ -13,7 +13,8 @@ constexpr size_t removed_at_once = 1000;
 } // namespace
 
 Sweep::Sweep(const Catalogue &catalogue, const States &states, const Task &task, Store &store, Settings settings)
-    : catalogue_(catalogue), states_(states), task_(task), store_(store), settings_(settings) {}
+    : catalogue_(catalogue), states_(states), task_(task), store_(store), settings_(settings),
+      dependents_(dependents(catalogue, states, *task.endpoint)) {}
 
 bool Sweep::search(SeenIds &seen, kombo::Timestamp fetch_began) {
     draft_ = place_;
@@ -42,7 +43,8 @@ bool Sweep::remove(const std::vector<std::string> &gone, SeenIds &seen, kombo::T
         const auto first = gone.begin() + static_cast<std::ptrdiff_t>(draft_.removed);
         draft_.removed += std::min(removed_at_once, gone.size() - draft_.removed);
         const std::vector<std::string> ids(first, gone.begin() + static_cast<std::ptrdiff_t>(draft_.removed));
-        store_.remove(*task_.endpoint, store_.untouched(*task_.endpoint, ids, fetch_began), on_missing(), counts);
+        store_.remove(*task_.endpoint, dependents_, store_.untouched(*task_.endpoint, ids, fetch_began), on_missing(),
+                      counts);
         if (draft_.removed < gone.size()) return false;
     }
     return next_orphans(seen, counts) && next_unlinked(counts) && next_purged(counts);
@@ -55,9 +57,11 @@ bool Sweep::purge(TableCounts &counts) {
 
 /// A walk that comes to its end has passed few rows: the next one begins in the same step.
 bool Sweep::next_orphans(SeenIds &seen, TableCounts &counts) {
-    for (const auto &nested = task_.endpoint->nested; draft_.nested < nested.size(); ++draft_.nested) {
-        if (!has_orphans(nested[draft_.nested])) continue;
-        const auto last = store_.remove_orphans(*task_.endpoint, nested[draft_.nested], draft_.after, seen, counts);
+    for (; draft_.nested < dependents_.size(); ++draft_.nested) {
+        const Nested &nested = *dependents_[draft_.nested];
+        // A list of its own looks after it.
+        if (nested.relation != Relation::Join && own_list_delivers(catalogue_, states_, nested.table)) continue;
+        const auto last = store_.remove_orphans(*task_.endpoint, nested, draft_.after, seen, counts);
         draft_.after = last.value_or("");
         if (last) return false;
     }
@@ -92,16 +96,9 @@ OnMissing Sweep::on_missing(size_t table) const {
 bool Sweep::next_purged(TableCounts &counts) {
     const auto limit = purge_limit(states_.at(task_.endpoint->path).subscription);
     if (!limit) return true;
-    const auto last = store_.purge(*task_.endpoint, *limit, draft_.after, counts);
+    const auto last = store_.purge(*task_.endpoint, dependents_, *limit, draft_.after, counts);
     draft_.after = last.value_or("");
     return !last;
-}
-
-/// Joins, and owned children that no endpoint of their own looks after.
-bool Sweep::has_orphans(const Nested &nested) const {
-    if (!nested.of_record()) return false;
-    return nested.relation == Relation::Join ||
-           (nested.relation == Relation::Owned && !own_list_delivers(catalogue_, states_, nested.table));
 }
 
 void Sweep::committed() {

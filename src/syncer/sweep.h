@@ -46,14 +46,13 @@ private:
         std::string after;  ///< the last key of a walk that is under way
         int64_t live = 0;   ///< rows that search() has passed
         size_t removed = 0; ///< of the rows that are gone
-        size_t nested = 0;  ///< the nested records whose orphans are removed
+        size_t nested = 0;  ///< the dependents whose orphans are removed
         size_t linked = 0;  ///< those of which what is not linked any more is removed
     };
 
     bool next_orphans(SeenIds &seen, TableCounts &counts);
     bool next_unlinked(TableCounts &counts);
     bool next_purged(TableCounts &counts);
-    bool has_orphans(const Nested &nested) const;
     OnMissing on_missing(size_t table) const;
     OnMissing on_missing() const { return states_.at(task_.endpoint->path).subscription.on_missing; }
 
@@ -62,6 +61,7 @@ private:
     const Task &task_;
     Store &store_;
     Settings settings_;
+    Dependents dependents_;
     Place place_;                       ///< as committed
     Place draft_;                       ///< as the latest step has made it
     std::vector<std::string> found_;    ///< by the latest step of search()

@@ -88,6 +88,14 @@ struct Unfolder::Rows {
     ColumnSet *present; ///< per target: keys that the object has
     std::string leftovers;
     std::string_view id;
+    Rows *outer; ///< those of the object that this one is nested in
+
+    /// Those that the target of a column is among; null: it lies beyond a list.
+    Rows *of(const Shape::Column &column) {
+        Rows *rows = this;
+        for (size_t n = column.outer; n > 0 && rows; --n) rows = rows->outer;
+        return rows;
+    }
 };
 
 Unfolder::Unfolder(const Catalogue &catalogue, Shape shape, std::optional<kombo::Timestamp> purge_before)
@@ -137,7 +145,10 @@ bool Unfolder::unfold_all(const std::vector<std::string_view> &records, std::vec
             batch.past_purge.push_back(found->id);
             continue;
         }
-        if (!unfold_object(shape_, object, {}, found->id).stored) continue;
+        if (!unfold_object(shape_, object, {}, found->id).stored) { // a row of a join table that joins nothing
+            batch.without_id.push_back(i);
+            continue;
+        }
         const Seen now{i, batch.sets[0].rows.back()};
         const auto [entry, fresh] = seen.emplace(found->id, now);
         if (fresh) continue;
@@ -165,11 +176,10 @@ std::optional<Unfolder::Head> Unfolder::head(od::object &object, const Shape &sh
 }
 
 Unfolder::Outcome Unfolder::unfold_object(const Shape &shape, od::object object, std::string_view parent_id,
-                                          std::string_view id) {
+                                          std::string_view id, Rows *outer) {
     const size_t targets = shape.targets.size();
-    Rows rows{arena_->make<Cell *>(targets), arena_->make<ColumnSet>(targets), {}, id};
-    for (size_t i = 0; i < targets; ++i)
-        rows.cells[i] = arena_->make<Cell>(catalogue_.tables[shape.targets[i].table].fields.size());
+    Rows rows{arena_->make<Cell *>(targets), arena_->make<ColumnSet>(targets), {}, id, outer};
+    for (size_t i = 0; i < targets; ++i) rows.cells[i] = arena_->make<Cell>(shape.targets[i].cells);
     if (shape.parent_of_lists && id.empty()) {
         if (const auto found = head(object, shape))
             rows.id = found->id;
@@ -191,7 +201,9 @@ Unfolder::Outcome Unfolder::unfold_object(const Shape &shape, od::object object,
             *foretold = member;
             foretold = &member->next;
         }
-        if (member && member->nested)
+        if (member && member->nested && !member->columns.empty())
+            take_value_and_nested(shape, *member, key, value, rows);
+        else if (member && member->nested)
             take_nested(*member, key, value, rows.id, rows);
         else
             take_scalar(shape, member, key, kombo::raw_text(value), rows);
@@ -213,10 +225,6 @@ void Unfolder::take_scalar(const Shape &shape, const Shape::Member *member, std:
     }
     if (member && member->dropped) return;
     if (!member || member->columns.empty()) {
-        if (member && raw == "null") { // a nested object that has no row: its id columns are null
-            for (const Shape::Column &column : member->id_columns) rows.present[column.target].set(column.field);
-            return;
-        }
         if (member && member->elsewhere) return;
         batch_->oddities.add(Oddities::Kind::UnknownKey, shape.label, key);
         keep_leftover(rows.leftovers, key, raw, shape);
@@ -224,12 +232,15 @@ void Unfolder::take_scalar(const Shape &shape, const Shape::Member *member, std:
     }
     bool kept = false;
     for (const Shape::Column &column : member->columns) {
+        Rows *of = rows.of(column);
         // Of a key that comes twice the first counts, as it does where the id is looked up.
-        if (rows.present[column.target].test(column.field)) continue;
+        if (!of || of->present[column.target].test(column.cell)) continue;
+        // An object that names nothing is no reference.
+        if (column.outer > 0 && key == "id" && raw == "\"\"") continue;
         bool inexact = false;
         kombo::Repairs repairs;
-        const bool fits = decode(column.type, raw, *arena_, repairs, rows.cells[column.target][column.field], inexact);
-        rows.present[column.target].set(column.field);
+        const bool fits = decode(column.type, raw, *arena_, repairs, of->cells[column.target][column.cell], inexact);
+        of->present[column.target].set(column.cell);
         if (repairs.any()) batch_->oddities.add(repairs, shape.label, key);
         if (!fits) batch_->oddities.add(Oddities::Kind::Misfit, shape.label, key);
         if ((!fits || inexact) && !kept) {
@@ -243,24 +254,30 @@ void Unfolder::take_nested(const Shape::Member &member, std::string_view key, od
                            std::string_view parent_id, Rows &rows) {
     const Shape &shape = *member.nested;
     const od::json_type type = checked(value.type());
-    for (const Shape::Column &column : member.id_columns) rows.present[column.target].set(column.field);
+    // A value that is not inside is null; once it was looked for.
+    struct Settle {
+        const Shape::Member &member;
+        Rows &rows;
+        ~Settle() {
+            for (const Shape::Column &column : member.below)
+                if (Rows *of = rows.of(column)) of->present[column.target].set(column.cell);
+        }
+    } const settle{member, rows};
     if (type == od::json_type::null) {
         kombo::raw_text(value);
         return;
     }
     std::string unstored; // elements that could not become rows stay with the parent
     if (type == od::json_type::object) {
-        const Outcome outcome = take_element(shape, checked(value.get_object()), parent_id, unstored);
-        for (const Shape::Column &column : member.id_columns)
-            if (!outcome.id.empty()) rows.cells[column.target][column.field] = {outcome.id, 0, false};
+        take_element(shape, checked(value.get_object()), parent_id, unstored, &rows);
         if (!unstored.empty() && !member.id_excluded) append_member(rows.leftovers, key, unstored);
-    } else if (type == od::json_type::array) {
+    } else if (type == od::json_type::array && !shape.keys_only) {
         if (!parent_id.empty()) note_list(shape, parent_id);
         for (auto element : checked(value.get_array())) {
             od::value item = checked(std::move(element));
             if (!unstored.empty() && unstored.back() != ' ') unstored += ", ";
             if (checked(item.type()) == od::json_type::object) {
-                take_element(shape, checked(item.get_object()), parent_id, unstored);
+                note_element(shape, take_element(shape, checked(item.get_object()), parent_id, unstored).id);
             } else {
                 batch_->oddities.add(Oddities::Kind::Misfit, shape.label, key);
                 unstored += redact(&shape, kombo::raw_text(item));
@@ -276,15 +293,15 @@ void Unfolder::take_nested(const Shape::Member &member, std::string_view key, od
 }
 
 Unfolder::Outcome Unfolder::take_element(const Shape &shape, od::object object, std::string_view parent_id,
-                                         std::string &unstored) {
-    Outcome outcome = unfold_object(shape, object, parent_id);
+                                         std::string &unstored, Rows *outer) {
+    Outcome outcome = unfold_object(shape, object, parent_id, shape.part ? parent_id : std::string_view(), outer);
     if (shape.targets.empty() ? shape.row_elsewhere && outcome.id.empty() : !outcome.stored) {
         batch_->oddities.add(Oddities::Kind::Misfit, shape.label, "id");
         rewind(object);
         unstored += redact(&shape, checked(object.raw_json()));
     } else if (!outcome.leftovers.empty()) {
         std::string kept = "{";
-        if (!outcome.id.empty()) kept += "\"id\": " + json_quote(outcome.id) + ", ";
+        if (!outcome.id.empty() && !shape.part) kept += "\"id\": " + json_quote(outcome.id) + ", ";
         unstored += kept + outcome.leftovers + "}";
     }
     return outcome;
@@ -295,14 +312,44 @@ void Unfolder::note_list(const Shape &shape, std::string_view parent_id) {
         if (target.list) list_of(*target.list).parents.push_back(parent_id);
 }
 
+/// Of a linked list that is complete: its rows are in several sets, by what they carry.
+void Unfolder::note_element(const Shape &shape, std::string_view id) {
+    for (const Shape::Target &target : shape.targets)
+        if (target.list && target.mode == Mode::UpdateLinked && !id.empty())
+            list_of(*target.list).elements.push_back(id);
+}
+
+/// The value, and what lies inside of it. It is read twice: a value can be walked through once.
+void Unfolder::take_value_and_nested(const Shape &shape, const Shape::Member &member, std::string_view key,
+                                     od::value value, Rows &rows) {
+    const std::string_view raw = kombo::raw_text(value);
+    take_scalar(shape, &member, key, raw, rows);
+    if (raw.empty() || raw.front() != '{') return;
+    od::parser parser;
+    // In place: what is read of it lies in the page.
+    od::document document = checked(parser.iterate(raw.data(), raw.size(), raw.size() + simdjson::SIMDJSON_PADDING));
+    od::value inner = checked(document.get_value());
+    // What is left over is in the value, so nothing of it is odd.
+    Rows apart{rows.cells, rows.present, {}, rows.id, rows.outer};
+    Oddities before = batch_->oddities;
+    take_nested(member, key, inner, rows.id, apart);
+    batch_->oddities = std::move(before);
+}
+
 bool Unfolder::emit(const Shape &shape, Rows &rows, std::string_view parent_id) {
     std::string_view extra;
     bool stored = !shape.targets.empty();
     for (size_t i = 0; i < shape.targets.size(); ++i) {
         const Shape::Target &target = shape.targets[i];
         const Table &table = catalogue_.tables[target.table];
+        for (const Shape::Target::Fallback &fallback : target.fallbacks) {
+            if (!rows.present[i].test(fallback.cell)) continue;
+            if (rows.cells[i][fallback.field].null) rows.cells[i][fallback.field] = rows.cells[i][fallback.cell];
+            rows.present[i].set(fallback.field).reset(fallback.cell);
+        }
         if (target.parent_field && rows.cells[i][*target.parent_field].null && !parent_id.empty())
             rows.cells[i][*target.parent_field] = {parent_id, 0, false};
+        if (target.parent_field) rows.present[i].set(*target.parent_field);
         for (size_t f = 0; f < table.fields.size(); ++f)
             if (table.fields[f].key && (rows.cells[i][f].null || rows.cells[i][f].text.empty())) stored = false;
     }

@@ -45,15 +45,19 @@ private:
     std::optional<Head> head(simdjson::ondemand::object &object, const Shape &shape);
     bool unfold_all(const std::vector<std::string_view> &records, std::vector<bool> &skip, Batch &batch);
     /// `id`: that of the object, where it is known already.
+    /// `outer`: the rows of the object that it is nested in; null: it is an element of a list, or a record.
     Outcome unfold_object(const Shape &shape, simdjson::ondemand::object object, std::string_view parent_id,
-                          std::string_view id = {});
+                          std::string_view id = {}, Rows *outer = nullptr);
     void take_scalar(const Shape &shape, const Shape::Member *member, std::string_view key, std::string_view raw,
                      Rows &rows);
     void take_nested(const Shape::Member &member, std::string_view key, simdjson::ondemand::value value,
                      std::string_view parent_id, Rows &rows);
+    void take_value_and_nested(const Shape &shape, const Shape::Member &member, std::string_view key,
+                               simdjson::ondemand::value value, Rows &rows);
     Outcome take_element(const Shape &shape, simdjson::ondemand::object object, std::string_view parent_id,
-                         std::string &unstored);
+                         std::string &unstored, Rows *outer = nullptr);
     void note_list(const Shape &shape, std::string_view parent_id);
+    void note_element(const Shape &shape, std::string_view id);
     bool emit(const Shape &shape, Rows &rows, std::string_view parent_id);
     RowSet &set_of(const Shape::Target &target, const ColumnSet &columns);
     ListSet &list_of(size_t nested);

@@ -79,7 +79,7 @@ def picture(db, category):
 
 
 def label(name, one):
-    is_join = not any(column["name"] == "id" for column in one["columns"])
+    is_join = not any(column["name"] == "id" and column["key"] for column in one["columns"])
     colour = "#fdf6e7" if is_join else "#e4ecf5"
     rows = [f'<tr><td port="id" bgcolor="{colour}"><b>{name}</b></td></tr>']
     rows += [f'<tr><td port="{column["name"]}" align="left">{column["name"]}</td></tr>' for column in references(one)]

@@ -41,7 +41,7 @@ def rows(db, table, integration=None):
     """The rows of kombo.<table> by id (join tables: a list), as dicts."""
     found = db.execute(f'SELECT * FROM kombo."{table}" WHERE %s::text IS NULL OR integration_id = %s',
                        [integration, integration])
-    return {row["id"]: row for row in found} if found and "id" in found[0] else found
+    return {row["id"]: row for row in found} if found and "id" in found[0] and "_join_" not in table else found
 
 
 def one(db, table, id):
@@ -141,20 +141,31 @@ def wait_until(condition, timeout=15, what="the condition", tell=lambda: ""):
 
 
 def same_as_sandbox(db, sandbox, integration=None, tables=None):
-    """Asserts that every HRIS table with an endpoint that is on by default equals the sandbox's records, row for row
-    and column for column, join tables included. A row that Kombo no longer has must be a tombstone here."""
+    """Asserts that every table with an endpoint that the integration subscribes equals the sandbox's records, row for
+    row and column for column, join tables and what comes nested alone included. A row that Kombo no longer has must be
+    a tombstone here."""
     integration = integration or sandbox.integration
-    endpoints = db.execute("SELECT path, table_name FROM kombo.endpoints WHERE category = 'HRIS' AND enabled")
+    endpoints = db.execute("""
+        SELECT e.path, e.table_name FROM kombo.endpoints e JOIN kombo.integrations i USING (category)
+        LEFT JOIN kombo.subscriptions s ON (s.integration_id, s.endpoint) = (i.integration_id, e.path)
+        WHERE i.integration_id = %s AND coalesce(s.enabled, e.enabled)""", [integration])
     differences = []
     for endpoint in endpoints:
         if tables and endpoint["table_name"] not in tables:
             continue
         records = sandbox.dump(endpoint["table_name"], integration)
         differences += compare_models(db, endpoint["table_name"], integration, records)
-        joins = db.execute("""SELECT json_path, table_name, parent_column FROM kombo.nested_records
-                              WHERE endpoint = %s AND relation = 'join'""", [endpoint["path"]])
-        for join in joins:
-            differences += compare_joins(db, join, integration, records)
+        # What is nested in a linked record belongs to that record's own list.
+        lists = db.execute("""
+            SELECT json_path, table_name, parent_column, relation FROM kombo.nested_records n
+            WHERE endpoint = %s AND relation IN ('join', 'owned') AND NOT EXISTS (
+                SELECT FROM kombo.nested_records o WHERE o.endpoint = n.endpoint AND o.relation IN ('linked', 'copy')
+                    AND starts_with(n.json_path, o.json_path || '.'))""", [endpoint["path"]])
+        for nested_list in lists:
+            if nested_list["relation"] == "join":
+                differences += compare_joins(db, nested_list, integration, records)
+            elif not any(e["table_name"] == nested_list["table_name"] for e in endpoints):
+                differences += compare_owned(db, nested_list, integration, records)
     assert not differences, f"{len(differences)} differences:\n" + "\n".join(differences[:20])
 
 
@@ -176,6 +187,41 @@ def compare_models(db, table, integration, records):
     return found
 
 
+def lists_at(record, path):
+    """The lists at a dotted path that may go through lists, each with the id of the record that it lies in."""
+    key, _, rest = path.partition(".")
+    value = record.get(key)
+    if not rest:
+        yield record["id"], value
+    for item in (value if isinstance(value, list) else [value]) if rest else []:
+        if item:
+            yield from lists_at(item, rest)
+
+
+def compare_owned(db, owned, integration, parents):
+    """The parents' lists against the rows of the table, as far as the elements go. What is in no list is deleted."""
+    table = owned["table_name"]
+    fields = catalogue_fields(db, table) + [
+        {"column_name": name, "type": kind, "json_key": name, "fallback_keys": []}
+        for name, kind in (("changed_at", "timestamptz"), ("remote_deleted_at", "timestamptz"))]
+    stored = {row["id"]: row for row in stored_rows(db, table, fields, integration, "id")}
+    listed, silent, found = set(), set(), []
+    for parent, items in (pair for record in parents for pair in lists_at(record, owned["json_path"])):
+        if items is None:
+            silent.add(parent)
+        for item in items or []:
+            listed.add(item["id"])
+            row = stored.get(item["id"])
+            present = [field for field in fields if field["json_key"] in item]
+            if row is None or row[owned["parent_column"]] != parent:
+                found.append(f"{table} {item['id']}: missing, or of another parent than {parent}: {row}")
+            else:
+                found += compare_values(f"{table} {item['id']}", present, item, row)
+    return found + [f"{table} {key}: alive, and in no list" for key, row in stored.items()
+                    if key not in listed and row["remote_deleted_at"] is None
+                    and row[owned["parent_column"]] not in silent]
+
+
 def compare_joins(db, join, integration, parents):
     """The parents' lists against the rows of the join table."""
     table, list_name = join["table_name"], join["json_path"]
@@ -183,16 +229,17 @@ def compare_joins(db, join, integration, parents):
     parent = join["parent_column"]
     keys = [field["column_name"] for field in fields if field["key"]]
     wanted = {}
-    for record in parents:
-        for item in nested(record, list_name) or []:
+    all_lists = [pair for record in parents for pair in lists_at(record, list_name)]
+    for parent_id, items in all_lists:
+        for item in items or []:
             values = {f["column_name"]: nested(item, f["json_key"]) if f["json_key"] else None for f in fields}
-            values[parent] = record["id"]
+            values[parent] = parent_id
             wanted[tuple(values[key] for key in keys)] = values
     others = [field for field in fields if field["column_name"] not in keys]
     stored = {tuple(row[key] for key in keys): row for row in stored_rows(db, table, fields, integration, *keys)}
     found = [f"{table} {key}: missing" for key in sorted(wanted.keys() - stored.keys())]
     # A list that is null, as that of a wiped tombstone, says nothing about the rows here.
-    silent = {record["id"] for record in parents if nested(record, list_name) is None}
+    silent = {parent_id for parent_id, items in all_lists if items is None}
     found += [f"{table} {key}: invented" for key in sorted(stored.keys() - wanted.keys())
               if key[keys.index(parent)] not in silent]
     for key in sorted(wanted.keys() & stored.keys()):
@@ -203,7 +250,7 @@ def compare_joins(db, join, integration, parents):
 
 
 def catalogue_fields(db, table):
-    return db.execute("""SELECT column_name, type, json_key, key FROM kombo.fields f
+    return db.execute("""SELECT column_name, type, json_key, fallback_keys, key FROM kombo.fields f
                          WHERE table_name = %s AND NOT EXISTS (SELECT FROM kombo.excluded_fields x
                              WHERE (x.table_name, x.column_name) = (f.table_name, f.column_name))
                          ORDER BY position""", [table])
@@ -219,7 +266,8 @@ def stored_rows(db, table, fields, integration, *keys):
 
 def compare_values(name, fields, record, row):
     for field in fields:
-        wanted = nested(record, field["json_key"]) if field["json_key"] else None
+        keys = [field["json_key"] or "", *field.get("fallback_keys", [])]
+        wanted = next((value for value in (nested(record, key) for key in keys) if value is not None), None)
         stored = row[field["column_name"]]
         if not equal(field["type"], wanted, stored):
             yield f'{name} {field["column_name"]}: Kombo has {wanted!r}, stored is {stored!r}'

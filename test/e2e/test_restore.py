@@ -10,6 +10,7 @@ EMPLOYEES = "/hris/employees"
 MEMBERS = """SELECT c.oid::regclass::text AS name FROM pg_extension e, unnest(e.extconfig) m (oid)
              JOIN pg_class c ON c.oid = m.oid AND c.relkind = 'r' WHERE e.extname = 'kombo_sync' ORDER BY 1"""
 EDITS = """
+    SELECT kombo.add_field('hris_employees', 'shoe_size', 'numeric');
     UPDATE kombo.endpoints SET delta_interval = '15 min', on_missing = 'delete' WHERE path = '/hris/employees';
     UPDATE kombo.endpoints SET enabled = true WHERE path = '/hris/teams';
     UPDATE kombo.endpoint_models SET delta = false WHERE (endpoint, model) = ('/hris/absences', 'hris_absences');
@@ -22,6 +23,7 @@ EDITS = """
     INSERT INTO kombo.fields (table_name, column_name, type) VALUES ('own', 'name', 'text');
     INSERT INTO kombo.nested_records (endpoint, json_path, relation, table_name)
         VALUES ('/hris/own', 'it', 'linked', 'hris_teams');
+    INSERT INTO kombo.webhook_endpoints (type, endpoint) VALUES ('own-received', '/hris/own');
 """
 
 
@@ -31,7 +33,7 @@ def rows_of(db, *tables):
     return {name: sorted(str(row) for row in db.execute(f"SELECT * FROM {name}")) for name in names}
 
 
-CATALOGUE = ("endpoints", "endpoint_models", "fields", "nested_records")
+CATALOGUE = ("endpoints", "endpoint_models", "fields", "nested_records", "webhook_endpoints")
 
 
 @pytest.fixture
@@ -108,9 +110,10 @@ def test_a_shipped_row_can_be_put_back_and_is_not_deleted(hris_db):
 def test_what_lies_below_an_endpoint_of_ones_own_goes_with_it(hris_db):
     hris_db.execute(EDITS)
     below = """SELECT (SELECT count(*) FROM kombo.endpoint_models WHERE endpoint = %(path)s)
-                    + (SELECT count(*) FROM kombo.nested_records WHERE endpoint = %(path)s)"""
+                    + (SELECT count(*) FROM kombo.nested_records WHERE endpoint = %(path)s)
+                    + (SELECT count(*) FROM kombo.webhook_endpoints WHERE endpoint = %(path)s)"""
     hris_db.execute("UPDATE kombo.endpoints SET path = '/hris/mine' WHERE path = '/hris/own'")
-    assert hris_db.execute(below, {"path": "/hris/mine"}).fetchone() == (2,)
+    assert hris_db.execute(below, {"path": "/hris/mine"}).fetchone() == (3,)
     hris_db.execute("DELETE FROM kombo.endpoints WHERE path = '/hris/mine'")
     assert hris_db.execute(below, {"path": "/hris/mine"}).fetchone() == (0,)
     with pytest.raises(psycopg.errors.ForeignKeyViolation):

@@ -138,6 +138,8 @@ def test_an_upgraded_extension_is_the_same_as_a_fresh_one(old, fresh):
     assert any(line.startswith(kept) for line in upgraded["columns"])
     upgraded["columns"] = [line for line in upgraded["columns"] if not line.startswith(kept)]
     assert differences(upgraded, catalogs(fresh)) == {}
+    webhooks = "SELECT * FROM kombo.webhook_endpoints ORDER BY 1, 2"
+    assert old.execute(webhooks) == fresh.execute(webhooks) != []
 
 
 def test_what_was_granted_revoked_and_built_on_it_stays(old):

@@ -59,9 +59,7 @@ void tell_state(Sandbox &sandbox, const Subject &before, const Subject &after) {
         sandbox.webhooks.happened("integration-state-changed", after);
     }
     if (before.setup_status == after.setup_status || after.setup_status != "COMPLETED") return;
-    ModelNames models;
-    for (const Model model : all_models) models.insert(std::string(model_name(model)));
-    sandbox.webhooks.changed(after, models);
+    sandbox.webhooks.changed(after, after.models);
 }
 
 std::string integrations(Sandbox &sandbox, const httplib::Request &request, const json_t *body) {
@@ -119,6 +117,31 @@ const JoinTable *join_table(const std::string &name) {
     return nullptr;
 }
 
+// The same of the schema: the field of the model whose lists they are.
+std::vector<std::string> described_rows(const Integration &integration, const Join &join) {
+    const View view{integration.records, now(), integration.nested_deleted};
+    std::vector<std::string> rows;
+    for (const Model parent : all_models) {
+        if (!is_described(parent)) continue;
+        for (const Field &field : description(parent).fields) {
+            if (field.join != join.name) continue;
+            for (Index i = 0; i < integration.records.count(parent); ++i) {
+                if (!integration.records.live(parent, i)) continue;
+                for (const Link &link : integration.records.links(parent, i, field)) {
+                    if (!served_nested(view, field.target, link.index)) continue;
+                    std::string row;
+                    ObjectWriter object(row);
+                    object.text(join.parent_key, integration.records.id(parent, i));
+                    object.text(join.target_key, integration.records.id(field.target, link.index));
+                    object.close();
+                    rows.push_back(std::move(row));
+                }
+            }
+        }
+    }
+    return rows;
+}
+
 // Rows of a join table: what the lists of live parents hold.
 std::vector<std::string> join_rows(const Integration &integration, const JoinTable &table) {
     const View view{integration.records, now(), integration.nested_deleted};
@@ -137,6 +160,13 @@ std::vector<std::string> join_rows(const Integration &integration, const JoinTab
         }
     }
     return rows;
+}
+
+std::optional<std::vector<std::string>> rows_of_join(const Integration &integration, const std::string &name) {
+    if (const JoinTable *table = join_table(name)) return join_rows(integration, *table);
+    for (const Join &join : all_joins())
+        if (join.name == name) return described_rows(integration, join);
+    return std::nullopt;
 }
 
 std::string paged(std::size_t offset, std::size_t limit, std::size_t total,
@@ -169,10 +199,9 @@ std::string records(Sandbox &sandbox, const httplib::Request &request, const jso
     const std::string name = request.get_param_value("model");
     const std::size_t offset = number_param(request, "offset", 0);
     const std::size_t limit = number_param(request, "limit", 1000);
-    if (const JoinTable *table = join_table(name)) {
-        const std::vector<std::string> rows = join_rows(*integration, *table);
-        return paged(offset, limit, rows.size(), [&](std::size_t at, std::string &out) {
-            out = rows[at];
+    if (const auto rows = rows_of_join(*integration, name)) {
+        return paged(offset, limit, rows->size(), [&](std::size_t at, std::string &out) {
+            out = (*rows)[at];
             return true;
         });
     }
@@ -199,8 +228,7 @@ std::string count(Sandbox &sandbox, const httplib::Request &request) {
     const auto integration = integration_of(sandbox, request.get_param_value("integration"));
     const std::shared_lock lock(integration->mutex);
     const std::string name = request.get_param_value(request.has_param("path") ? "path" : "model");
-    if (const JoinTable *table = join_table(name))
-        return "{\"count\":" + std::to_string(join_rows(*integration, *table).size()) + "}";
+    if (const auto rows = rows_of_join(*integration, name)) return "{\"count\":" + std::to_string(rows->size()) + "}";
     const Endpoint *endpoint = endpoint_at(name);
     Endpoint of_model{"", Model::employees, true};
     if (!endpoint) {

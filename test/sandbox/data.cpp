@@ -1,21 +1,20 @@
 #include "data.h"
 
+#include "schema.h"
+
 #include <algorithm>
 
 namespace sandbox {
 
-const std::array<Model, model_count> all_models{
-    Model::employees,         Model::employments,   Model::time_off_balances,
-    Model::absence_types,     Model::absences,      Model::teams,
-    Model::legal_entities,    Model::locations,     Model::document_categories,
-    Model::timesheets,        Model::review_cycles, Model::reviews,
-    Model::staffing_entities, Model::skills,        Model::skill_scales,
-    Model::skill_ratings,
-};
+const std::array<Model, model_count> all_models = [] {
+    std::array<Model, model_count> all{};
+    for (std::size_t i = 0; i < model_count; ++i) all[i] = static_cast<Model>(i);
+    return all;
+}();
 
 namespace {
 
-constexpr std::array<std::string_view, model_count> names{
+constexpr std::array<std::string_view, own_model_count> names{
     "hris_employees",
     "hris_employments",
     "hris_time_off_balances",
@@ -53,16 +52,26 @@ std::uint64_t mix(std::uint64_t x) {
 } // namespace
 
 std::string_view model_name(Model model) {
-    return names[slot(model)];
+    return is_described(model) ? std::string_view(description(model).name) : names[slot(model)];
+}
+
+std::optional<Model> own_model_by_name(std::string_view name) {
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end()) return std::nullopt;
+    return static_cast<Model>(found - names.begin());
 }
 
 std::optional<Model> model_by_name(std::string_view name) {
-    const auto found = std::find(names.begin(), names.end(), name);
-    if (found == names.end()) return std::nullopt;
-    return all_models[static_cast<std::size_t>(found - names.begin())];
+    for (const Model model : all_models)
+        if (model_name(model) == name) return model;
+    return std::nullopt;
 }
 
 Index BaseData::count(Model model) const {
+    if (is_described(model)) {
+        const Description &described = description(model);
+        return employees_ * described.times / described.per + described.plus;
+    }
     switch (model) {
     case Model::employees:
     case Model::time_off_balances:
@@ -135,6 +144,27 @@ std::pair<Index, Index> BaseData::children(Model model, Index employee) const {
     if (employee >= employees_) return {0, 0};
     if (model == Model::employments) return {first_employment(employee), first_employment(employee + 1)};
     return {employee, employee + 1};
+}
+
+Index BaseData::parent_of(Model model, Model parent, Index index) const {
+    return static_cast<Index>(std::uint64_t{index} * count(parent) / std::max<Index>(1, count(model)));
+}
+
+std::pair<Index, Index> BaseData::spread(Model model, Model parent, Index index) const {
+    const std::uint64_t parents = count(parent);
+    const std::uint64_t all = count(model);
+    if (index >= parents) return {0, 0};
+    const auto first = [&](std::uint64_t of) { return static_cast<Index>((of * all + parents - 1) / parents); };
+    return {first(index), first(index + std::uint64_t{1})};
+}
+
+std::vector<Index> BaseData::some_of(Model model, Model by, Index index, std::uint32_t salt) const {
+    std::vector<Index> some;
+    for (std::uint64_t left = hash(by, index, salt) % 4; left > 0; --left) {
+        const Index one = pick(model, by, index, salt + static_cast<std::uint32_t>(left));
+        if (std::find(some.begin(), some.end(), one) == some.end() && one < count(model)) some.push_back(one);
+    }
+    return some;
 }
 
 std::vector<Index> BaseData::groups_of(Index employee) const {

@@ -13,7 +13,8 @@
 
 namespace sandbox {
 
-/// Kombo's HRIS models that the sandbox holds records of.
+/// Kombo's models that the sandbox holds records of: HRIS models with code of their own, behind them those that the
+/// schema describes.
 enum class Model : std::uint8_t {
     employees,
     employments,
@@ -33,9 +34,10 @@ enum class Model : std::uint8_t {
     skill_ratings,
 };
 
-constexpr std::size_t model_count = 16;
+constexpr std::size_t own_model_count = 16;
+constexpr std::size_t model_count = own_model_count + 22;
 
-/// Every model, in the order of the enumeration.
+/// Every model, in the order of the enumeration and of the schema.
 extern const std::array<Model, model_count> all_models;
 
 constexpr std::size_t slot(Model model) {
@@ -47,6 +49,9 @@ std::string_view model_name(Model model);
 
 /// Names of models, those of join tables among them.
 using ModelNames = std::set<std::string>;
+
+/// The same of models with code of their own alone.
+std::optional<Model> own_model_by_name(std::string_view name);
 
 /// The model of that name, if there is one.
 std::optional<Model> model_by_name(std::string_view name);
@@ -76,6 +81,13 @@ public:
 
     /// The employments or balances that the employee starts with, as a range [first, second).
     std::pair<Index, Index> children(Model model, Index employee) const;
+
+    /// Of children that are spread evenly over their parents: the parent of one, and those of a parent, as a range.
+    Index parent_of(Model model, Model parent, Index index) const;
+    std::pair<Index, Index> spread(Model model, Model parent, Index index) const;
+
+    /// None to three records of `model` for a list of `by`.
+    std::vector<Index> some_of(Model model, Model by, Index index, std::uint32_t salt) const;
 
     /// One or two groups of the pool.
     std::vector<Index> groups_of(Index employee) const;

@@ -1,5 +1,7 @@
 #include "ids.h"
 
+#include "schema.h"
+
 #include <array>
 #include <charconv>
 
@@ -12,16 +14,20 @@ constexpr std::size_t head_length = 11; // 62^11 > 2^64
 constexpr Index plain_start = 1000;
 constexpr std::uint64_t plain_kind = 0xff;
 
-constexpr std::array<std::string_view, model_count> prefixes{
+constexpr std::array<std::string_view, own_model_count> prefixes{
     "employee", "employment", "balance", "absence-type", "absence", "team",  "entity", "site",
     "category", "timesheet",  "cycle",   "review",       "opening", "skill", "scale",  "rating",
 };
 
 // Every how many records of a model the remote id is the plain number of an employee; 0 = never.
-constexpr std::array<Index, model_count> shared_every{1, 7, 0, 0, 5, 3, 2, 2, 0, 0, 0, 0, 4, 0, 0, 0};
+constexpr std::array<Index, own_model_count> shared_every{1, 7, 0, 0, 5, 3, 2, 2, 0, 0, 0, 0, 4, 0, 0, 0};
+
+std::string_view prefix_of(Model model) {
+    return is_described(model) ? std::string_view(description(model).prefix) : prefixes[slot(model)];
+}
 
 bool shared(Model model, Index index) {
-    const Index every = shared_every[slot(model)];
+    const Index every = is_described(model) ? 5 : shared_every[slot(model)];
     return every != 0 && index % every == 0;
 }
 
@@ -84,7 +90,7 @@ Ids::Ids(std::string_view integration) : key_(1469598103934665603U) {
 
 std::string Ids::remote_id(Model model, Index index) const {
     if (shared(model, index)) return std::to_string(plain_start + index);
-    std::string text(prefixes[slot(model)]);
+    std::string text(prefix_of(model));
     text += '-';
     text += std::to_string(index + 1);
     return text;
@@ -113,7 +119,7 @@ std::optional<Index> Ids::index_of_remote_id(Model model, std::string_view remot
     if (index && *index >= plain_start) {
         index = *index - plain_start;
     } else {
-        const std::string_view prefix = prefixes[slot(model)];
+        const std::string_view prefix = prefix_of(model);
         if (remote_id.size() <= prefix.size() + 1 || remote_id.substr(0, prefix.size()) != prefix) return std::nullopt;
         index = number(remote_id.substr(prefix.size() + 1));
         if (!index || *index == 0) return std::nullopt;

@@ -3,28 +3,43 @@
 #include "clock.h"
 #include "render.h"
 
+#include <cctype>
+
 namespace sandbox {
 
-const std::array<Endpoint, 16> endpoints{{
-    {"/hris/absence-types", Model::absence_types, true},
-    {"/hris/absences", Model::absences, true},
-    {"/hris/employee-document-categories", Model::document_categories, true},
-    {"/hris/employees", Model::employees, true},
-    {"/hris/employments", Model::employments, true},
-    {"/hris/groups", Model::teams, true},
-    {"/hris/legal-entities", Model::legal_entities, true},
-    {"/hris/locations", Model::locations, true},
-    {"/hris/performance-review-cycles", Model::review_cycles, true},
-    {"/hris/performance-reviews", Model::reviews, true},
-    {"/hris/skill-proficiency-ratings", Model::skill_ratings, false},
-    {"/hris/skills", Model::skills, false},
-    {"/hris/staffing-entities", Model::staffing_entities, true},
-    {"/hris/teams", Model::teams, true},
-    {"/hris/time-off-balances", Model::time_off_balances, true},
-    {"/hris/timesheets", Model::timesheets, true},
-}};
+namespace {
+
+std::vector<Endpoint> all_endpoints() {
+    std::vector<Endpoint> all{
+        {"/hris/absence-types", Model::absence_types, true},
+        {"/hris/absences", Model::absences, true},
+        {"/hris/employee-document-categories", Model::document_categories, true},
+        {"/hris/employees", Model::employees, true},
+        {"/hris/employments", Model::employments, true},
+        {"/hris/groups", Model::teams, true},
+        {"/hris/legal-entities", Model::legal_entities, true},
+        {"/hris/locations", Model::locations, true},
+        {"/hris/performance-review-cycles", Model::review_cycles, true},
+        {"/hris/performance-reviews", Model::reviews, true},
+        {"/hris/skill-proficiency-ratings", Model::skill_ratings, false},
+        {"/hris/skills", Model::skills, false},
+        {"/hris/staffing-entities", Model::staffing_entities, true},
+        {"/hris/teams", Model::teams, true},
+        {"/hris/time-off-balances", Model::time_off_balances, true},
+        {"/hris/timesheets", Model::timesheets, true},
+    };
+    for (const Model model : all_models) {
+        if (!is_described(model)) continue;
+        const Description &described = description(model);
+        if (!described.path.empty()) all.push_back({described.path, model, described.paginated, described.deltas});
+    }
+    return all;
+}
+
+} // namespace
 
 const Endpoint *endpoint_at(std::string_view path) {
+    static const std::vector<Endpoint> endpoints = all_endpoints();
     for (const Endpoint &endpoint : endpoints)
         if (endpoint.path == path) return &endpoint;
     return nullptr;
@@ -33,6 +48,17 @@ const Endpoint *endpoint_at(std::string_view path) {
 Integration::Integration(std::string own_id, std::uint64_t from_seed, Index employee_count)
     : id(std::move(own_id)), tool(id.substr(0, id.find(':'))), created_at(now()), seed(from_seed),
       employees(employee_count), records(id, from_seed, employee_count) {}
+
+ModelNames Integration::model_names() const {
+    std::string prefix;
+    for (const char c : category) prefix += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    ModelNames names;
+    for (const Model model : all_models)
+        if (const std::string_view name = is_described(model) ? description(model).changed : model_name(model);
+            !name.empty() && name.substr(0, name.find('_')) == prefix)
+            names.emplace(name);
+    return names;
+}
 
 std::string Integration::describe() const {
     std::string out;
@@ -57,11 +83,12 @@ std::string Integration::describe() const {
     object.boolean("beta", false);
     if (object.open("read_models")) {
         out += '[';
-        for (const Model model : all_models) {
-            const std::string name(model_name(model));
+        bool first = true;
+        for (const std::string &name : model_names()) {
             const bool supported = unavailable_models.count(name) == 0;
             const bool enabled = disabled_models.count(name) == 0;
-            if (model != all_models.front()) out += ',';
+            if (!first) out += ',';
+            first = false;
             ObjectWriter read(out);
             read.text("id", name);
             read.text("label", name.substr(name.find('_') + 1));

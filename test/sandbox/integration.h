@@ -20,10 +20,8 @@ struct Endpoint {
     std::string_view path; ///< without /v1
     Model model;
     bool paginated;
+    bool deltas = true; ///< takes updated_after and include_deleted
 };
-
-/// All HRIS lists, deprecated and closed-beta ones included.
-extern const std::array<Endpoint, 16> endpoints;
 
 /// The list at that path, or null.
 const Endpoint *endpoint_at(std::string_view path);
@@ -80,6 +78,9 @@ struct Integration {
     Records records;
     std::map<std::string, std::vector<ExtraRecord>> extra; ///< by list path
     mutable FairMutex mutex;
+
+    /// The models of its category.
+    ModelNames model_names() const;
 
     /// The answer of `GET /integrations/{id}` inside `data`, as Kombo's schema has it.
     std::string describe() const;

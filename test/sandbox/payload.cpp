@@ -124,6 +124,7 @@ Subject::Subject(const Integration &integration) {
     setup_status = integration.setup_status;
     qa_failed = integration.qa_failed;
     deleted = integration.deleted;
+    models = integration.model_names();
 }
 
 std::string new_event_id() {

@@ -15,6 +15,7 @@ struct Subject {
     std::string status = "ACTIVE";
     std::string setup_status = "COMPLETED";
     bool qa_failed = false;
+    ModelNames models; ///< those of its category
     bool deleted = false;
 
     /// An integration that the sandbox does not have: its tool is what stands before the colon.

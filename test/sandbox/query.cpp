@@ -91,7 +91,7 @@ Query::Query(const Integration &integration, const Endpoint &endpoint, const Par
         return;
     }
     read_size(params, page_limit);
-    read_filters(params);
+    if (endpoint.deltas) read_filters(params);
     read_cursor(params);
 }
 

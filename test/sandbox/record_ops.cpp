@@ -11,22 +11,20 @@ namespace sandbox {
 namespace {
 
 bool has_parent_list(Model model) {
-    return model == Model::employments || model == Model::time_off_balances;
+    return parent_link(model).has_value();
 }
 
 // The reference that a made record must have, because its field is never null.
-std::optional<Reference> owner_reference(Model model) {
+std::optional<ParentLink> owner_reference(Model model) {
     switch (model) {
-    case Model::employments:
-    case Model::time_off_balances:
     case Model::absences:
     case Model::timesheets:
     case Model::skill_ratings:
-        return Reference::employee;
+        return ParentLink{Model::employees, reference_field(Reference::employee)};
     case Model::reviews:
-        return Reference::reviewee;
+        return ParentLink{Model::employees, reference_field(Reference::reviewee)};
     default:
-        return std::nullopt;
+        return parent_link(model);
     }
 }
 
@@ -40,16 +38,17 @@ void put(Overlay &changes, const std::string &field, std::string json) {
     changes.set.emplace_back(field, std::move(json));
 }
 
-void touch_relation(Records &records, std::optional<Index> employee, Millis at) {
-    if (employee) records.edit(Model::employees, *employee).relation_changed_at = at;
+void touch_relation(Records &records, Model model, std::optional<Index> parent, Millis at) {
+    if (parent) records.edit(parent_link(model)->parent, *parent).relation_changed_at = at;
 }
 
 void set_fields(Records &records, Model model, Index index, const json_t *fields, Millis at) {
-    const bool child = has_parent_list(model);
-    const bool moves = child && json_object_get(fields, "employee_id");
-    const std::optional<Index> old_parent = moves ? records.follow(model, index, Reference::employee) : std::nullopt;
+    const auto link = parent_link(model);
+    const std::string parent_field(link ? link->field : "");
+    const bool moves = link && json_object_get(fields, parent_field.c_str());
+    const std::optional<Index> old_parent = moves ? records.parent(model, index) : std::nullopt;
     const Overlay *before = records.overlay(model, index);
-    const bool was_adopted = before && before->value("employee_id");
+    const bool was_adopted = link && before && before->value(parent_field);
     Overlay &changes = records.edit(model, index);
     const char *name = nullptr;
     json_t *value = nullptr;
@@ -57,9 +56,8 @@ void set_fields(Records &records, Model model, Index index, const json_t *fields
         put(changes, name, dump_json(value));
     }
     if (moves) {
-        records.adopt(model, index, was_adopted ? old_parent : std::nullopt,
-                      records.follow(model, index, Reference::employee));
-        touch_relation(records, old_parent, at);
+        records.adopt(model, index, was_adopted ? old_parent : std::nullopt, records.parent(model, index));
+        touch_relation(records, model, old_parent, at);
     }
 }
 
@@ -70,11 +68,11 @@ Index create(Records &records, Model model, const json_t *op, Millis at) {
     const Json fields(json_object());
     if (const json_t *set = json_object_get(op, "set")) json_object_update(fields.get(), const_cast<json_t *>(set));
     if (const auto owner = owner_reference(model)) {
-        const std::string field(reference_field(*owner));
+        const std::string field(owner->field);
         if (const json_t *given = json_object_get(op, field.c_str()))
             json_object_set(fields.get(), field.c_str(), const_cast<json_t *>(given));
-        if (!json_object_get(fields.get(), field.c_str()) && records.count(Model::employees) != 0) {
-            const std::string first = records.id(Model::employees, 0);
+        if (!json_object_get(fields.get(), field.c_str()) && records.count(owner->parent) != 0) {
+            const std::string first = records.id(owner->parent, 0);
             json_object_set_new(fields.get(), field.c_str(), json_string(first.c_str()));
         }
     }
@@ -88,12 +86,12 @@ Index create(Records &records, Model model, const json_t *op, Millis at) {
 
 void set_links(Records &records, Model model, Index index, const json_t *op, Millis at) {
     const std::string key = text_at(op, "list");
-    const std::optional<Model> target = list_model(key);
+    const Field *list = is_described(model) ? description(model).find(key) : nullptr;
+    const std::optional<Model> target = list ? std::optional(list->target) : list_model(key);
     const bool known =
-        target && (model == Model::staffing_entities || (model == Model::employees && *target == Model::teams));
-    if (!known)
-        throw AdminError(400, "\"list\" must be groups (employees) or groups, locations, legal_entities, skills "
-                              "(staffing entities)");
+        list ? list->kind == Field::Kind::joined
+             : target && (model == Model::staffing_entities || (model == Model::employees && *target == Model::teams));
+    if (!known) throw AdminError(400, "\"list\" must be a list of the record that joins it to others, as groups");
     std::vector<Link> links;
     std::size_t i = 0;
     json_t *entry = nullptr;
@@ -128,18 +126,23 @@ void change_liveness(Records &records, Model model, Index index, const std::stri
     }
     if (records.live(model, index) != was_live) {
         changes.liveness_changed_at = at;
-        if (has_parent_list(model)) touch_relation(records, records.follow(model, index, Reference::employee), at);
+        if (has_parent_list(model)) touch_relation(records, model, records.parent(model, index), at);
     }
 }
 
 // The join table whose rows the entries of a list are.
-std::string join_model(Model parent, Model target) {
+std::string join_model(Model parent, Model target, const std::string &list = {}) {
+    if (is_described(parent)) return description(parent).find(list)->join;
     if (parent == Model::employees) return "hris_join_employees_teams";
     return "hris_join_staffing_entities_" + std::string(list_key(target));
 }
 
 // What else changes when a record comes or goes: the rows that join it to others.
 void add_joins(Model model, ModelNames &changed) {
+    for (const Model parent : all_models)
+        if (is_described(parent))
+            for (const Field &field : description(parent).fields)
+                if (!field.join.empty() && (model == parent || model == field.target)) changed.insert(field.join);
     if (model == Model::employees || model == Model::teams) changed.insert(join_model(Model::employees, Model::teams));
     for (const Model target : {Model::teams, Model::locations, Model::legal_entities, Model::skills})
         if (model == target || model == Model::staffing_entities)
@@ -150,9 +153,11 @@ void add_joins(Model model, ModelNames &changed) {
 void add_changed(Model model, const json_t *op, bool was_live, bool is_live, ModelNames &changed) {
     const std::string name = text_at(op, "op");
     if (name == "set_links") {
-        changed.insert(join_model(model, list_model(text_at(op, "list")).value_or(model)));
+        const std::string list = text_at(op, "list");
+        changed.insert(join_model(model, list_model(list).value_or(model), list));
     } else if (name != "purge" && (name != "wipe" || was_live)) {
-        changed.insert(std::string(model_name(model)));
+        if (const std::string own(is_described(model) ? description(model).changed : model_name(model)); !own.empty())
+            changed.insert(own);
         if (was_live != is_live && name != "create") add_joins(model, changed);
     }
 }

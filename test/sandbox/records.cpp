@@ -188,15 +188,52 @@ std::optional<Index> Records::base_reference(Model model, Index index, Reference
     return std::nullopt;
 }
 
-std::vector<Index> Records::children(Model model, Index employee) const {
+std::optional<Index> Records::follow(Model model, Index index, const Field &reference) const {
+    const Overlay *changes = overlay(model, index);
+    const std::string *set = changes ? changes->value(reference.key) : nullptr;
+    std::optional<Index> found;
+    const Index among = base_.count(reference.target);
+    if (set) {
+        if (set->size() > 2 && set->front() == '"')
+            found = find(reference.target, std::string_view(*set).substr(1, set->size() - 2));
+    } else if (index >= base_.count(model) || among == 0) {
+        return std::nullopt;
+    } else if (reference.parent) {
+        found = base_.parent_of(model, reference.target, index);
+    } else if (reference.cycle) {
+        found = index % among;
+    } else if (const std::uint64_t h = base_.hash(model, index, salt_of(reference.key)); !reference.nullable || h % 7) {
+        found = static_cast<Index>(h / 7 % among);
+    }
+    if (found && (*found >= count(reference.target) || purged(reference.target, *found))) return std::nullopt;
+    return found;
+}
+
+std::optional<ParentLink> parent_link(Model model) {
+    if (!is_described(model)) {
+        if (model != Model::employments && model != Model::time_off_balances) return std::nullopt;
+        return ParentLink{Model::employees, reference_field(Reference::employee)};
+    }
+    const Field *parent = description(model).parent();
+    return parent ? std::optional(ParentLink{parent->target, parent->key}) : std::nullopt;
+}
+
+std::optional<Index> Records::parent(Model model, Index index) const {
+    if (!is_described(model)) return follow(model, index, Reference::employee);
+    return follow(model, index, *description(model).parent());
+}
+
+std::vector<Index> Records::children(Model model, Index parent) const {
     std::vector<Index> all;
-    const auto [first, last] = base_.children(model, employee);
+    const ParentLink link = parent_link(model).value();
+    const auto [first, last] =
+        is_described(model) ? base_.spread(model, link.parent, parent) : base_.children(model, parent);
     for (Index i = first; i < last; ++i) {
         const Overlay *changes = overlay(model, i);
-        if (!changes || !changes->value("employee_id")) all.push_back(i);
+        if (!changes || !changes->value(link.field)) all.push_back(i);
     }
     const auto &adopted = adopted_[slot(model)];
-    if (const auto found = adopted.find(employee); found != adopted.end())
+    if (const auto found = adopted.find(parent); found != adopted.end())
         all.insert(all.end(), found->second.begin(), found->second.end());
     return all;
 }
@@ -220,6 +257,21 @@ std::vector<Link> Records::links(Model model, Index index, Model target) const {
     for (const Index i : model == Model::employees ? base_.groups_of(index) : base_.staffing_links(target, index))
         all.push_back({i, {}});
     return all;
+}
+
+std::vector<Link> Records::links(Model model, Index index, const Field &list) const {
+    if (const Overlay *changes = overlay(model, index))
+        if (const auto found = changes->links.find(list.key); found != changes->links.end()) return found->second;
+    std::vector<Link> all;
+    if (index < base_.count(model))
+        for (const Index i : base_.some_of(list.target, model, index, salt_of(list.key))) all.push_back({i, {}});
+    return all;
+}
+
+std::uint32_t salt_of(std::string_view key) {
+    std::uint32_t salt = 2166136261U;
+    for (const char c : key) salt = (salt ^ static_cast<unsigned char>(c)) * 16777619U;
+    return salt | 0x100U;
 }
 
 } // namespace sandbox

@@ -2,6 +2,7 @@
 
 #include "data.h"
 #include "ids.h"
+#include "schema.h"
 
 #include <map>
 #include <memory>
@@ -95,14 +96,23 @@ public:
     /// The record that a reference field names, if it names one that exists.
     std::optional<Index> follow(Model model, Index index, Reference reference) const;
 
-    /// The employments or balances of an employee, deleted and purged ones included.
-    std::vector<Index> children(Model model, Index employee) const;
+    /// The same of a described model: the record that the field names.
+    std::optional<Index> follow(Model model, Index index, const Field &reference) const;
 
-    /// Gives a child record to another employee.
+    /// The records of a list that holds those of `model` by their parent, deleted and purged ones included.
+    std::vector<Index> children(Model model, Index parent) const;
+
+    /// The record in whose list one of `model` stands; see parent_link().
+    std::optional<Index> parent(Model model, Index index) const;
+
+    /// Gives a child record to another parent.
     void adopt(Model model, Index index, std::optional<Index> from, std::optional<Index> to);
 
     /// The entries of a joined list (`groups`, `locations`, `legal_entities`, `skills`), dead ones included.
     std::vector<Link> links(Model model, Index index, Model target) const;
+
+    /// The same of a described model's field.
+    std::vector<Link> links(Model model, Index index, const Field &list) const;
 
 private:
     std::optional<Index> base_reference(Model model, Index index, Reference reference) const;
@@ -118,8 +128,18 @@ private:
     std::array<std::unordered_map<Index, std::vector<Index>>, model_count> adopted_;
 };
 
+/// The model in whose records a list holds those of `model`, and the field that names the parent.
+struct ParentLink {
+    Model parent;
+    std::string_view field;
+};
+std::optional<ParentLink> parent_link(Model model);
+
 /// The key of the list of `target` records inside a record (`groups`).
 std::string_view list_key(Model target);
+
+/// A number that follows from the key of a field, to draw its values by.
+std::uint32_t salt_of(std::string_view key);
 
 /// The model that a list key stands for.
 std::optional<Model> list_model(std::string_view key);

@@ -35,12 +35,34 @@ Millis joined(const Records &records, Model model, Index index, Model target, bo
     return latest;
 }
 
+Millis moved_by(const Records &records, Model model, Index index, const Field &field) {
+    Millis latest = 0;
+    const auto take = [&](Index target) {
+        if (field.moved_by_entries) latest = std::max(latest, liveness_changed_at(records, field.target, target));
+        if (field.moved_by_record) latest = std::max(latest, records.changed_at(field.target, target));
+    };
+    if (field.kind == Field::Kind::object) {
+        if (const auto target = records.follow(model, index, *description(model).find(field.by))) take(*target);
+    } else if (field.kind == Field::Kind::children) {
+        for (const Index child : records.children(field.target, index)) take(child);
+    } else {
+        for (const Link &link : records.links(model, index, field)) take(link.index);
+    }
+    return latest;
+}
+
 } // namespace
 
 Millis moved_at(const Records &records, Model model, Index index) {
     Millis latest = records.changed_at(model, index);
     if (const Overlay *changes = records.overlay(model, index))
         latest = std::max({latest, changes->relation_changed_at, changes->raw_at});
+    if (is_described(model)) {
+        for (const Field &field : description(model).fields)
+            if (field.moved_by_record || field.moved_by_entries)
+                latest = std::max(latest, moved_by(records, model, index, field));
+        return latest;
+    }
     switch (model) {
     case Model::employees:
         latest = std::max(

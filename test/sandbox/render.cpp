@@ -203,6 +203,7 @@ std::vector<Link> served_links(const View &view, Model model, Index index, Model
 }
 
 void render(std::string &out, const View &view, Model model, Index index) {
+    if (is_described(model)) return render_described(out, view, model, index);
     switch (model) {
     case Model::employees:
         return render_employee(out, view, index);

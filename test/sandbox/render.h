@@ -74,6 +74,10 @@ void render_skill(std::string &out, const View &view, Index index, bool nested);
 void render_skill_scale(std::string &out, const View &view, Index index);
 void render_skill_rating(std::string &out, const View &view, Index index);
 
+/// A record that the schema describes: whole as its own list serves it, or the keys that a nested one shows.
+void render_described(std::string &out, const View &view, Model model, Index index,
+                      const std::vector<Shown> *shown = nullptr);
+
 /// `id` and `remote_id`, the start of nearly every record.
 void render_ids(ObjectWriter &object, const View &view, Model model, Index index);
 

@@ -121,6 +121,7 @@ inline std::string told(const Catalogue &catalogue, const Endpoint &endpoint, co
                 for (size_t key = 0; key < keys; ++key)
                     text += (key == 0 ? " " : "/") + std::string(row.cells[key].text);
         }
+        for (const std::string_view element : list.elements) text += " " + std::string(element);
         text += "\n";
     }
     return text;

@@ -157,11 +157,11 @@ TEST(Webhook, all_ten_types_are_known_and_each_names_its_integration_its_own_way
         {"integration-state-changed", R"({"integration_id":"i","id":"x"})", WebhookType::IntegrationStateChanged, "i"},
         {"sync-finished", R"({"integration_id":"i","sync_duration_seconds":14.509})", WebhookType::SyncFinished, "i"},
         {"connection-flow-failed", R"({"integration_tool":"personio"})", WebhookType::OfNoConcern, ""},
-        {"assessment:order-received", R"({"id":"x","integration_id":"i"})", WebhookType::OfNoConcern, "i"},
-        {"inline-assessment:order-received", R"({"id":"x","integration_id":"i"})", WebhookType::OfNoConcern, "i"},
+        {"assessment:order-received", R"({"id":"x","integration_id":"i"})", WebhookType::Other, "i"},
+        {"inline-assessment:order-received", R"({"id":"x","integration_id":"i"})", WebhookType::Other, "i"},
         {"ai-apply-application-status-updated", R"({"id":"x"})", WebhookType::OfNoConcern, ""},
         {"ai-apply-job-posting-status-updated", R"({"id":"x"})", WebhookType::OfNoConcern, ""},
-        {"remote-event-received", R"({"integration_id":"i"})", WebhookType::Unknown, "i"},
+        {"remote-event-received", R"({"integration_id":"i"})", WebhookType::Other, "i"},
     };
     for (const auto &one : cases) {
         const Webhook webhook =

@@ -104,7 +104,8 @@ public:
         }
     }
 
-    void write(const Endpoint &, const Batch &batch, kombo::Timestamp, TableCounts &counts) override {
+    void write(const Endpoint &, const Dependents &, const Batch &batch, kombo::Timestamp,
+               TableCounts &counts) override {
         on_write();
         attempts.push_back(batch.sets.at(0).rows.size());
         for (const RowSet &set : batch.sets)
@@ -153,7 +154,8 @@ public:
         return left;
     }
 
-    void remove(const Endpoint &endpoint, const Ids &ids, OnMissing asked_how, TableCounts &counts) override {
+    void remove(const Endpoint &endpoint, const Dependents &, const Ids &ids, OnMissing asked_how,
+                TableCounts &counts) override {
         if (ids.empty()) return;
         removed.insert(removed.end(), ids.begin(), ids.end());
         how = asked_how;
@@ -181,8 +183,8 @@ public:
         return std::nullopt;
     }
 
-    std::optional<std::string> purge(const Endpoint &, kombo::Timestamp before, const std::string &after,
-                                     TableCounts &) override {
+    std::optional<std::string> purge(const Endpoint &, const Dependents &, kombo::Timestamp before,
+                                     const std::string &after, TableCounts &) override {
         purged_before = before;
         purges.push_back(after);
         const size_t step = after.empty() ? 0 : std::stoul(after);

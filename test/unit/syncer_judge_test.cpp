@@ -35,6 +35,7 @@ Catalogue catalogue() {
         endpoint("/skills", {{"skills", Role::Own, false}}),
     };
     made.endpoints[3].incremental = false;
+    made.webhooks = {{"thing-received", {"/places", "/skills"}}, {"of-another-category", {}}};
     return made;
 }
 
@@ -158,9 +159,24 @@ TEST(Judge, a_malformed_webhook_is_rejected) {
 
 TEST(Judge, types_that_ask_for_nothing_are_ignored) {
     Inbox inbox;
-    EXPECT_EQ(told(inbox.typed("assessment:order-received")), "ignored: webhooks of this type ask for nothing");
+    EXPECT_EQ(told(inbox.typed("of-another-category")), "ignored: webhooks of this type ask for nothing");
     EXPECT_EQ(told(inbox.typed("connection-flow-failed", "x")), "ignored: webhooks of this type ask for nothing");
     EXPECT_EQ(told(inbox.typed("remote-event-received")), "ignored: webhooks of this type are not known");
+}
+
+TEST(Judge, a_type_that_names_no_model_asks_for_the_endpoints_that_the_catalogue_has_for_it) {
+    Inbox inbox;
+    EXPECT_EQ(told(inbox.typed("thing-received")), "done one/skills/delta");
+    EXPECT_TRUE(inbox.typed("thing-received").ends_back_off);
+    EXPECT_EQ(told(inbox.typed("thing-received", "integration_id", "nobody")),
+              "ignored: webhooks of this type are not known");
+    EXPECT_EQ(told(inbox.typed("thing-received", "integration_id", "two")),
+              "rejected: the webhook is not signed, and server \"second\" does not accept unsigned webhooks");
+    inbox.integrations["one"].subscribed = {{"/skills", false}};
+    EXPECT_EQ(told(inbox.typed("thing-received")),
+              "ignored: no subscribed endpoint shows what webhooks of this type tell of");
+    inbox.integrations["one"].subscribed = {{"/places", true}};
+    EXPECT_EQ(told(inbox.typed("thing-received")), "done one/places/delta one/skills/delta");
 }
 
 TEST(Judge, the_state_of_an_integration_is_asked_for_and_not_believed) {

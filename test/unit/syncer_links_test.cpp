@@ -35,6 +35,19 @@ TEST(LinksTo, finds_the_columns_that_hold_the_ids) {
     EXPECT_EQ(told(given, states, Invented::Places), "") << "the user wants it nowhere";
 }
 
+TEST(LinksTo, finds_the_parent_of_a_linked_list_and_the_holder_of_a_deep_link) {
+    Invented given;
+    given.people().nested = {{"jobs", Relation::Linked, Invented::Jobs, "person_id"},
+                             {"jobs.skills", Relation::Join, Invented::PeopleSkills, "person_id"},
+                             {"jobs.skills.skill", Relation::Linked, Invented::Skills, ""},
+                             {"more", Relation::Part, Invented::People, ""},
+                             {"more.place", Relation::Linked, Invented::Places, ""}};
+    given.table(Invented::People).fields.push_back({"place_id", Type::Text, "x", false, {"more.place.id"}});
+    EXPECT_EQ(told(given, subscribed(), Invented::Jobs), "jobs.id(people.person_id)");
+    EXPECT_EQ(told(given, subscribed(), Invented::Skills), "people_skills.skill_id(jobs.person_id)");
+    EXPECT_EQ(told(given, subscribed(), Invented::Places), "people.place_id");
+}
+
 TEST(LinksTo, knows_nothing_where_one_of_the_places_is_not_known) {
     Invented given;
     given.people().nested.push_back({"boss.team", Relation::Linked, Invented::Teams, ""});

@@ -298,6 +298,37 @@ TEST(Plan, a_model_whose_list_kombo_does_not_offer_is_asked_for_in_its_carriers_
     });
 }
 
+/// A model whose own list it is, and of which no delta of that list tells.
+TEST(Plan, a_model_that_no_delta_of_its_own_list_shows_is_read_in_full_as_often_as_is_allowed) {
+    Catalogue all = catalogue();
+    all.endpoints[1].models.push_back({"badges", Role::Own, false});
+    States given = states();
+    EXPECT_EQ(told(plan(all, "HR", given, delta({{"badges"}}), now, 1h)), "/employees:full");
+    EXPECT_EQ(told(plan(all, "HR", given, delta({{"badges", "employees"}}), now, 1h)), "/employees:full");
+    EXPECT_EQ(told(plan(all, "HR", given, delta({{"employees"}}), now, 1h)), "/employees:delta");
+    given["/employees"].last_full_at = now - 59min;
+    EXPECT_EQ(told(plan(all, "HR", given, delta({{"badges"}}), now, 1h)), "/employees:delta");
+}
+
+TEST(Dependents, are_joins_owned_lists_and_linked_lists_without_another_writer) {
+    Catalogue all = catalogue();
+    Endpoint &staffing = all.endpoints[7];
+    staffing.nested = {
+        {"links.tags", Relation::Join, 10, "link_id"},   {"links", Relation::Owned, 11, "staffing_id"},
+        {"people", Relation::Linked, 12, "staffing_id"}, {"people.tags", Relation::Join, 13, "person_id"},
+        {"groups", Relation::Linked, 3, "staffing_id"},  {"place", Relation::Linked, 4, ""}};
+    const auto told_dependents = [&] {
+        std::string text;
+        for (const Nested *nested : dependents(all, states(), staffing)) text += nested->json_path + " ";
+        return text;
+    };
+    EXPECT_EQ(told_dependents(), "links people links.tags people.tags ");
+    all.endpoints[1].nested = {{"tags", Relation::Join, 13, "person_id"}};
+    EXPECT_EQ(told_dependents(), "links people links.tags ") << "the other list joins them itself";
+    EXPECT_EQ(staffing.parent_table(staffing.nested[0]), 11U);
+    EXPECT_EQ(staffing.parent_table(staffing.nested[1]), 6U);
+}
+
 TEST(HasWriter, counts_lists_of_a_tables_own_and_those_that_own_it) {
     Catalogue all = catalogue();
     all.endpoints[1].nested = {{"employments", Relation::Owned, 1, "employee_id"}, {"place", Relation::Linked, 4, ""}};

@@ -114,14 +114,22 @@ TEST(CompileShape, rows_that_contradict_each_other_are_refused) {
     no_parent.people().nested[0].parent_column = "owner_id";
     Invented no_column;
     no_column.people().nested[4].parent_column = "";
-    Invented bad_key;
-    bad_key.table(Invented::Jobs).fields.push_back({"boss_name", Type::Text, "boss.name"});
-    Invented deep_key;
-    deep_key.table(Invented::People).fields.push_back({"deep_id", Type::Text, "a.b.id"});
-    const std::pair<Invented *, const char *> cases[] = {{&no_parent, "\"jobs\""},
-                                                         {&no_column, "\"teams\""},
-                                                         {&bad_key, "\"jobs.boss_name\""},
-                                                         {&deep_key, "\"people.deep_id\""}};
+    Invented no_key;
+    no_key.table(Invented::Jobs).fields.push_back({"boss_name", Type::Text, "boss..name"});
+    Invented no_fallback;
+    no_fallback.table(Invented::People).fields.push_back({"deep_id", Type::Text, "a", false, {".b"}});
+    Invented nowhere;
+    nowhere.people().nested.push_back({"home.place", Relation::Linked, Invented::Places, ""});
+    Invented without_id;
+    without_id.people().table = Invented::PeopleTeams;
+    Invented too_many;
+    for (int n = 0; n < 200; ++n)
+        too_many.table(Invented::People).fields.push_back({"f" + std::to_string(n), Type::Text, "a", false, {"b"}});
+    const std::pair<Invented *, const char *> cases[] = {
+        {&no_parent, "\"jobs\""},        {&no_column, "\"teams\""},
+        {&no_key, "\"jobs.boss_name\""}, {&no_fallback, "\"people.deep_id\""},
+        {&nowhere, "\"home.place\""},    {&without_id, "\"people_teams\""},
+        {&too_many, "kombo.people"}};
     for (const auto &[given, named] : cases) {
         try {
             compile_shape(given->catalogue, given->people(), none);
@@ -134,13 +142,11 @@ TEST(CompileShape, rows_that_contradict_each_other_are_refused) {
     }
 }
 
-TEST(CompileShape, a_dotted_id_without_its_nested_record_is_another_endpoints_to_say) {
+TEST(CompileShape, a_list_speaks_for_every_field_of_its_own_table) {
     Invented given;
-    given.people().nested.erase(given.people().nested.begin() + 2); // the mentor
+    given.people().nested.erase(given.people().nested.begin() + 2); // the mentor, of which it still has the id
     const Shape shape = compile_shape(given.catalogue, given.people(), none);
-    const Table &people = given.table(Invented::People);
-    EXPECT_FALSE(shape.targets.at(0).columns.test(people.find("mentor_id").value()));
-    EXPECT_TRUE(shape.targets.at(0).columns.test(people.find("name").value()));
+    EXPECT_EQ(shape.targets.at(0).columns, all_columns(given.table(Invented::People)));
 }
 
 } // namespace

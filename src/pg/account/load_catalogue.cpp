@@ -2,6 +2,7 @@
 
 #include "pg/account/altered_columns.h"
 #include "pg/base/spi.h"
+#include "syncer/decode.h"
 
 #include <algorithm>
 #include <set>
@@ -11,15 +12,11 @@ namespace pg {
 namespace {
 
 syncer::Type type_of(const std::string &name, const std::string &field) {
-    static const std::map<std::string, syncer::Type> types = {
-        {"text", syncer::Type::Text},  {"boolean", syncer::Type::Boolean}, {"numeric", syncer::Type::Numeric},
-        {"date", syncer::Type::Date},  {"time", syncer::Type::Time},       {"timestamptz", syncer::Type::Timestamptz},
-        {"jsonb", syncer::Type::Jsonb}};
-    const auto type = types.find(name);
-    if (type == types.end())
+    const auto type = syncer::type_named(name);
+    if (!type)
         raise(ERRCODE_INVALID_PARAMETER_VALUE, "field \"" + field + "\" has the unknown type \"" + name + "\"", "",
               "Use text, boolean, numeric, date, time, timestamptz or jsonb.");
-    return type->second;
+    return *type;
 }
 
 syncer::OnMissing on_missing_of(const std::string &name) {
@@ -45,6 +42,7 @@ public:
         load_endpoints();
         load_models();
         load_nested();
+        load_webhooks();
         return std::move(catalogue_);
     }
 
@@ -170,17 +168,21 @@ private:
             FROM kombo.fields f
             LEFT JOIN kombo.excluded_fields x ON x.table_name = f.table_name AND x.column_name = f.column_name
             ORDER BY f.table_name, f.key DESC, f.position, f.column_name)");
+        auto fallbacks = load_fallback_keys();
         std::map<size_t, std::vector<syncer::Field>> fields;
         for (uint64_t i = 0; i < rows.size(); ++i) {
             const auto table = tables_.find(rows.text(i, 1));
             if (table == tables_.end()) continue;
             const std::string column = rows.text(i, 2);
             const syncer::Type type = type_of(rows.text(i, 3), table->first + "." + column);
+            const std::vector<std::string> others = fallbacks[{table->first, column}];
             if (!rows.boolean(i, 6)) {
-                fields[table->second].push_back({column, type, rows.text(i, 4), rows.boolean(i, 5)});
+                fields[table->second].push_back({column, type, rows.text(i, 4), rows.boolean(i, 5), others});
                 continue;
             }
-            if (!rows.null(i, 4)) catalogue_.tables[table->second].excluded_keys.push_back(rows.text(i, 4));
+            std::vector<std::string> &excluded = catalogue_.tables[table->second].excluded_keys;
+            if (!rows.null(i, 4)) excluded.push_back(rows.text(i, 4));
+            excluded.insert(excluded.end(), others.begin(), others.end());
             // Without a key it is written as NULL: whatever lies there goes with the next full fetch.
             if (rows.boolean(i, 7)) fields[table->second].push_back({column, type, "", false});
         }
@@ -188,6 +190,17 @@ private:
         exclude_record_fields();
         compare_columns();
         check_keys();
+    }
+
+    /// By table and column.
+    static std::map<std::pair<std::string, std::string>, std::vector<std::string>> load_fallback_keys() {
+        const Result rows = execute(R"(
+            SELECT f.table_name, f.column_name, k.json_key
+            FROM kombo.fields f CROSS JOIN unnest(f.fallback_keys) WITH ORDINALITY k (json_key, place)
+            ORDER BY f.table_name, f.column_name, k.place)");
+        std::map<std::pair<std::string, std::string>, std::vector<std::string>> keys;
+        for (uint64_t i = 0; i < rows.size(); ++i) keys[{rows.text(i, 1), rows.text(i, 2)}].push_back(rows.text(i, 3));
+        return keys;
     }
 
     static void complete(syncer::Table &table, const std::vector<syncer::Field> &own) {
@@ -276,8 +289,17 @@ private:
                                      relation == "owned"    ? syncer::Relation::Owned
                                      : relation == "linked" ? syncer::Relation::Linked
                                      : relation == "join"   ? syncer::Relation::Join
+                                     : relation == "part"   ? syncer::Relation::Part
                                                             : syncer::Relation::Copy,
                                      table->second, rows.text(i, 5)});
+        }
+    }
+
+    void load_webhooks() {
+        const Result rows = execute("SELECT type, endpoint FROM kombo.webhook_endpoints ORDER BY 1, 2");
+        for (uint64_t i = 0; i < rows.size(); ++i) {
+            std::vector<std::string> &asked = catalogue_.webhooks[rows.text(i, 1)];
+            if (endpoint(rows.text(i, 2))) asked.push_back(rows.text(i, 2));
         }
     }
 
@@ -300,6 +322,7 @@ std::string catalogue_fingerprint() {
             (SELECT sum(hashtextextended(m::text, 0)) FROM kombo.endpoint_models m),
             (SELECT sum(hashtextextended(f::text, 0)) FROM kombo.fields f),
             (SELECT sum(hashtextextended(n::text, 0)) FROM kombo.nested_records n),
+            (SELECT sum(hashtextextended(w::text, 0)) FROM kombo.webhook_endpoints w),
             (SELECT sum(hashtextextended(x::text, 0)) FROM kombo.excluded_fields x),
             (SELECT sum(hashtextextended(d::text, 0)) FROM kombo.data_tables d),
             (SELECT sum(hashtextextended(concat_ws(' ', a.attrelid, a.attname, a.atttypid, a.atttypmod), 0))

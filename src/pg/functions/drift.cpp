@@ -23,7 +23,7 @@ public:
     Drift(const syncer::Catalogue &catalogue, syncer::States states, const Integration &integration,
           syncer::Connection &connection, ReturnSetInfo *result)
         : catalogue_(catalogue), states_(std::move(states)), integration_(integration), connection_(connection),
-          differences_(catalogue, integration.id,
+          differences_(catalogue, states_, integration.id,
                        [this, result](const Differing &differing) { put(result, differing); }) {}
 
     void run(const std::vector<syncer::Task> &tasks) {
@@ -47,10 +47,12 @@ private:
     void look_at(const syncer::Task &task) {
         const syncer::Endpoint &endpoint = *task.endpoint;
         endpoint.check_tables();
-        syncer::Unfolder unfolder(
-            catalogue_,
-            compile_shape(catalogue_, endpoint, [&](size_t table) { return has_writer(catalogue_, states_, table); }),
-            purge_limit(states_.at(endpoint.path).subscription));
+        syncer::Unfolder unfolder(catalogue_,
+                                  compile_shape(
+                                      catalogue_, endpoint,
+                                      [&](size_t table) { return has_writer(catalogue_, states_, table); },
+                                      [&](size_t table) { return own_list_delivers(catalogue_, states_, table); }),
+                                  purge_limit(states_.at(endpoint.path).subscription));
         kombo::Query query;
         if (endpoint.paginated) query.add("page_size", std::to_string(connection_.page_size));
         if (endpoint.incremental) query.add_flag("include_deleted", true);
@@ -58,7 +60,7 @@ private:
         syncer::PageStream pages(connection_, endpoint.path, integration_.id, query);
         kombo::Arena arena;
         totals_[endpoint.table];
-        differences_.begin(endpoint, states_.at(endpoint.path).subscription.on_missing, began);
+        differences_.begin(endpoint, began);
         while (auto arrived = pages.next(waiter_)) {
             if (!endpoint.paginated) pages.end();
             arena.clear();

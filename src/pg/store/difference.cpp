@@ -14,15 +14,19 @@ using statements::quoted;
 
 constexpr uint64_t rows_at_once = 10000;
 
+std::string live(const syncer::Table &table) {
+    return table.join ? "t.integration_id = $1" : statements::live();
+}
+
 } // namespace
 
-DifferenceFinder::DifferenceFinder(const syncer::Catalogue &catalogue, std::string integration_id,
-                                   std::function<void(const Differing &)> found)
-    : catalogue_(catalogue), integration_id_(std::move(integration_id)), found_(std::move(found)) {}
+DifferenceFinder::DifferenceFinder(const syncer::Catalogue &catalogue, const syncer::States &states,
+                                   std::string integration_id, std::function<void(const Differing &)> found)
+    : catalogue_(catalogue), states_(states), integration_id_(std::move(integration_id)), found_(std::move(found)) {}
 
-void DifferenceFinder::begin(const syncer::Endpoint &endpoint, syncer::OnMissing how, kombo::Timestamp since) {
+void DifferenceFinder::begin(const syncer::Endpoint &endpoint, kombo::Timestamp since) {
     endpoint_ = &endpoint;
-    how_ = how;
+    dependents_ = syncer::dependents(catalogue_, states_, endpoint);
     since_ = since;
     seen_.emplace(open_temporary_file);
 }
@@ -34,7 +38,12 @@ void DifferenceFinder::compare(const syncer::Batch &batch, kombo::Timestamp requ
         const Difference found = find_difference(catalogue_, integration_id_, *endpoint_, set, list, requested_at,
                                                  kombo::current_timestamp(), jsonb_);
         if (!found.rows.rows.empty()) show(found.rows);
-        show_surplus(set.table, found.gone);
+        if (list) show_surplus_of(endpoint_->nested[list->nested], found.gone);
+    });
+    for_each_linked(*endpoint_, batch, [&](const syncer::ListSet &list) {
+        const MemoryScope scope;
+        show_surplus_of(endpoint_->nested[list.nested], {find_unlisted(catalogue_, integration_id_, *endpoint_, list,
+                                                                       requested_at, kombo::current_timestamp())});
     });
 }
 
@@ -69,12 +78,45 @@ void DifferenceFinder::show_surplus(size_t target, const std::vector<std::vector
         report({target, shown.text(i, 1), Differing::Kind::Surplus, std::nullopt, shown.maybe(i, 2), std::nullopt});
 }
 
+/// Rows of a list that are surplus, and what goes with them.
+void DifferenceFinder::show_surplus_of(const syncer::Nested &nested,
+                                       const std::vector<std::vector<std::string>> &keys) {
+    show_surplus(nested.table, keys);
+    if (!catalogue_.tables[nested.table].join && !keys.empty()) show_dependents(&nested, keys.front());
+}
+
+void DifferenceFinder::show_dependents(const syncer::Nested *holder, const std::vector<std::string> &ids) {
+    if (ids.empty()) return;
+    for (const syncer::Nested *nested : dependents_)
+        if (syncer::is_same_place(endpoint_->holder(*nested), holder))
+            show_surplus_of(*nested, keys_below(*nested, ids));
+}
+
+/// The keys of live rows that belong to the parents.
+std::vector<std::vector<std::string>> DifferenceFinder::keys_below(const syncer::Nested &nested,
+                                                                   const std::vector<std::string> &parents) const {
+    const syncer::Table &table = catalogue_.tables[nested.table];
+    std::string keys;
+    for (const syncer::Field &field : table.fields)
+        if (field.key) keys += (keys.empty() ? "t." : ", t.") + quoted(field.column);
+    Params params;
+    params.text(integration_id_).texts(parents);
+    const Result rows = execute("SELECT " + keys + " FROM " + qualified(table) + " t WHERE " + live(table) + " AND t." +
+                                    quoted(nested.parent_column) + " = ANY ($2)",
+                                params, Planning::ByKey);
+    std::vector<std::vector<std::string>> found(table.key_count());
+    for (uint64_t i = 0; i < rows.size(); ++i)
+        for (size_t k = 0; k < found.size(); ++k) found[k].push_back(rows.text(i, static_cast<int>(k) + 1));
+    return found;
+}
+
 void DifferenceFinder::find_surplus() {
-    if (how_ != syncer::OnMissing::Keep) find_surplus_records();
-    for (const syncer::Nested &nested : endpoint_->nested)
-        if (nested.of_record() &&
-            (nested.relation == syncer::Relation::Owned || nested.relation == syncer::Relation::Join))
-            find_orphans(nested);
+    if (states_.at(endpoint_->path).subscription.on_missing == syncer::OnMissing::Keep) return;
+    find_surplus_records();
+    for (const syncer::Nested *nested : dependents_)
+        if (nested->relation == syncer::Relation::Join ||
+            !syncer::own_list_delivers(catalogue_, states_, nested->table))
+            find_orphans(*nested);
 }
 
 void DifferenceFinder::find_surplus_records() {
@@ -93,43 +135,52 @@ void DifferenceFinder::find_surplus_records() {
         if (ids.empty()) return;
         after = ids.back();
         const bool more = ids.size() == rows_at_once;
-        show_surplus(endpoint_->table, {not_seen(std::move(ids), *seen_)});
+        const std::vector<std::string> gone = not_seen(std::move(ids), *seen_);
+        show_surplus(endpoint_->table, {gone});
+        show_dependents(nullptr, gone);
         if (!more) return;
     }
 }
 
-/// Rows of a nested list whose parent no page had.
+/// Rows of a nested list whose parent no page had; of a list that lies deeper, whose parent is not stored.
 void DifferenceFinder::find_orphans(const syncer::Nested &nested) {
     const syncer::Table &table = catalogue_.tables[nested.table];
+    const size_t parent_table = endpoint_->parent_table(nested);
     const std::string parent = "t." + quoted(nested.parent_column);
-    const std::string live = table.join ? "t.integration_id = $1" : statements::live();
-    std::string keys;
-    for (const syncer::Field &field : table.fields)
-        if (field.key) keys += (keys.empty() ? "t." : ", t.") + quoted(field.column);
     std::string after;
     while (true) {
         const MemoryScope scope;
         Params walk;
         walk.text(integration_id_).text(after);
-        const Result rows = execute("SELECT DISTINCT " + parent + " FROM " + qualified(table) + " t WHERE " + live +
-                                        " AND " + parent + " > $2 ORDER BY 1 LIMIT " + std::to_string(rows_at_once),
-                                    walk, Planning::ByKey);
+        const Result rows =
+            execute("SELECT DISTINCT " + parent + " FROM " + qualified(table) + " t WHERE " + live(table) + " AND " +
+                        parent + " > $2 ORDER BY 1 LIMIT " + std::to_string(rows_at_once),
+                    walk, Planning::ByKey);
         std::vector<std::string> parents;
         for (uint64_t i = 0; i < rows.size(); ++i) parents.push_back(rows.text(i, 1));
         if (parents.empty()) return;
         after = parents.back();
         const bool more = parents.size() == rows_at_once;
-        Params params;
-        params.text(integration_id_).texts(not_seen(std::move(parents), *seen_));
-        const Result orphans = execute("SELECT " + keys + " FROM " + qualified(table) + " t WHERE " + live + " AND " +
-                                           parent + " = ANY ($2)",
-                                       params, Planning::ByKey);
-        std::vector<std::vector<std::string>> found(table.key_count());
-        for (uint64_t i = 0; i < orphans.size(); ++i)
-            for (size_t k = 0; k < found.size(); ++k) found[k].push_back(orphans.text(i, static_cast<int>(k) + 1));
-        show_surplus(nested.table, found);
+        show_surplus_of(nested, keys_below(nested, parent_table == endpoint_->table
+                                                       ? not_seen(std::move(parents), *seen_)
+                                                       : not_stored(catalogue_.tables[parent_table], parents)));
         if (!more) return;
     }
+}
+
+std::vector<std::string> DifferenceFinder::not_stored(const syncer::Table &table,
+                                                      const std::vector<std::string> &ids) const {
+    Params params;
+    params.text(integration_id_).texts(ids);
+    const Result rows = execute("SELECT s.id FROM (SELECT unnest($2::text[]) AS id) s LEFT JOIN LATERAL (SELECT true "
+                                "AS found FROM " +
+                                    qualified(table) +
+                                    " p WHERE p.integration_id = $1 AND p.id = s.id OFFSET 0) d ON true WHERE d.found "
+                                    "IS NULL",
+                                params, Planning::ByKey);
+    std::vector<std::string> absent;
+    for (uint64_t i = 0; i < rows.size(); ++i) absent.push_back(rows.text(i, 1));
+    return absent;
 }
 
 } // namespace pg

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pg/store/row_store.h"
+#include "syncer/plan.h"
 
 #include <functional>
 #include <set>
@@ -22,11 +23,11 @@ struct Differing {
 class DifferenceFinder {
 public:
     /// `found` is told of each difference once.
-    DifferenceFinder(const syncer::Catalogue &catalogue, std::string integration_id,
+    DifferenceFinder(const syncer::Catalogue &catalogue, const syncer::States &states, std::string integration_id,
                      std::function<void(const Differing &)> found);
 
-    /// Begins with a list, whose fetch began at `since`. `how`: what becomes of rows that it lacks.
-    void begin(const syncer::Endpoint &endpoint, syncer::OnMissing how, kombo::Timestamp since);
+    /// Begins with a list, whose fetch began at `since`.
+    void begin(const syncer::Endpoint &endpoint, kombo::Timestamp since);
 
     /// Compares a page of it. Throws Error.
     void compare(const syncer::Batch &batch, kombo::Timestamp requested_at);
@@ -38,14 +39,20 @@ private:
     void report(Differing differing);
     void show(const syncer::RowSet &rows);
     void show_surplus(size_t table, const std::vector<std::vector<std::string>> &keys);
+    void show_dependents(const syncer::Nested *holder, const std::vector<std::string> &ids);
+    void show_surplus_of(const syncer::Nested &nested, const std::vector<std::vector<std::string>> &keys);
+    std::vector<std::vector<std::string>> keys_below(const syncer::Nested &nested,
+                                                     const std::vector<std::string> &parents) const;
+    std::vector<std::string> not_stored(const syncer::Table &table, const std::vector<std::string> &ids) const;
     void find_surplus_records();
     void find_orphans(const syncer::Nested &nested);
 
     const syncer::Catalogue &catalogue_;
+    const syncer::States &states_;
     std::string integration_id_;
     std::function<void(const Differing &)> found_;
     const syncer::Endpoint *endpoint_ = nullptr;
-    syncer::OnMissing how_ = syncer::OnMissing::Mark;
+    syncer::Dependents dependents_;
     kombo::Timestamp since_;
     std::optional<syncer::SeenIds> seen_;
     std::set<std::pair<size_t, std::string>> reported_; ///< a row may come in several lists

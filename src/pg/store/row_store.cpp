@@ -33,12 +33,17 @@ std::optional<std::string> next_place(const Result &passed) {
     return passed.text(passed.size() - 1, 1);
 }
 
+bool is_linked(const syncer::Endpoint &endpoint, const syncer::ListSet &list) {
+    return endpoint.nested[list.nested].relation == syncer::Relation::Linked;
+}
+
 } // namespace
 
 void for_each_set(const syncer::Catalogue &catalogue, const syncer::Endpoint &endpoint, const syncer::Batch &batch,
                   const std::function<void(const syncer::RowSet &, const syncer::ListSet *)> &take) {
     std::vector<const syncer::ListSet *> lists;
-    for (const syncer::ListSet &list : batch.lists) lists.push_back(&list);
+    for (const syncer::ListSet &list : batch.lists)
+        if (!is_linked(endpoint, list)) lists.push_back(&list);
     for (const syncer::RowSet &set : batch.sets) {
         const auto its_list = std::find_if(lists.begin(), lists.end(), [&](const syncer::ListSet *list) {
             return set.mode == syncer::Mode::Replace && endpoint.nested[list->nested].table == set.table;
@@ -53,6 +58,12 @@ void for_each_set(const syncer::Catalogue &catalogue, const syncer::Endpoint &en
         none.columns = syncer::all_columns(catalogue.tables[none.table]);
         take(none, list);
     }
+}
+
+void for_each_linked(const syncer::Endpoint &endpoint, const syncer::Batch &batch,
+                     const std::function<void(const syncer::ListSet &)> &take) {
+    for (const syncer::ListSet &list : batch.lists)
+        if (is_linked(endpoint, list)) take(list);
 }
 
 Difference find_difference(const syncer::Catalogue &catalogue, const std::string &integration_id,
@@ -85,6 +96,19 @@ Difference find_difference(const syncer::Catalogue &catalogue, const std::string
     return found;
 }
 
+std::vector<std::string> find_unlisted(const syncer::Catalogue &catalogue, const std::string &integration_id,
+                                       const syncer::Endpoint &endpoint, const syncer::ListSet &list,
+                                       kombo::Timestamp requested_at, kombo::Timestamp now) {
+    const syncer::Nested &nested = endpoint.nested[list.nested];
+    Params params;
+    params.text(integration_id).instant(requested_at).instant(now).texts(list.parents).texts(list.elements);
+    const Result rows =
+        execute(statements::unlisted(catalogue.tables[nested.table], nested.parent_column), params, Planning::ByKey);
+    std::vector<std::string> ids;
+    for (uint64_t i = 0; i < rows.size(); ++i) ids.push_back(rows.text(i, 1));
+    return ids;
+}
+
 uint64_t hash_id(std::string_view id) {
     return DatumGetUInt64(
         hash_any_extended(reinterpret_cast<const unsigned char *>(id.data()), static_cast<int>(id.size()), 0));
@@ -100,15 +124,19 @@ std::vector<std::string> not_seen(std::vector<std::string> ids, syncer::SeenIds 
     return ids;
 }
 
-void RowStore::write(const syncer::Endpoint &endpoint, const syncer::Batch &batch, kombo::Timestamp requested_at,
-                     syncer::TableCounts &counts) {
+void RowStore::write(const syncer::Endpoint &endpoint, const syncer::Dependents &dependents, const syncer::Batch &batch,
+                     kombo::Timestamp requested_at, syncer::TableCounts &counts) {
+    const Tree tree{endpoint, dependents};
     for_each_set(catalogue_, endpoint, batch, [&](const syncer::RowSet &set, const syncer::ListSet *list) {
-        write_set(endpoint, set, list, requested_at, counts);
+        write_set(tree, set, list, requested_at, counts);
     });
+    for_each_linked(endpoint, batch,
+                    [&](const syncer::ListSet &list) { remove_unlisted(tree, list, requested_at, counts); });
 }
 
-void RowStore::write_set(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
+void RowStore::write_set(const Tree &tree, const syncer::RowSet &set, const syncer::ListSet *list,
                          kombo::Timestamp requested_at, syncer::TableCounts &counts) {
+    const syncer::Endpoint &endpoint = tree.endpoint;
     const MemoryScope scope;
     if (set.rows.size() >= large_set || set.mode == syncer::Mode::UpdateLinked) meanwhile();
     const kombo::Timestamp now = kombo::current_timestamp();
@@ -127,9 +155,7 @@ void RowStore::write_set(const syncer::Endpoint &endpoint, const syncer::RowSet 
         add_columns(params, table(set.table), found.rows, jsonb_);
         execute(statements::upsert(table(set.table), found.rows), params, planning_of(set));
     }
-    if (!found.gone.front().empty()) {
-        remove_from_lists(set.table, found.gone, now, counts[set.table]);
-    }
+    if (!found.gone.front().empty()) remove_from_list(tree, endpoint.nested[list->nested], found.gone, now, counts);
     syncer::RowCounts &count = counts[set.table];
     count.inserted += inserted + found.inserted;
     count.updated += upserted - found.inserted;
@@ -137,8 +163,21 @@ void RowStore::write_set(const syncer::Endpoint &endpoint, const syncer::RowSet 
     all_new_[set.table] = rows > 0 && inserted + found.inserted == rows;
 }
 
-void RowStore::remove_from_lists(size_t target, const std::vector<std::vector<std::string>> &keys, kombo::Timestamp now,
-                                 syncer::RowCounts &count) {
+/// The same of a list whose rows are in several sets, as linked records are.
+void RowStore::remove_unlisted(const Tree &tree, const syncer::ListSet &list, kombo::Timestamp requested_at,
+                               syncer::TableCounts &counts) {
+    const MemoryScope scope;
+    const kombo::Timestamp now = kombo::current_timestamp();
+    const std::vector<std::string> gone =
+        find_unlisted(catalogue_, integration_id_, tree.endpoint, list, requested_at, now);
+    if (!gone.empty()) remove_from_list(tree, tree.endpoint.nested[list.nested], {gone}, now, counts);
+}
+
+void RowStore::remove_from_list(const Tree &tree, const syncer::Nested &list,
+                                const std::vector<std::vector<std::string>> &keys, kombo::Timestamp now,
+                                syncer::TableCounts &counts) {
+    const size_t target = list.table;
+    if (!table(target).join) remove_dependents(tree, &list, keys.front(), syncer::OnMissing::Mark, counts);
     const Removal remove = [&](size_t begin, size_t end) {
         Params params = key();
         params.instant(now);
@@ -149,7 +188,7 @@ void RowStore::remove_from_lists(size_t target, const std::vector<std::vector<st
         return static_cast<int64_t>(end - begin);
     };
     remove_unreferenced(
-        0, keys.front().size(), remove, [](size_t, size_t) { return int64_t(0); }, count);
+        0, keys.front().size(), remove, [](size_t, size_t) { return int64_t(0); }, counts[target]);
 }
 
 /// If the previous batch contained only new rows (as in a first full sync), inserts first, which takes half the time.
@@ -190,22 +229,46 @@ std::optional<std::string> RowStore::find_missing(const syncer::Endpoint &endpoi
     return next_place(rows);
 }
 
-void RowStore::remove(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids, syncer::OnMissing how,
-                      syncer::TableCounts &counts) {
+void RowStore::remove(const syncer::Endpoint &endpoint, const syncer::Dependents &dependents,
+                      const std::vector<std::string> &ids, syncer::OnMissing how, syncer::TableCounts &counts) {
     if (ids.empty()) return;
     const MemoryScope scope;
-    for (const syncer::Nested &nested : endpoint.nested) {
-        if (!nested.of_record()) continue;
-        if (nested.relation == syncer::Relation::Join)
-            remove_rows(nested.table, nested.parent_column, ids, syncer::OnMissing::Delete, counts);
-        if (nested.relation == syncer::Relation::Owned)
-            remove_rows(nested.table, nested.parent_column, ids, how, counts);
-    }
+    remove_dependents({endpoint, dependents}, nullptr, ids, how, counts);
     remove_rows(endpoint.table, "id", ids, how, counts);
 }
 
-/// Marks or deletes the rows whose column has one of the ids. What another table refers to is marked in any case; a
-/// join row, which cannot be, stays.
+/// Removes what is nested in the records of these ids: those of `holder`, or the endpoint's own where that is null.
+void RowStore::remove_dependents(const Tree &tree, const syncer::Nested *holder, const std::vector<std::string> &ids,
+                                 syncer::OnMissing how, syncer::TableCounts &counts) {
+    if (ids.empty()) return;
+    const auto lies_in = [&](const syncer::Nested &nested, const syncer::Nested *outer) {
+        return syncer::is_same_place(tree.endpoint.holder(nested), outer);
+    };
+    for (const syncer::Nested *nested : tree.dependents) {
+        if (!lies_in(*nested, holder)) continue;
+        const bool has_dependents = std::any_of(tree.dependents.begin(), tree.dependents.end(),
+                                                [&](const syncer::Nested *inner) { return lies_in(*inner, nested); });
+        if (has_dependents)
+            remove_dependents(tree, nested, ids_of_parents(nested->table, nested->parent_column, ids), how, counts);
+        remove_rows(nested->table, nested->parent_column, ids,
+                    nested->relation == syncer::Relation::Join ? syncer::OnMissing::Delete : how, counts);
+    }
+}
+
+std::vector<std::string> RowStore::ids_of_parents(size_t target, const std::string &parent_column,
+                                                  const std::vector<std::string> &parents) {
+    Params params = key();
+    params.texts(parents);
+    const Result rows = execute("SELECT t.id FROM " + qualified(table(target)) +
+                                    " t WHERE t.integration_id = $1 AND t." + quoted(parent_column) + " = ANY ($2)",
+                                params, Planning::ByKey);
+    std::vector<std::string> ids;
+    for (uint64_t i = 0; i < rows.size(); ++i) ids.push_back(rows.text(i, 1));
+    return ids;
+}
+
+/// Marks or deletes the rows whose column has one of the ids. What another table refers to is marked in any case; what
+/// cannot be, as most join rows, stays.
 void RowStore::remove_rows(size_t target, const std::string &column, const std::vector<std::string> &ids,
                            syncer::OnMissing how, syncer::TableCounts &counts) {
     const std::string found = " AND t." + quoted(column) + " = ANY ($2)";
@@ -216,7 +279,7 @@ void RowStore::remove_rows(size_t target, const std::string &column, const std::
         return params;
     };
     const Removal mark = [&](size_t begin, size_t end) -> int64_t {
-        if (table(target).join) return 0;
+        if (!table(target).has_mark()) return 0;
         Params params = some(begin, end);
         params.instant(kombo::current_timestamp());
         return static_cast<int64_t>(execute("UPDATE " + qualified(table(target)) +
@@ -292,15 +355,17 @@ std::optional<std::string> RowStore::remove_orphans(const syncer::Endpoint &endp
         passed.with_bytes(i, 1, [&](std::string_view id) {
             if (parents.empty() || parents.back() != id) parents.emplace_back(id);
         });
-    const std::vector<std::string> suspects = not_seen(std::move(parents), seen);
+    const size_t parent_table = endpoint.parent_table(nested);
+    const std::vector<std::string> suspects =
+        parent_table == endpoint.table ? not_seen(std::move(parents), seen) : std::move(parents);
     const Removal remove = [&](size_t begin, size_t end) {
         Params params = key();
         params.instant(kombo::current_timestamp())
             .texts(std::vector<std::string_view>(suspects.begin() + static_cast<std::ptrdiff_t>(begin),
                                                  suspects.begin() + static_cast<std::ptrdiff_t>(end)));
         return static_cast<int64_t>(
-            execute(statements::remove_orphans(table(nested.table), nested.parent_column, table(endpoint.table)),
-                    params, Planning::ByKey)
+            execute(statements::remove_orphans(table(nested.table), nested.parent_column, table(parent_table)), params,
+                    Planning::ByKey)
                 .size());
     };
     remove_unreferenced(
@@ -329,8 +394,9 @@ std::optional<std::string> RowStore::remove_unlinked(size_t target, const std::v
     return next_place(passed);
 }
 
-std::optional<std::string> RowStore::purge(const syncer::Endpoint &endpoint, kombo::Timestamp before,
-                                           const std::string &after, syncer::TableCounts &counts) {
+std::optional<std::string> RowStore::purge(const syncer::Endpoint &endpoint, const syncer::Dependents &dependents,
+                                           kombo::Timestamp before, const std::string &after,
+                                           syncer::TableCounts &counts) {
     const MemoryScope scope;
     Params params = key();
     params.instant(before).text(after);
@@ -342,7 +408,7 @@ std::optional<std::string> RowStore::purge(const syncer::Endpoint &endpoint, kom
     for (uint64_t i = 0; i < rows.size(); ++i)
         if (rows.boolean(i, 2)) ids.push_back(rows.text(i, 1));
     syncer::TableCounts purged;
-    remove(endpoint, ids, syncer::OnMissing::Delete, purged);
+    remove(endpoint, dependents, ids, syncer::OnMissing::Delete, purged);
     for (auto &[index, count] : purged) {
         if (index == endpoint.table) count.deleted = 0; // `deleted` of the run's own table is the sweep's alone
         counts[index].deleted += count.deleted;

@@ -20,8 +20,18 @@ Difference find_difference(const syncer::Catalogue &catalogue, const std::string
                            kombo::Timestamp requested_at, kombo::Timestamp now, JsonbBuilder &jsonb);
 
 /// Calls `take` for each set of the batch, with the lists that its rows are; for lists without rows with an empty set.
+/// The rows of linked lists are in several sets, which come without a list: find_unlisted() has what these lack.
 void for_each_set(const syncer::Catalogue &catalogue, const syncer::Endpoint &endpoint, const syncer::Batch &batch,
                   const std::function<void(const syncer::RowSet &, const syncer::ListSet *)> &take);
+
+/// The ids of stored rows that a complete linked list no longer holds.
+std::vector<std::string> find_unlisted(const syncer::Catalogue &catalogue, const std::string &integration_id,
+                                       const syncer::Endpoint &endpoint, const syncer::ListSet &list,
+                                       kombo::Timestamp requested_at, kombo::Timestamp now);
+
+/// Calls `take` for each linked list of the batch.
+void for_each_linked(const syncer::Endpoint &endpoint, const syncer::Batch &batch,
+                     const std::function<void(const syncer::ListSet &)> &take);
 
 /// The 8-byte hash that ids are compared by.
 uint64_t hash_id(std::string_view id);
@@ -37,14 +47,14 @@ public:
     std::function<void()> meanwhile = [] {};
 
     void in_subtransaction(const std::function<void()> &body) override { subtransaction(body); }
-    void write(const syncer::Endpoint &endpoint, const syncer::Batch &batch, kombo::Timestamp requested_at,
-               syncer::TableCounts &counts) override;
+    void write(const syncer::Endpoint &endpoint, const syncer::Dependents &dependents, const syncer::Batch &batch,
+               kombo::Timestamp requested_at, syncer::TableCounts &counts) override;
     uint64_t hash(std::string_view id) override { return hash_id(id); }
     std::optional<std::string> find_missing(const syncer::Endpoint &endpoint, const std::string &after,
                                             syncer::SeenIds &seen, kombo::Timestamp since,
                                             std::vector<std::string> &missing, int64_t &live) override;
-    void remove(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids, syncer::OnMissing how,
-                syncer::TableCounts &counts) override;
+    void remove(const syncer::Endpoint &endpoint, const syncer::Dependents &dependents,
+                const std::vector<std::string> &ids, syncer::OnMissing how, syncer::TableCounts &counts) override;
     std::vector<std::string> untouched(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids,
                                        kombo::Timestamp since) override;
     std::optional<std::string> remove_orphans(const syncer::Endpoint &endpoint, const syncer::Nested &nested,
@@ -53,8 +63,9 @@ public:
     std::optional<std::string> remove_unlinked(size_t target, const std::vector<syncer::Link> &links,
                                                syncer::OnMissing how, const std::string &after,
                                                syncer::TableCounts &counts) override;
-    std::optional<std::string> purge(const syncer::Endpoint &endpoint, kombo::Timestamp before,
-                                     const std::string &after, syncer::TableCounts &counts) override;
+    std::optional<std::string> purge(const syncer::Endpoint &endpoint, const syncer::Dependents &dependents,
+                                     kombo::Timestamp before, const std::string &after,
+                                     syncer::TableCounts &counts) override;
 
 protected:
     RowStore(const syncer::Catalogue &catalogue, std::string integration_id)
@@ -73,6 +84,16 @@ protected:
     void begin_anew() { all_new_.clear(); }
 
 private:
+    /// A fetch's endpoint, and what goes with its records.
+    struct Tree {
+        const syncer::Endpoint &endpoint;
+        const syncer::Dependents &dependents;
+    };
+
+    void remove_dependents(const Tree &tree, const syncer::Nested *holder, const std::vector<std::string> &ids,
+                           syncer::OnMissing how, syncer::TableCounts &counts);
+    std::vector<std::string> ids_of_parents(size_t target, const std::string &parent_column,
+                                            const std::vector<std::string> &parents);
     void remove_rows(size_t target, const std::string &column, const std::vector<std::string> &ids,
                      syncer::OnMissing how, syncer::TableCounts &counts);
     /// Takes the elements from `begin` to `end` of what is to be removed, and tells how many rows that were.
@@ -81,10 +102,13 @@ private:
                              syncer::RowCounts &count);
     int64_t insert_if_all_new(const syncer::RowSet &set, kombo::Timestamp now);
     bool had_rows_before(const syncer::Endpoint &endpoint, const syncer::ListSet &list, kombo::Timestamp now);
-    void remove_from_lists(size_t target, const std::vector<std::vector<std::string>> &keys, kombo::Timestamp now,
-                           syncer::RowCounts &count);
-    void write_set(const syncer::Endpoint &endpoint, const syncer::RowSet &set, const syncer::ListSet *list,
+    void remove_from_list(const Tree &tree, const syncer::Nested &list,
+                          const std::vector<std::vector<std::string>> &keys, kombo::Timestamp now,
+                          syncer::TableCounts &counts);
+    void write_set(const Tree &tree, const syncer::RowSet &set, const syncer::ListSet *list,
                    kombo::Timestamp requested_at, syncer::TableCounts &counts);
+    void remove_unlisted(const Tree &tree, const syncer::ListSet &list, kombo::Timestamp requested_at,
+                         syncer::TableCounts &counts);
 
     const syncer::Catalogue &catalogue_;
     std::string integration_id_;

@@ -252,6 +252,13 @@ std::string listed_before(const syncer::Table &table, const std::string &parent_
            " = p.id AND t.synced_at IS DISTINCT FROM $2 OFFSET 0) d)";
 }
 
+std::string unlisted(const syncer::Table &table, const std::string &parent_column) {
+    return "SELECT d.id FROM (SELECT DISTINCT unnest($4::text[]) AS id) p CROSS JOIN LATERAL (SELECT t.id FROM " +
+           qualified(table) + " t WHERE " + live() + " AND t." + quoted(parent_column) + " = p.id AND NOT coalesce(" +
+           written_since("t") +
+           ", false) OFFSET 0) d WHERE NOT EXISTS (SELECT FROM unnest($5::text[]) e (id) WHERE e.id = d.id)";
+}
+
 std::string remove(const syncer::Table &table) {
     return removal(table) + by_keys(table, 3);
 }

@@ -28,13 +28,16 @@ std::string insert_new(const syncer::Table &table, const syncer::RowSet &set);
 std::string listed_before(const syncer::Table &table, const std::string &parent_column);
 
 /// Shows the rows of a set beside the stored ones. $1 integration id, then the arrays. Returns the ids of each, joined
-/// by
-/// "/", the columns that differ, their stored values, the sent ones (of a row that is not stored all of it), and
+/// by "/", the columns that differ, their stored values, the sent ones (of a row that is not stored all of it), and
 /// whether it is stored.
 std::string show(const syncer::Table &table, const syncer::RowSet &set);
 
 /// Shows stored rows. $1 integration id, then an array per key column. Returns the ids of each, and its values.
 std::string show_stored(const syncer::Table &table);
+
+/// The ids of live rows that belong to the parents $4 and are not among $5, but for those that were written since the
+/// page was requested. $1 integration id, $2 when that was, $3 now.
+std::string unlisted(const syncer::Table &table, const std::string &parent_column);
 
 /// Takes rows out of lists: an owned child is marked deleted, a join row goes. $1 integration id, $2 now, then an array
 /// per key column.
