@@ -12,18 +12,21 @@ AS $$
           AND NOT EXISTS (SELECT FROM kombo.excluded_fields x
                           WHERE (x.table_name, x.column_name) = (list.table_name, c.column_name))),
     nested AS (
-        SELECT n.json_path, string_agg(DISTINCT n.table_name, ', ') FILTER (WHERE n.relation <> 'join') AS tables
+        SELECT n.json_path, string_agg(DISTINCT i.table_name, ', ' ORDER BY i.table_name) AS tables
         FROM kombo.nested_records n
+        -- A part has no table of its own, but what is nested in it has.
+        LEFT JOIN kombo.nested_records i ON i.endpoint = n.endpoint AND i.relation NOT IN ('join', 'part')
+            AND (i.json_path = n.json_path OR n.relation = 'part' AND starts_with(i.json_path, n.json_path || '.'))
         WHERE n.endpoint = $1 AND position('.' IN n.json_path) = 0
           AND NOT EXISTS (SELECT FROM own WHERE own.column_name = n.json_path)
           -- Where the id of a nested record is kept out, so is the record.
           AND NOT EXISTS (SELECT FROM list JOIN kombo.excluded_fields x USING (table_name)
                           JOIN kombo.fields f USING (table_name, column_name)
-                          WHERE f.json_key = n.json_path || '.id')
+                          WHERE n.json_path || '.id' = ANY (f.json_key || f.fallback_keys))
         GROUP BY n.json_path)
     SELECT * FROM own
     UNION ALL
-    SELECT n.json_path, 'jsonb', 'As it comes nested: of ' || n.tables || '.',
+    SELECT n.json_path, 'jsonb', 'As it comes nested' || coalesce(': of ' || n.tables, '') || '.',
            (5000 + row_number() OVER (ORDER BY n.json_path))::integer
     FROM nested n
     ORDER BY 4

@@ -2,6 +2,8 @@
 
 #include "syncer/decode.h"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace syncer {
@@ -16,15 +18,9 @@ template <class T> T checked(simdjson::simdjson_result<T> &&result) {
     return value;
 }
 
-/// The raw text of the id of a nested object; empty if it is none or has none.
-std::string_view id_of(std::string_view raw, kombo::Arena &arena) {
-    if (raw.empty() || raw.front() != '{') return {};
-    const simdjson::padded_string padded(raw);
-    od::parser parser;
-    od::document document = checked(parser.iterate(padded));
-    od::value id;
-    if (checked(document.get_object()).find_field_unordered("id").get(id) != simdjson::SUCCESS) return {};
-    return arena.store(kombo::scalar_token(id));
+void append_member(std::string &members, std::string_view key, std::string_view json) {
+    members += (members.empty() ? "" : ", ") + json_quote(key) + ": ";
+    members += json;
 }
 
 } // namespace
@@ -36,6 +32,12 @@ void Withheld::add(std::string_view path, const std::string &key) {
     }
     const size_t dot = path.find('.');
     nested[std::string(path.substr(0, dot))].add(dot == std::string_view::npos ? "" : path.substr(dot + 1), key);
+}
+
+const Withheld &Withheld::inner(std::string_view key) const {
+    static const Withheld nothing;
+    const auto found = nested.find(key);
+    return found == nested.end() ? nothing : found->second;
 }
 
 std::string_view Withheld::redact(std::string_view raw, kombo::Arena &arena, kombo::Repairs &repairs) const {
@@ -53,84 +55,111 @@ std::string_view Withheld::redact(std::string_view raw, kombo::Arena &arena, kom
         }
         return arena.store(out.empty() ? "[]" : out + "]");
     }
-    static const Withheld nothing;
     kombo::for_each_field(checked(document.get_object()), arena, repairs, [&](std::string_view key, od::value value) {
         if (keys.count(key) > 0) return;
-        const auto inner = nested.find(key);
         out += (out.empty() ? "{" : ", ") + json_quote(key) + ": ";
-        out += (inner == nested.end() ? nothing : inner->second).redact(kombo::raw_text(value), arena, repairs);
+        out += inner(key).redact(kombo::raw_text(value), arena, repairs);
     });
     return arena.store(out.empty() ? "{}" : out + "}");
 }
 
-LiveRecord::LiveRecord(const std::vector<Column> &columns, std::set<std::string> known, Withheld withheld,
+LiveRecord::LiveRecord(const std::vector<Column> &columns, const std::set<std::string> &known, Withheld withheld,
                        bool extra_wanted)
     : columns_(columns), withheld_(std::move(withheld)), extra_wanted_(extra_wanted) {
-    for (const std::string &key : known) members_[key];
-    for (size_t i = 0; i < columns.size(); ++i) {
-        const std::string &key = columns[i].json_key;
-        if (key.empty()) continue;
-        const size_t dot = key.find('.');
-        Member &member = members_[key.substr(0, dot)];
-        if (!columns[i].wanted) continue;
-        (dot == std::string::npos ? member.columns : member.ids).push_back(i);
+    for (const std::string &path : known) place_of(path).known = true;
+    for (size_t i = 0; i < columns.size(); ++i)
+        for (size_t rank = 0; rank < columns[i].json_keys.size(); ++rank) {
+            Place &place = place_of(columns[i].json_keys[rank]);
+            if (columns[i].wanted) place.uses.push_back({i, rank});
+        }
+    finish(record_);
+}
+
+LiveRecord::Place &LiveRecord::place_of(const std::string &path) {
+    Place *place = &record_;
+    for (size_t begin = 0; begin <= path.size();) {
+        const size_t dot = std::min(path.find('.', begin), path.size());
+        place = &place->members[path.substr(begin, dot - begin)];
+        begin = dot + 1;
     }
-    for (const std::string &key : withheld_.keys) members_[key].withheld = true;
-    for (auto &[key, member] : members_) {
-        member.key = key;
-        index_.emplace(key, &member);
+    return *place;
+}
+
+void LiveRecord::finish(Place &place) {
+    place.is_read = !place.uses.empty();
+    for (auto &[key, member] : place.members) {
+        // A key that leads to others names no column, but what it leads to is told from what is unknown there.
+        finish(member);
+        place.is_read = place.is_read || member.is_read || (extra_wanted_ && !place.known);
+        place.index.emplace(key, &member);
     }
 }
 
 void LiveRecord::read(std::string_view record, kombo::Arena &arena, std::vector<Cell> &cells, std::string_view &extra) {
     cells.assign(columns_.size(), Cell());
-    leftovers_.clear();
+    ranks_.assign(columns_.size(), std::numeric_limits<size_t>::max());
+    std::string leftovers;
+    read_object(record_, withheld_, parser_.parse(record), {arena, cells, extra_wanted_ ? &leftovers : nullptr, 0});
+    extra = leftovers.empty() ? std::string_view() : arena.store("{" + leftovers + "}");
+}
+
+void LiveRecord::read_object(const Place &place, const Withheld &withheld, od::object object, const Target &target) {
     kombo::Repairs repairs;
-    kombo::for_each_field(parser_.parse(record), arena, repairs, [&](std::string_view key, od::value value) {
-        const auto found = index_.find(key);
-        take(found == index_.end() ? nullptr : found->second, key, value, arena, cells);
+    kombo::for_each_field(object, target.arena, repairs, [&](std::string_view key, od::value value) {
+        if (!withheld.keys.empty() && withheld.keys.count(key) > 0) return;
+        const auto found = place.index.find(key);
+        if (found != place.index.end())
+            take(*found->second, withheld.inner(key), key, value, target);
+        else if (target.leftovers)
+            keep(key, kombo::raw_text(value), withheld.inner(key), target);
     });
-    extra = leftovers_.empty() ? std::string_view() : arena.store("{" + leftovers_ + "}");
 }
 
-void LiveRecord::take(const Member *member, std::string_view key, od::value value, kombo::Arena &arena,
-                      std::vector<Cell> &cells) {
-    if (member && (member->withheld || (member->columns.empty() && member->ids.empty()))) return;
-    if (!member && !extra_wanted_) return;
+void LiveRecord::take(const Place &place, const Withheld &withheld, std::string_view key, od::value value,
+                      const Target &target) {
+    if (!place.is_read) return;
     const std::string_view raw = kombo::raw_text(value);
-    if (!member) return keep(key, raw, arena);
-    bool kept = false;
-    for (const size_t column : member->columns) {
-        if (!cells[column].null) continue; // of a key that comes twice the first counts
-        kombo::Repairs repairs;
-        bool inexact = false;
-        const bool json = columns_[column].type == Type::Jsonb && raw != "null";
-        if (!json && decode(columns_[column].type, raw, arena, repairs, cells[column], inexact) && !inexact) continue;
-        if (json)
-            cells[column] = {redacted(key, raw, arena), 0, false};
-        else if (extra_wanted_ && !std::exchange(kept, true))
-            keep(key, raw, arena);
+    const bool fits = take_value(place, withheld, key, raw, target);
+    const bool is_object = !raw.empty() && raw.front() == '{';
+    if (!fits || (!place.members.empty() && !place.known && place.uses.empty() && !is_object && raw != "null")) {
+        if (target.leftovers) keep(key, raw, withheld, target);
     }
-    if (member->ids.empty()) return;
-    const std::string_view id = id_of(raw, arena);
-    for (const size_t column : member->ids) {
-        kombo::Repairs repairs;
-        bool inexact = false;
-        if (!id.empty() && cells[column].null)
-            decode(columns_[column].type, id, arena, repairs, cells[column], inexact);
-    }
+    if (place.members.empty() || !is_object) return;
+    std::string leftovers;
+    const bool wanted = target.leftovers && !place.known && place.uses.empty();
+    if (parsers_.size() <= target.depth) parsers_.resize(target.depth + 1);
+    // In place: what is read of it lies in the page.
+    od::document document =
+        checked(parsers_[target.depth].iterate(raw.data(), raw.size(), raw.size() + simdjson::SIMDJSON_PADDING));
+    read_object(place, withheld, checked(document.get_object()),
+                {target.arena, target.cells, wanted ? &leftovers : nullptr, target.depth + 1});
+    if (!leftovers.empty()) append_member(*target.leftovers, key, "{" + leftovers + "}");
 }
 
-std::string_view LiveRecord::redacted(std::string_view key, std::string_view raw, kombo::Arena &arena) const {
+bool LiveRecord::take_value(const Place &place, const Withheld &withheld, std::string_view key, std::string_view raw,
+                            const Target &target) {
+    // An object that names nothing is no reference.
+    if (target.depth > 0 && key == "id" && raw == "\"\"") return true;
+    bool all_fit = true;
+    for (const auto [column, rank] : place.uses) {
+        if (ranks_[column] <= rank) continue; // of a key that comes twice the first counts
+        kombo::Repairs repairs;
+        Cell cell;
+        bool inexact = false;
+        if (columns_[column].type == Type::Jsonb && raw != "null")
+            cell = {withheld.redact(raw, target.arena, repairs), 0, false};
+        else if (!decode(columns_[column].type, raw, target.arena, repairs, cell, inexact) || inexact)
+            all_fit = false;
+        if (cell.null) continue;
+        target.cells[column] = cell;
+        ranks_[column] = rank;
+    }
+    return all_fit;
+}
+
+void LiveRecord::keep(std::string_view key, std::string_view raw, const Withheld &withheld, const Target &target) {
     kombo::Repairs repairs;
-    const auto inner = withheld_.nested.find(key);
-    return inner == withheld_.nested.end() ? kombo::jsonb_text(raw, arena, repairs)
-                                           : inner->second.redact(raw, arena, repairs);
-}
-
-void LiveRecord::keep(std::string_view key, std::string_view raw, kombo::Arena &arena) {
-    leftovers_ += (leftovers_.empty() ? "" : ", ") + json_quote(key) + ": ";
-    leftovers_ += redacted(key, raw, arena);
+    append_member(*target.leftovers, key, withheld.redact(raw, target.arena, repairs));
 }
 
 } // namespace syncer

@@ -3,6 +3,7 @@ nested lists, sweeps and drift."""
 
 import pytest
 
+from live_tables import assert_live_as_stored, import_lists
 from syncing import assert_ok, one, outcome, rows, same_as_sandbox, sync_delta, sync_full, wait_until
 from worker import wait_synced
 
@@ -321,6 +322,64 @@ def test_a_provider_that_no_course_names_any_more_goes_with_the_next_full(lms, s
     assert deleted(lms, "lms_course_providers", provider) is True
 
 
+# --- live tables and drift ----------------------------------------------------------------------------------------
+
+def drift(db, sandbox):
+    return {(row["table_name"], row["id"]): row["difference"]
+            for row in db.execute("SELECT * FROM kombo.drift(%s)", [sandbox.integration])}
+
+
+def test_a_live_row_of_a_category_has_the_values_that_a_sync_stores(category, db, sandbox):
+    import_lists(db, remote=category.lower(), integration_id=sandbox.integration)
+    assert_ok(sync_full(db, sandbox.integration))
+    assert_live_as_stored(db, category)
+
+
+def test_a_live_row_keeps_out_what_is_excluded_under_every_key(ats, sandbox):
+    ats.execute("SELECT kombo.exclude_field('ats_applications', 'candidate_id')")
+    import_lists(ats, remote="ats", only="LIMIT TO (ats_applications)", integration_id=sandbox.integration)
+    row = ats.execute("SELECT * FROM live.ats_applications LIMIT 1")[0]
+    assert row["job_id"] and "candidate_id" not in row and "candidate" not in row
+    assert not {"candidate", "candidate_id"} & set(row["extra"] or {})
+
+
+def test_a_category_has_no_drift_after_a_full_and_rows_made_by_hand_are_surplus(category, db, sandbox):
+    assert_ok(sync_full(db, sandbox.integration))
+    assert drift(db, sandbox) == {}
+    tables = [row["table_name"] for row in lists_of(db, category)]
+    for table in tables:
+        db.execute(f"INSERT INTO kombo.{table} (integration_id, id) VALUES (%s, 'invented')", [sandbox.integration])
+    assert drift(db, sandbox) == {(table, "invented"): "surplus" for table in tables}
+
+
+def test_drift_names_what_goes_with_a_record_at_any_depth(lms, sandbox):
+    assert_ok(sync_full(lms, sandbox.integration))
+    course = lms.value("SELECT r.course_id FROM kombo.lms_course_revisions r JOIN kombo.lms_join_revisions_skills s "
+                       "ON s.course_revision_id = r.id ORDER BY 1 LIMIT 1")
+    going = {("lms_courses", course): "surplus"} | {
+        (row["table_name"], row["id"]): "surplus" for row in lms.execute("""
+            SELECT 'lms_course_revisions' AS table_name, r.id FROM kombo.lms_course_revisions r WHERE r.course_id = %s
+            UNION ALL
+            SELECT 'lms_join_revisions_skills', s.course_revision_id || '/' || s.skill_id
+            FROM kombo.lms_join_revisions_skills s JOIN kombo.lms_course_revisions r ON r.id = s.course_revision_id
+            WHERE r.course_id = %s""", [course, course])}
+    assert len({table for table, _ in going}) == 3
+    sandbox.record("purge", "lms_courses", course)
+    found = drift(lms, sandbox)
+    assert {key: found.get(key) for key in going} == going
+    assert not {table for table, _ in set(found) - set(going)} & {"lms_courses", "lms_join_revisions_skills"}
+
+
+def test_drift_names_what_a_complete_list_of_linked_records_lacks(ats, sandbox):
+    ats.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, enabled) "
+                "VALUES (%s, '/ats/interviews', false)", [sandbox.integration])
+    assert_ok(sync_full(ats, sandbox.integration))
+    assert drift(ats, sandbox) == {}
+    interview = ats.value("SELECT id FROM kombo.ats_interviews ORDER BY id LIMIT 1")
+    sandbox.record("purge", "ats_interviews", interview)
+    assert drift(ats, sandbox) == {("ats_interviews", interview): "surplus"}
+
+
 # --- a join table with a list -------------------------------------------------------------------------------------
 
 LINKS = "/hris/staffing-entity-skills"
@@ -342,6 +401,10 @@ def test_a_join_table_is_filled_by_a_list_of_its_own(hris, sandbox):
     ran = assert_ok(sync_delta(hris, sandbox.integration, "hris_join_staffing_entities_skills"))
     assert [(row["endpoint"], row["kind"]) for row in ran] == [(LINKS, "full")]
     assert stored()[gone]["remote_deleted_at"] is not None and stored()[changed]["expected_level"] == 4
+    hris.execute("INSERT INTO kombo.hris_join_staffing_entities_skills "
+                 "(integration_id, id, staffing_entity_id, skill_id) VALUES (%s, 'invented', 'one', 'two')", [sandbox.integration])
+    assert drift(hris, sandbox) == {("hris_join_staffing_entities_skills", "one/two"): "surplus"}
+    hris.execute("DELETE FROM kombo.hris_join_staffing_entities_skills WHERE id = 'invented'")
     again = assert_ok(sync_full(hris, sandbox.integration))
     assert not [row for row in again if row["inserted"] or row["updated"] or row["deleted"]]
 

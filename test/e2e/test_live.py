@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from fake_kombo import error
-from live_tables import asked, import_lists
+from live_tables import asked, assert_live_as_stored, import_lists
 
 EMPLOYEES = "/hris/employees"
 GROUPS = "/hris/groups"
@@ -90,17 +90,7 @@ def test_a_list_is_read_page_by_page_before_anything_is_copied(imported, sandbox
 def test_a_live_row_has_the_values_that_a_sync_stores(imported, sandbox):
     imported.add_integration(sandbox.integration)
     imported.execute("SELECT kombo.kombo_sync_full()")
-    for (table,) in [(row["relname"],) for row in imported.execute(
-            "SELECT relname FROM pg_class WHERE relnamespace = 'live'::regnamespace AND relkind = 'f'")]:
-        common = ", ".join(row["column"] for row in imported.execute("""
-            SELECT quote_ident(a.attname) AS column FROM pg_attribute a
-            JOIN pg_attribute b ON b.attname = a.attname AND b.attrelid = %s::regclass AND NOT b.attisdropped
-            WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND a.attname <> 'extra'""",
-                                                                           [f"kombo.{table}", f"live.{table}"]))
-        for one, other in (("live", "kombo"), ("kombo", "live")):
-            differing = imported.execute(f"SELECT {common} FROM {one}.{table} EXCEPT ALL "
-                                         f"SELECT {common} FROM {other}.{table}")
-            assert differing == [], f"only in {one}.{table}: {differing[:2]}"
+    assert_live_as_stored(imported, "HRIS")
 
 
 @pytest.mark.sandbox(employees=600)

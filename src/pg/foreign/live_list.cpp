@@ -14,14 +14,14 @@ constexpr const char *record_keys[] = {"id", "changed_at", "remote_deleted_at", 
 
 void load_fields(LiveList &list) {
     for (const char *key : record_keys) list.known.insert(key);
-    const Result fields =
-        execute("SELECT f.column_name, f.json_key FROM kombo.fields f WHERE f.table_name = $1 AND f.json_key IS NOT "
-                "NULL",
-                Params().text(list.table));
+    const Result fields = execute(R"(
+        SELECT f.column_name, k.json_key
+        FROM kombo.fields f CROSS JOIN unnest(f.json_key || f.fallback_keys) WITH ORDINALITY k (json_key, place)
+        WHERE f.table_name = $1 AND k.json_key IS NOT NULL ORDER BY f.column_name, k.place)",
+                                  Params().text(list.table));
     for (uint64_t i = 0; i < fields.size(); ++i) {
-        const std::string key = fields.text(i, 2);
-        list.json_keys[fields.text(i, 1)] = key;
-        list.known.insert(key.substr(0, key.find('.')));
+        list.json_keys[fields.text(i, 1)].push_back(fields.text(i, 2));
+        list.known.insert(fields.text(i, 2));
     }
     const Result nested =
         execute("SELECT DISTINCT split_part(n.json_path, '.', 1) FROM kombo.nested_records n WHERE n.endpoint = $1",
@@ -31,17 +31,25 @@ void load_fields(LiveList &list) {
 
 void load_exclusions(LiveList &list) {
     const Result rows = execute(R"(
-        SELECT p.path, x.column_name, coalesce(f.json_key, x.column_name)
+        SELECT p.path, x.column_name, coalesce(k.json_key, x.column_name)
         FROM (SELECT '' AS path, $2 AS table_name
-              UNION ALL SELECT n.json_path, n.table_name FROM kombo.nested_records n WHERE n.endpoint = $1) p
+              UNION ALL SELECT n.json_path, n.table_name FROM kombo.nested_records n
+                        WHERE n.endpoint = $1 AND n.relation <> 'part') p
         JOIN kombo.excluded_fields x ON x.table_name = p.table_name
-        LEFT JOIN kombo.fields f ON f.table_name = x.table_name AND f.column_name = x.column_name)",
+        LEFT JOIN kombo.fields f ON f.table_name = x.table_name AND f.column_name = x.column_name
+        LEFT JOIN LATERAL unnest(f.json_key || f.fallback_keys) k (json_key) ON true)",
                                 Params().text(list.path).text(list.table));
     for (uint64_t i = 0; i < rows.size(); ++i) {
-        const std::string path = rows.text(i, 1), key = rows.text(i, 3);
-        if (path.empty()) list.json_keys[rows.text(i, 2)] = "";
+        std::string path = rows.text(i, 1), key = rows.text(i, 3);
+        if (path.empty()) list.json_keys[rows.text(i, 2)].clear();
         // Where the id of a nested record is kept out, so is the record.
-        list.withheld.add(path, key.substr(0, key.find('.')));
+        const size_t last = key.rfind('.');
+        if (last != std::string::npos && key.substr(last) == ".id") key.resize(last);
+        if (const size_t dot = key.rfind('.'); dot != std::string::npos) {
+            path += (path.empty() ? "" : ".") + key.substr(0, dot);
+            key.erase(0, dot + 1);
+        }
+        list.withheld.add(path, key);
     }
 }
 

@@ -29,8 +29,9 @@ struct LiveList {
     bool paginated = true;
     bool incremental = true;
     std::vector<Filter> filters;
-    std::map<std::string, std::string> json_keys; ///< by column, where they differ from its name; empty: excluded
-    std::set<std::string> known;                  ///< keys of a record that some table has
+    /// By column, where they are not its name, in the order in which they are looked at; none: it is excluded.
+    std::map<std::string, std::vector<std::string>> json_keys;
+    std::set<std::string> known; ///< keys of a record that some table has, of nested objects with dots
     syncer::Withheld withheld;
 };
 

@@ -57,14 +57,14 @@ LiveColumns live_columns(TupleDesc description, const char *table, const LiveLis
             column.wanted = false;
         } else {
             column.type = type_of(attribute, table);
-            const auto key = list.json_keys.find(name);
-            column.json_key = key == list.json_keys.end() ? name : key->second;
+            const auto keys = list.json_keys.find(name);
+            column.json_keys = keys == list.json_keys.end() ? std::vector<std::string>{name} : keys->second;
             // What does not fit its column is in `extra`.
             column.wanted = columns.read.extra_wanted || is_wanted(i + 1) || name == "id";
-            if (list.withheld.keys.count(name) > 0 && key == list.json_keys.end()) column.json_key.clear();
+            if (list.withheld.keys.count(name) > 0 && keys == list.json_keys.end()) column.json_keys.clear();
         }
         if (name == "integration_id") columns.integration = i;
-        if (name == "integration_id" || i == columns.extra) column.json_key.clear();
+        if (name == "integration_id" || i == columns.extra) column.json_keys.clear();
         columns.read.fields.push_back(column);
         columns.read.names.push_back(name);
     }

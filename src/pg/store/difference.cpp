@@ -89,20 +89,20 @@ void DifferenceFinder::show_dependents(const syncer::Nested *holder, const std::
     if (ids.empty()) return;
     for (const syncer::Nested *nested : dependents_)
         if (syncer::is_same_place(endpoint_->holder(*nested), holder))
-            show_surplus_of(*nested, keys_below(*nested, ids));
+            show_surplus_of(*nested, keys_where(nested->table, nested->parent_column, ids));
 }
 
-/// The keys of live rows that belong to the parents.
-std::vector<std::vector<std::string>> DifferenceFinder::keys_below(const syncer::Nested &nested,
-                                                                   const std::vector<std::string> &parents) const {
-    const syncer::Table &table = catalogue_.tables[nested.table];
+/// The keys of live rows that have one of the values in a column.
+std::vector<std::vector<std::string>> DifferenceFinder::keys_where(size_t target, const std::string &column,
+                                                                   const std::vector<std::string> &values) const {
+    const syncer::Table &table = catalogue_.tables[target];
     std::string keys;
     for (const syncer::Field &field : table.fields)
         if (field.key) keys += (keys.empty() ? "t." : ", t.") + quoted(field.column);
     Params params;
-    params.text(integration_id_).texts(parents);
+    params.text(integration_id_).texts(values);
     const Result rows = execute("SELECT " + keys + " FROM " + qualified(table) + " t WHERE " + live(table) + " AND t." +
-                                    quoted(nested.parent_column) + " = ANY ($2)",
+                                    quoted(column) + " = ANY ($2)",
                                 params, Planning::ByKey);
     std::vector<std::vector<std::string>> found(table.key_count());
     for (uint64_t i = 0; i < rows.size(); ++i)
@@ -136,7 +136,7 @@ void DifferenceFinder::find_surplus_records() {
         after = ids.back();
         const bool more = ids.size() == rows_at_once;
         const std::vector<std::string> gone = not_seen(std::move(ids), *seen_);
-        show_surplus(endpoint_->table, {gone});
+        show_surplus(endpoint_->table, keys_where(endpoint_->table, "id", gone));
         show_dependents(nullptr, gone);
         if (!more) return;
     }
@@ -161,9 +161,10 @@ void DifferenceFinder::find_orphans(const syncer::Nested &nested) {
         if (parents.empty()) return;
         after = parents.back();
         const bool more = parents.size() == rows_at_once;
-        show_surplus_of(nested, keys_below(nested, parent_table == endpoint_->table
-                                                       ? not_seen(std::move(parents), *seen_)
-                                                       : not_stored(catalogue_.tables[parent_table], parents)));
+        const std::vector<std::string> gone = parent_table == endpoint_->table
+                                                  ? not_seen(std::move(parents), *seen_)
+                                                  : not_stored(catalogue_.tables[parent_table], parents);
+        show_surplus_of(nested, keys_where(nested.table, nested.parent_column, gone));
         if (!more) return;
     }
 }

@@ -41,8 +41,8 @@ private:
     void show_surplus(size_t table, const std::vector<std::vector<std::string>> &keys);
     void show_dependents(const syncer::Nested *holder, const std::vector<std::string> &ids);
     void show_surplus_of(const syncer::Nested &nested, const std::vector<std::vector<std::string>> &keys);
-    std::vector<std::vector<std::string>> keys_below(const syncer::Nested &nested,
-                                                     const std::vector<std::string> &parents) const;
+    std::vector<std::vector<std::string>> keys_where(size_t table, const std::string &column,
+                                                     const std::vector<std::string> &values) const;
     std::vector<std::string> not_stored(const syncer::Table &table, const std::vector<std::string> &ids) const;
     void find_surplus_records();
     void find_orphans(const syncer::Nested &nested);
