@@ -63,7 +63,7 @@ std::string_view Withheld::redact(std::string_view raw, kombo::Arena &arena, kom
     return arena.store(out.empty() ? "{}" : out + "}");
 }
 
-LiveRecord::LiveRecord(const std::vector<Column> &columns, std::set<std::string> known, Withheld withheld,
+LiveRecord::LiveRecord(const std::vector<Column> &columns, const std::set<std::string> &known, Withheld withheld,
                        bool extra_wanted)
     : columns_(columns), withheld_(std::move(withheld)), extra_wanted_(extra_wanted) {
     for (const std::string &key : known) members_[key];

@@ -38,7 +38,8 @@ public:
     };
 
     /// `known`: keys that have a column in some table of the list; all others go to `extra`, if that is wanted.
-    LiveRecord(const std::vector<Column> &columns, std::set<std::string> known, Withheld withheld, bool extra_wanted);
+    LiveRecord(const std::vector<Column> &columns, const std::set<std::string> &known, Withheld withheld,
+               bool extra_wanted);
 
     /// Reads one record (raw JSON text, followed by SIMDJSON_PADDING readable bytes) into `cells`, one per column, and
     /// `extra`, empty if there is none. What they view lives in the record and in `arena`. Throws kombo::MalformedJson.
