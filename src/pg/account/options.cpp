@@ -120,22 +120,25 @@ bool has_wrong_path(const std::string &base_url) {
           "Ask a superuser to set it.");
 }
 
+void check_url(const OptionRule &rule, const std::string &value, bool allow_http) {
+    if (const auto problem = kombo::base_url_problem(value, allow_http))
+        bad_value(rule, value,
+                  "The URL " + *problem + "; Kombo's are https://api.kombo.dev/v1 and https://api.us.kombo.dev/v1.");
+    if (has_wrong_path(value))
+        bad_value(rule, value,
+                  "Kombo's API is under /v1: use https://api.kombo.dev/v1, or https://api.us.kombo.dev/v1.");
+    if (!is_kombos(value) && !guard([] { return superuser(); }))
+        superuser_only(rule,
+                       (may_show(rule, value) ? "\"" + value + "\"" : "The URL") + " is not one of Kombo's two hosts.");
+}
+
 /// Checks one option; `allow_http` is what the same list says of it.
 void check(const OptionRule &rule, const std::string &value, bool allow_http) {
     if (rule.superuser && !guard([] { return superuser(); }))
         superuser_only(rule, "Only a superuser may change where the credentials of a server are sent.");
     switch (rule.form) {
     case Form::Url:
-        if (const auto problem = kombo::base_url_problem(value, allow_http))
-            bad_value(rule, value,
-                      "The URL " + *problem +
-                          "; Kombo's are https://api.kombo.dev/v1 and https://api.us.kombo.dev/v1.");
-        if (has_wrong_path(value))
-            bad_value(rule, value,
-                      "Kombo's API is under /v1: use https://api.kombo.dev/v1, or https://api.us.kombo.dev/v1.");
-        if (!is_kombos(value) && !guard([] { return superuser(); }))
-            superuser_only(rule, (may_show(rule, value) ? "\"" + value + "\"" : "The URL") +
-                                     " is not one of Kombo's two hosts.");
+        check_url(rule, value, allow_http);
         break;
     case Form::Milliseconds:
         whole_number(rule, value, GUC_UNIT_MS, 1, 24 * 3600 * 1000,

@@ -29,8 +29,8 @@ bool is_value(PlannerInfo *root, RelOptInfo *rel, Node *node) {
 AttrNumber column_of(RelOptInfo *rel, Node *node) {
     if (!IsA(node, Var)) return InvalidAttrNumber;
     const auto *var = reinterpret_cast<Var *>(node);
-    return bms_is_member(var->varno, rel->relids) && var->varlevelsup == 0 && var->varattno > 0 ? var->varattno
-                                                                                                : InvalidAttrNumber;
+    const bool ours = bms_is_member(var->varno, rel->relids) && var->varlevelsup == 0 && var->varattno > 0;
+    return ours ? var->varattno : AttrNumber(InvalidAttrNumber);
 }
 
 bool read_comparison(PlannerInfo *root, RelOptInfo *rel, Expr *clause, Comparison *found) {

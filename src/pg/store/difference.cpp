@@ -47,7 +47,7 @@ void DifferenceFinder::compare(const syncer::Batch &batch, kombo::Timestamp requ
     });
 }
 
-void DifferenceFinder::report(Differing differing) {
+void DifferenceFinder::report(const Differing &differing) {
     if (reported_.emplace(differing.table, differing.id).second) found_(differing);
 }
 

@@ -36,7 +36,7 @@ public:
     void find_surplus();
 
 private:
-    void report(Differing differing);
+    void report(const Differing &differing);
     void show(const syncer::RowSet &rows);
     void show_surplus(size_t table, const std::vector<std::vector<std::string>> &keys);
     void show_dependents(const syncer::Nested *holder, const std::vector<std::string> &ids);
