@@ -37,6 +37,15 @@ UPDATE kombo.hris_performance_reviews SET extra = '{"reviewee": {"id": 1, "mood"
 SELECT kombo.exclude_field('hris_performance_reviews', 'reviewee_id');
 SELECT reviewee_id, extra FROM kombo.hris_performance_reviews;
 
+-- A value that can come under several keys is taken out of each.
+BEGIN;
+SELECT kombo.create_tables('ATS');
+INSERT INTO kombo.ats_applications (integration_id, id, extra)
+    VALUES ('personio:one', '1', '{"job": {"id": 1, "mood": "good"}, "job_id": 2}');
+SELECT kombo.exclude_field('ats_applications', 'job_id');
+SELECT extra FROM kombo.ats_applications;
+ROLLBACK;
+
 -- Bad input.
 SELECT kombo.exclude_field(NULL, 'ssn');
 SELECT kombo.exclude_field('hris_employees', NULL);

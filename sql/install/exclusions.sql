@@ -165,8 +165,9 @@ AS $$
 DECLARE
     target text := exclude_field.table_name;
     field text := exclude_field.column_name;
-    field_key text := coalesce((SELECT f.json_key FROM kombo.fields f
-                                WHERE f.table_name = target AND f.column_name = field), field);
+    keys text[] := coalesce((SELECT f.json_key || f.fallback_keys FROM kombo.fields f
+                             WHERE f.table_name = target AND f.column_name = field AND f.json_key IS NOT NULL),
+                            ARRAY[field]);
     raw text[];
     nest record;
     its_name text;
@@ -177,7 +178,7 @@ BEGIN
     -- A running sync decided what to write before it could know of this.
     PERFORM kombo_internal.lock_integrations();
 
-    erased := kombo_internal.erase_field(target, field, ARRAY[field_key]);
+    erased := kombo_internal.erase_field(target, field, keys);
     INSERT INTO kombo.excluded_fields (table_name, column_name) VALUES (target, field) ON CONFLICT DO NOTHING;
 
     -- Nested records that did not unfold are in the extra of the row that they came in.
