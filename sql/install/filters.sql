@@ -111,10 +111,6 @@ FROM (VALUES
     ('/ats/roles', 'scopes', 'scope', '=', 100, '{SYSTEM,JOB}', NULL, NULL),
     ('/ats/users', 'emails', 'email', '=', 100, NULL, NULL, NULL),
 
-    ('/lms/course-progressions', 'course_ids', 'course_id', '=', 100, NULL, NULL, NULL),
     ('/lms/course-progressions', 'user_ids', 'user_id', '=', 100, NULL, NULL, NULL),
     ('/lms/users', 'work_emails', 'work_email', '=', 100, NULL, NULL, NULL)
-  ) AS f (endpoint, parameter, column_name, operator, "values", allowed, element_key, not_null)
-JOIN kombo.endpoints e ON e.path = f.endpoint
-WHERE EXISTS (SELECT FROM kombo.fields d WHERE (d.table_name, d.column_name) = (e.table_name, f.column_name))
-   OR EXISTS (SELECT FROM kombo.nested_records n WHERE (n.endpoint, n.json_path) = (f.endpoint, f.column_name));
+  ) AS f (endpoint, parameter, column_name, operator, "values", allowed, element_key, not_null);

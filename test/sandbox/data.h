@@ -35,7 +35,7 @@ enum class Model : std::uint8_t {
 };
 
 constexpr std::size_t own_model_count = 16;
-constexpr std::size_t model_count = own_model_count + 22;
+constexpr std::size_t model_count = own_model_count + 23;
 
 /// Every model, in the order of the enumeration and of the schema.
 extern const std::array<Model, model_count> all_models;

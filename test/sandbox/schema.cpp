@@ -209,6 +209,11 @@ ats_roles /ats/roles role 0/1+5
   times
   remote_data raw
 
+ats_scorecards /ats/scorecards scorecard 1/5 unpaginated
+  ids
+  overall? text Rating
+  times
+
 ats_tags /ats/tags tag 0/1+7
   ids
   name? text Tag
