@@ -92,10 +92,26 @@ std::vector<Link> links_to(const Catalogue &catalogue, const States &states, siz
     return links;
 }
 
-bool carriers_complete(const Catalogue &catalogue, const States &states, size_t table, const Endpoint &now) {
+OnMissing on_missing_links(const Catalogue &catalogue, const States &states, size_t table, const Endpoint &carrier) {
+    const auto own =
+        std::find_if(catalogue.endpoints.begin(), catalogue.endpoints.end(),
+                     [&](const Endpoint &endpoint) { return endpoint.table == table && !endpoint.deprecated; });
+    return states.at((own == catalogue.endpoints.end() ? carrier : *own).path).subscription.on_missing;
+}
+
+std::vector<Link> keeping_links(const Catalogue &catalogue, const States &states, const Endpoint &carrier,
+                                const Nested &linked) {
+    if (linked.relation != Relation::Linked || linked.table == carrier.table ||
+        has_writer(catalogue, states, linked.table) ||
+        on_missing_links(catalogue, states, linked.table, carrier) == OnMissing::Keep)
+        return {};
+    return links_to(catalogue, states, linked.table);
+}
+
+bool carriers_are(const std::function<bool(const Endpoint &)> &is_read, const Catalogue &catalogue,
+                  const States &states, size_t table) {
     return std::all_of(catalogue.endpoints.begin(), catalogue.endpoints.end(), [&](const Endpoint &endpoint) {
-        return &endpoint == &now || !carries(endpoint, table) || !delivers(states, endpoint) ||
-               states.at(endpoint.path).last_full_at;
+        return !carries(endpoint, table) || !delivers(states, endpoint) || is_read(endpoint);
     });
 }
 

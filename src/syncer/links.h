@@ -2,6 +2,7 @@
 
 #include "syncer/plan.h"
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,7 +29,16 @@ struct Link {
 /// has no such column, or the user excluded it.
 std::vector<Link> links_to(const Catalogue &catalogue, const States &states, size_t table);
 
-/// True if all lists that carry the table's records have been read in full; `now` is being read.
-bool carriers_complete(const Catalogue &catalogue, const States &states, size_t table, const Endpoint &now);
+/// What a full of a list that carries the table's records does with those that nothing names any more: as the model's
+/// own list has it, which need not be subscribed; else as the carrying one has.
+OnMissing on_missing_links(const Catalogue &catalogue, const States &states, size_t table, const Endpoint &carrier);
+
+/// links_to() of records that go so; empty if they do not, or a list writes them.
+std::vector<Link> keeping_links(const Catalogue &catalogue, const States &states, const Endpoint &carrier,
+                                const Nested &linked);
+
+/// True if `is_read` is of all lists that carry the table's records.
+bool carriers_are(const std::function<bool(const Endpoint &)> &is_read, const Catalogue &catalogue,
+                  const States &states, size_t table);
 
 } // namespace syncer

@@ -71,26 +71,21 @@ bool Sweep::next_orphans(SeenIds &seen, TableCounts &counts) {
 /// Of tables that no list writes: what no stored record names goes, once all lists that could name it have been read.
 /// Linked records lie deeper than the record, so that they are looked at later.
 bool Sweep::next_unlinked(TableCounts &counts) {
+    const auto is_read = [this](const Endpoint &endpoint) {
+        return &endpoint == task_.endpoint || states_.at(endpoint.path).last_full_at;
+    };
     for (const auto &nested = task_.endpoint->nested; draft_.linked < nested.size(); ++draft_.linked) {
         const Nested &linked = nested[draft_.linked];
-        if (linked.relation != Relation::Linked || linked.table == task_.endpoint->table ||
-            has_writer(catalogue_, states_, linked.table) || on_missing(linked.table) == OnMissing::Keep ||
-            !carriers_complete(catalogue_, states_, linked.table, *task_.endpoint))
-            continue;
-        const std::vector<Link> links = links_to(catalogue_, states_, linked.table);
+        if (!carriers_are(is_read, catalogue_, states_, linked.table)) continue;
+        const std::vector<Link> links = keeping_links(catalogue_, states_, *task_.endpoint, linked);
         if (links.empty()) continue;
-        const auto last = store_.remove_unlinked(linked.table, links, on_missing(linked.table), draft_.after, counts);
+        const auto last = store_.remove_unlinked(linked.table, links,
+                                                 on_missing_links(catalogue_, states_, linked.table, *task_.endpoint),
+                                                 draft_.after, counts);
         draft_.after = last.value_or("");
         if (last) return false;
     }
     return true;
-}
-
-/// As the model's own list has it, which need not be subscribed; else as the list that carries it has.
-OnMissing Sweep::on_missing(size_t table) const {
-    for (const Endpoint &endpoint : catalogue_.endpoints)
-        if (endpoint.table == table && !endpoint.deprecated) return states_.at(endpoint.path).subscription.on_missing;
-    return on_missing();
 }
 
 bool Sweep::next_purged(TableCounts &counts) {

@@ -53,7 +53,6 @@ private:
     bool next_orphans(SeenIds &seen, TableCounts &counts);
     bool next_unlinked(TableCounts &counts);
     bool next_purged(TableCounts &counts);
-    OnMissing on_missing(size_t table) const;
     OnMissing on_missing() const { return states_.at(task_.endpoint->path).subscription.on_missing; }
 
     const Catalogue &catalogue_;

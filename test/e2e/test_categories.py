@@ -381,6 +381,20 @@ def test_drift_names_what_a_complete_list_of_linked_records_lacks(ats, sandbox):
     assert drift(ats, sandbox) == {("ats_interviews", interview): "surplus"}
 
 
+@pytest.mark.parametrize("category, table", [("ATS", "ats_screening_questions"), ("LMS", "lms_course_providers")])
+def test_drift_names_what_nothing_links_any_more_as_a_full_removes_it(db, sandbox, category, table):
+    connect(db, sandbox, category)
+    assert_ok(sync_full(db, sandbox.integration))
+    db.execute(f"INSERT INTO kombo.{table} (integration_id, id) VALUES (%s, 'invented')", [sandbox.integration])
+    assert drift(db, sandbox) == {(table, "invented"): "surplus"}
+    carriers = db.execute("SELECT endpoint FROM kombo.nested_records WHERE table_name = %s", [table])
+    found = db.execute("SELECT id FROM kombo.drift(%s, %s)",
+                       [sandbox.integration, [row["endpoint"] for row in carriers]])
+    assert [row["id"] for row in found] == ["invented"]
+    assert_ok(sync_full(db, sandbox.integration))
+    assert deleted(db, table, "invented") is True and drift(db, sandbox) == {}
+
+
 # --- a join table with a list -------------------------------------------------------------------------------------
 
 LINKS = "/hris/staffing-entity-skills"

@@ -71,21 +71,19 @@ TEST(LinksTo, a_link_that_the_holders_own_list_does_not_carry_is_in_no_column) {
     EXPECT_EQ(told(given, states, Invented::Scales), "skills.scale_id") << "written from the people's";
 }
 
-TEST(CarriersComplete, waits_for_a_full_of_every_list_that_delivers) {
+TEST(CarriersAre, all_lists_that_deliver_the_records) {
     Invented given;
     Endpoint other = given.people();
     other.path = "/other";
     given.catalogue.endpoints.push_back(other);
     States states = subscribed();
     states["/other"];
-    const Endpoint &now = given.catalogue.endpoints[0];
-    EXPECT_FALSE(carriers_complete(given.catalogue, states, Invented::Teams, now));
-    EXPECT_TRUE(carriers_complete(given.catalogue, states, Invented::Jobs, now)) << "none carries it";
-    states["/other"].last_full_at = kombo::current_timestamp();
-    EXPECT_TRUE(carriers_complete(given.catalogue, states, Invented::Teams, now));
-    states["/other"].last_full_at.reset();
+    const auto first = [&](const Endpoint &endpoint) { return &endpoint == given.catalogue.endpoints.data(); };
+    EXPECT_FALSE(carriers_are(first, given.catalogue, states, Invented::Teams));
+    EXPECT_TRUE(carriers_are(first, given.catalogue, states, Invented::Jobs)) << "none carries it";
+    EXPECT_TRUE(carriers_are([](const Endpoint &) { return true; }, given.catalogue, states, Invented::Teams));
     states["/other"].unavailable = true;
-    EXPECT_TRUE(carriers_complete(given.catalogue, states, Invented::Teams, now));
+    EXPECT_TRUE(carriers_are(first, given.catalogue, states, Invented::Teams));
 }
 
 } // namespace

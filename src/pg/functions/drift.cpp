@@ -21,13 +21,15 @@ namespace {
 class Drift {
 public:
     Drift(const syncer::Catalogue &catalogue, syncer::States states, const Integration &integration,
-          syncer::Connection &connection, ReturnSetInfo *result)
-        : catalogue_(catalogue), states_(std::move(states)), integration_(integration), connection_(connection),
-          differences_(catalogue, states_, integration.id,
+          const std::vector<syncer::Task> &tasks, syncer::Connection &connection, ReturnSetInfo *result)
+        : catalogue_(catalogue), states_(std::move(states)), integration_(integration), tasks_(tasks),
+          connection_(connection),
+          differences_(catalogue, states_, integration.id, tasks,
                        [this, result](const Differing &differing) { put(result, differing); }) {}
 
-    void run(const std::vector<syncer::Task> &tasks) {
-        for (const syncer::Task &task : tasks) look_at(task);
+    void run() {
+        for (const syncer::Task &task : tasks_) look_at(task);
+        differences_.find_unlinked();
         for (const auto &[table, counts] : totals_) {
             guard([&, name = catalogue_.tables[table].name.c_str(), &counts = counts] {
                 ereport(NOTICE, errmsg("%s: %lld missing, %lld surplus, %lld differ", name,
@@ -101,6 +103,7 @@ private:
     const syncer::Catalogue &catalogue_;
     const syncer::States states_;
     const Integration &integration_;
+    const std::vector<syncer::Task> &tasks_;
     syncer::Connection &connection_;
     LatchWaiter waiter_;
     std::map<size_t, Counts> totals_;
@@ -126,7 +129,7 @@ void run_drift(const std::string &id, std::optional<std::vector<std::string>> wh
                                            std::chrono::microseconds(0));
     for (const std::string &model : plan.ignored) notice_ignored(model);
     syncer::Connection connection = connect_to(load_server(integration.server, caller));
-    Drift(catalogue, std::move(states), integration, connection, result).run(plan.tasks);
+    Drift(catalogue, std::move(states), integration, plan.tasks, connection, result).run();
 }
 
 } // namespace

@@ -5,6 +5,8 @@
 #include "pg/store/statements.h"
 #include "pg/store/temporary_file.h"
 
+#include <algorithm>
+
 namespace pg {
 
 namespace {
@@ -21,8 +23,21 @@ std::string live(const syncer::Table &table) {
 } // namespace
 
 DifferenceFinder::DifferenceFinder(const syncer::Catalogue &catalogue, const syncer::States &states,
-                                   std::string integration_id, std::function<void(const Differing &)> found)
-    : catalogue_(catalogue), states_(states), integration_id_(std::move(integration_id)), found_(std::move(found)) {}
+                                   std::string integration_id, const std::vector<syncer::Task> &tasks,
+                                   std::function<void(const Differing &)> found)
+    : catalogue_(catalogue), states_(states), integration_id_(std::move(integration_id)), found_(std::move(found)) {
+    const auto is_read = [&](const syncer::Endpoint &endpoint) {
+        return std::any_of(tasks.begin(), tasks.end(),
+                           [&](const syncer::Task &task) { return task.endpoint == &endpoint; });
+    };
+    for (const syncer::Task &task : tasks)
+        for (const syncer::Nested &linked : task.endpoint->nested) {
+            if (!syncer::carriers_are(is_read, catalogue, states, linked.table)) continue;
+            auto links = syncer::keeping_links(catalogue, states, *task.endpoint, linked);
+            if (!links.empty())
+                linked_.try_emplace(linked.table, Linked{std::move(links), syncer::SeenIds(open_temporary_file)});
+        }
+}
 
 void DifferenceFinder::begin(const syncer::Endpoint &endpoint, kombo::Timestamp since) {
     endpoint_ = &endpoint;
@@ -35,6 +50,7 @@ void DifferenceFinder::compare(const syncer::Batch &batch, kombo::Timestamp requ
     for (const std::string_view id : batch.ids) seen_->add(hash_id(id));
     for_each_set(catalogue_, *endpoint_, batch, [&](const syncer::RowSet &set, const syncer::ListSet *list) {
         const MemoryScope scope;
+        note_links(set);
         const Difference found = find_difference(catalogue_, integration_id_, *endpoint_, set, list, requested_at,
                                                  kombo::current_timestamp(), jsonb_);
         if (!found.rows.rows.empty()) show(found.rows);
@@ -45,6 +61,16 @@ void DifferenceFinder::compare(const syncer::Batch &batch, kombo::Timestamp requ
         show_surplus_of(endpoint_->nested[list.nested], {find_unlisted(catalogue_, integration_id_, *endpoint_, list,
                                                                        requested_at, kombo::current_timestamp())});
     });
+}
+
+void DifferenceFinder::note_links(const syncer::RowSet &set) {
+    for (auto &[table, linked] : linked_)
+        for (const syncer::Link &link : linked.links) {
+            const auto field = catalogue_.tables[link.table].find(link.column);
+            if (link.table != set.table || !field) continue;
+            for (const syncer::Row &row : set.rows)
+                if (!row.cells[*field].null) linked.named.add(hash_id(row.cells[*field].text));
+        }
 }
 
 void DifferenceFinder::report(const Differing &differing) {
@@ -120,24 +146,43 @@ void DifferenceFinder::find_surplus() {
 }
 
 void DifferenceFinder::find_surplus_records() {
-    const syncer::Table &table = catalogue_.tables[endpoint_->table];
-    std::string after;
-    while (true) {
+    Params params;
+    params.text(integration_id_).instant(since_).instant(kombo::current_timestamp());
+    for_unseen(endpoint_->table, " AND NOT coalesce(" + statements::written_since("t") + ", false)", params, *seen_,
+               [&](const std::vector<std::string> &gone) {
+                   show_surplus(endpoint_->table, keys_where(endpoint_->table, "id", gone));
+                   show_dependents(nullptr, gone);
+               });
+}
+
+void DifferenceFinder::find_unlinked() {
+    Params params;
+    params.text(integration_id_);
+    for (auto &[table, linked] : linked_)
+        for_unseen(table, "", params, linked.named,
+                   [&, target = table](const std::vector<std::string> &gone) { show_surplus(target, {gone}); });
+}
+
+/// Goes through the live rows of a table by id, and hands over those that were not seen. `params` begin with the
+/// integration; one more, the id behind which to go on, follows.
+void DifferenceFinder::for_unseen(size_t target, const std::string &condition, const Params &params,
+                                  syncer::SeenIds &seen,
+                                  const std::function<void(const std::vector<std::string> &)> &take) const {
+    const std::string query = "SELECT t.id FROM " + qualified(catalogue_.tables[target]) + " t WHERE " +
+                              statements::live() + condition + " AND t.id > $" +
+                              std::to_string(params.values().size() + 1) + " ORDER BY t.id LIMIT " +
+                              std::to_string(rows_at_once);
+    for (std::string after;;) {
         const MemoryScope scope;
-        Params params;
-        params.text(integration_id_).instant(since_).instant(kombo::current_timestamp()).text(after);
-        const Result rows = execute("SELECT t.id FROM " + qualified(table) + " t WHERE " + statements::live() +
-                                        " AND t.id > $4 AND NOT coalesce(" + statements::written_since("t") +
-                                        ", false) ORDER BY t.id LIMIT " + std::to_string(rows_at_once),
-                                    params, Planning::ByKey);
+        Params walk = params;
+        walk.text(after);
+        const Result rows = execute(query, walk, Planning::ByKey);
         std::vector<std::string> ids;
         for (uint64_t i = 0; i < rows.size(); ++i) ids.push_back(rows.text(i, 1));
         if (ids.empty()) return;
         after = ids.back();
         const bool more = ids.size() == rows_at_once;
-        const std::vector<std::string> gone = not_seen(std::move(ids), *seen_);
-        show_surplus(endpoint_->table, keys_where(endpoint_->table, "id", gone));
-        show_dependents(nullptr, gone);
+        take(not_seen(std::move(ids), seen));
         if (!more) return;
     }
 }

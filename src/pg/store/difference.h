@@ -1,9 +1,11 @@
 #pragma once
 
 #include "pg/store/row_store.h"
+#include "syncer/links.h"
 #include "syncer/plan.h"
 
 #include <functional>
+#include <map>
 #include <set>
 
 namespace pg {
@@ -22,9 +24,9 @@ struct Differing {
 /// Finds what a full fetch would change, and changes nothing. Needs an open SPI connection.
 class DifferenceFinder {
 public:
-    /// `found` is told of each difference once.
+    /// `tasks`: the lists that will be compared. `found` is told of each difference once.
     DifferenceFinder(const syncer::Catalogue &catalogue, const syncer::States &states, std::string integration_id,
-                     std::function<void(const Differing &)> found);
+                     const std::vector<syncer::Task> &tasks, std::function<void(const Differing &)> found);
 
     /// Begins with a list, whose fetch began at `since`.
     void begin(const syncer::Endpoint &endpoint, kombo::Timestamp since);
@@ -35,6 +37,9 @@ public:
     /// Finds the rows that no page had. Throws Error.
     void find_surplus();
 
+    /// Once all lists are read: finds the rows that come linked in others and that no page named. Throws Error.
+    void find_unlinked();
+
 private:
     void report(const Differing &differing);
     void show(const syncer::RowSet &rows);
@@ -44,7 +49,10 @@ private:
     std::vector<std::vector<std::string>> keys_where(size_t table, const std::string &column,
                                                      const std::vector<std::string> &values) const;
     std::vector<std::string> not_stored(const syncer::Table &table, const std::vector<std::string> &ids) const;
+    void note_links(const syncer::RowSet &rows);
     void find_surplus_records();
+    void for_unseen(size_t target, const std::string &condition, const Params &params, syncer::SeenIds &seen,
+                    const std::function<void(const std::vector<std::string> &)> &take) const;
     void find_orphans(const syncer::Nested &nested);
 
     const syncer::Catalogue &catalogue_;
@@ -55,6 +63,12 @@ private:
     syncer::Dependents dependents_;
     kombo::Timestamp since_;
     std::optional<syncer::SeenIds> seen_;
+    /// By table of records that come linked: what keeps them, and the ids that pages named there.
+    struct Linked {
+        std::vector<syncer::Link> links;
+        syncer::SeenIds named;
+    };
+    std::map<size_t, Linked> linked_;
     std::set<std::pair<size_t, std::string>> reported_; ///< a row may come in several lists
     JsonbBuilder jsonb_;
 };
