@@ -144,8 +144,8 @@ def test_a_recipe_runs_and_returns_the_columns_that_the_page_shows(hr, number):
     assert any(RECIPES[number].heads)
 
 
-def test_there_are_twelve_recipes():
-    assert list(RECIPES) == list(range(1, 13))
+def test_there_are_thirteen_recipes():
+    assert list(RECIPES) == list(range(1, 14))
 
 
 def test_the_org_chart_has_everybody_once_below_their_manager(hr):
@@ -357,6 +357,24 @@ def test_payroll_has_everybody_of_the_month_with_the_terms_that_hold(hr):
     assert all(row["iban"] == (sent[row["integration_id"], row["id"]]["bank_accounts"] or [{}])[0].get("iban")
                for row in found)
     assert sum(row["pay_rate"] is not None and row["legal_entity"] is not None for row in found) > len(found) / 2
+
+
+def test_support_sees_masked_employees_and_neither_the_live_table_nor_a_key(hr):
+    with hr.session() as session:
+        view, look = RECIPES[13].statements
+        session.execute(view)
+        session.execute("SET LOCAL ROLE support")
+        hr.sandbox.clear_requests()
+        people = {person["id"]: person for person in hr.live("hris_employees") if person["integration_id"] == OURS}
+        rows = session.execute(look).fetchall()
+        assert len(rows) == 3
+        for row in rows:
+            person = people[row["id"]]
+            assert row["last_name"] == person["last_name"][0] + "."
+            assert row["work_email"] == "***@" + person["work_email"].partition("@")[2]
+        assert [request["params"]["page_size"] for request in hr.sandbox.requests("/hris/employees")] == ["3"]
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            session.execute("SELECT * FROM live.hris_employees")
 
 
 @pytest.mark.parametrize("number, query, index", [(2, 0, 1), (4, 0, 1), (5, 0, 1), (11, 2, 1)])
