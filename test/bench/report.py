@@ -145,8 +145,8 @@ def sentences(rows, shown):
 
 
 def missed(rows):
-    lines = [textwrap.fill(f"* `{row.scenario}`. {row.what}: {value_of(row)} where the goal is {row.goal.relation} "
-                           f"{figure(row.goal.limit)}, {verdict(row)}.",
+    lines = [textwrap.fill(f"* `{row.scenario}`. {row.what}, {row.size}: {value_of(row)} where the goal is "
+                           f"{row.goal.relation} {figure(row.goal.limit)}, {verdict(row)}.",
                            120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
              for row in rows if not row.met]
     return "\n".join(["## Goals that are missed\n", *(lines or ["None."]), ""])

@@ -33,6 +33,7 @@ class Sizes:
     line: int = 100_000
     lines: int = 10_000
     written: tuple = (1_000, 10_000, 50_000)
+    recruiting: int = 200_000
     changed: int = 10_000
     guide: int = 200
     sql: int = 5_000
@@ -46,7 +47,7 @@ class Sizes:
     settings: dict = dataclasses.field(default_factory=dict)  # of PostgreSQL, beside those of the stand
 
 
-QUICK = Sizes(rounds=1, line=500, lines=100, written=(100, 500), changed=1_000, guide=20, sql=250,
+QUICK = Sizes(rounds=1, line=500, lines=100, written=(100, 500), recruiting=200, changed=1_000, guide=20, sql=250,
               row=100, webhooks=10, integrations=10, stored=(100, 500), deltas=3, pending=(2, 4), micro=250,
               settings={"fsync": "off", "shared_buffers": "64MB"})
 

@@ -55,11 +55,13 @@ class Stand:
 
     # --- servers and databases ------------------------------------------------------------------------------------
 
-    def sandbox(self, employees, latency_ms=0):
-        """The sandbox with so many employees, which answers after so many milliseconds from now on."""
-        if employees not in self.sandboxes:
-            self.sandboxes[employees] = Sandbox(needed("KOMBO_SANDBOX"), employees=employees)
-        sandbox = self.sandboxes[employees]
+    def sandbox(self, employees, latency_ms=0, category="HRIS"):
+        """The sandbox with so many employees, or so many candidates and half as many applications more, which answers
+        after so many milliseconds from now on."""
+        if (employees, category) not in self.sandboxes:
+            made = self.sandboxes[employees, category] = Sandbox(needed("KOMBO_SANDBOX"), employees=employees)
+            made.change_integration(category=category)
+        sandbox = self.sandboxes[employees, category]
         sandbox.settings(latency_ms=latency_ms)
         sandbox.clear_requests()
         return sandbox
@@ -70,6 +72,8 @@ class Stand:
         db = Database(self.cluster, self.cluster.new_database(TEMPLATE))
         try:
             db.create_server(sandbox, webhook_secret=WEBHOOK_SECRET)
+            if only and only[0].startswith("/ats/"):
+                db.execute("SELECT kombo.create_tables('ATS')")
             db.add_integration(sandbox.integration, only=only)
             yield db
         finally:

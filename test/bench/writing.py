@@ -5,7 +5,9 @@ import functools
 import time
 
 from rows import Point, Row, at_most, ratios
-from stand import data_tables, empty, vacuum, whole_list
+from stand import EMPLOYEES, data_tables, empty, vacuum, whole_list
+
+CANDIDATES, APPLICATIONS = "/ats/candidates", "/ats/applications"
 
 
 @dataclasses.dataclass
@@ -16,6 +18,7 @@ class Written:
     transfer: list = dataclasses.field(default_factory=list)   # the pages alone
     copy: list = dataclasses.field(default_factory=list)       # binary COPY of the same rows
     wal: list = dataclasses.field(default_factory=list)        # bytes a record of `unchanged`
+    records: int = 0
     tables: int = 0
     rows: int = 0
 
@@ -24,24 +27,25 @@ class Written:
 
 
 @functools.cache
-def written(stand, employees):
-    """Rounds of all four with so many employees."""
-    sandbox = stand.sandbox(employees)
+def written(stand, size, path=EMPLOYEES):
+    """Rounds of all four with a list of a sandbox of this size."""
+    sandbox = stand.sandbox(size, category="HRIS" if path == EMPLOYEES else "ATS")
     seen = Written()
     files = {}
-    with stand.database(sandbox) as db:
+    with stand.database(sandbox, *(() if path == EMPLOYEES else (path, CANDIDATES, APPLICATIONS))) as db:
         for _ in range(stand.sizes.rounds):
-            seen.first.append(stand.sync(db)[0])
+            seen.first.append(stand.sync(db, path=path)[0])
             files = files or copied_out(stand, db)
             vacuum(db, files)
-            seen.transfer.append(stand.ask(sandbox, whole_list(sandbox))["seconds"])
+            seen.transfer.append(stand.ask(sandbox, whole_list(sandbox, path))["seconds"])
             db.execute("CHECKPOINT")
             before = db.value("SELECT pg_current_wal_lsn()")
-            took, result = stand.sync(db)
-            if result["unchanged"] != employees:
+            took, result = stand.sync(db, path=path)
+            if result["unchanged"] != result["received"] or not result["received"]:
                 raise RuntimeError(f"not all were unchanged: {result}")
+            seen.records = result["received"]
             seen.unchanged.append(took)
-            seen.wal.append(db.value("SELECT (pg_current_wal_lsn() - %s::pg_lsn)::float", [before]) / employees)
+            seen.wal.append(db.value("SELECT (pg_current_wal_lsn() - %s::pg_lsn)::float", [before]) / seen.records)
             empty(db, files)
             seen.copy.append(copy(db, files))
             seen.tables = len(files)
@@ -70,18 +74,25 @@ def copy(db, files):
         return time.monotonic() - began
 
 
-def size(employees, seen):
-    return f"{employees:,} employees, {seen.rows:,} rows in {seen.tables} tables"
+def size(seen, path=EMPLOYEES):
+    return f"{seen.records:,} {path.rpartition('/')[2]}, {seen.rows:,} rows in {seen.tables} tables"
+
+
+def lists(stand):
+    """Those that are measured: the path, and what was seen of it."""
+    yield EMPLOYEES, written(stand, stand.sizes.written[-1])
+    for path in (CANDIDATES, APPLICATIONS):
+        yield path, written(stand, stand.sizes.recruiting, path)
 
 
 def first(stand):
     """First full sync without latency, beside binary COPY of the same rows"""
     for employees in stand.sizes.written:
-        seen = written(stand, employees)
-        yield from points(employees, seen)
-    ours = seen.without_transfer(seen.first)
-    yield Row("first", "First full sync less the transfer, compared with `COPY` of the same rows",
-              size(employees, seen), ratios(ours, seen.copy), at_most(1.3), ours=ours, theirs=seen.copy)
+        yield from points(employees, written(stand, employees))
+    for path, seen in lists(stand):
+        ours = seen.without_transfer(seen.first)
+        yield Row("first", "First full sync less the transfer, compared with `COPY` of the same rows",
+                  size(seen, path), ratios(ours, seen.copy), at_most(1.3), ours=ours, theirs=seen.copy)
 
 
 def points(employees, seen):
@@ -92,12 +103,11 @@ def points(employees, seen):
 
 def unchanged(stand):
     """Full sync with nothing changed, beside that COPY; and the WAL that it writes"""
-    employees = stand.sizes.written[-1]
-    seen = written(stand, employees)
-    ours = seen.without_transfer(seen.unchanged)
-    yield Row("unchanged", "Full sync with nothing changed less the transfer, compared with `COPY` of the same rows",
-              size(employees, seen), ratios(ours, seen.copy), at_most(0.5), ours=ours, theirs=seen.copy)
-    yield Row("unchanged", "WAL a record, nothing changed", size(employees, seen), seen.wal, at_most(16), "bytes")
+    for path, seen in lists(stand):
+        ours = seen.without_transfer(seen.unchanged)
+        yield Row("unchanged", "Full sync with nothing changed less the transfer, compared with `COPY` of the same "
+                  "rows", size(seen, path), ratios(ours, seen.copy), at_most(0.5), ours=ours, theirs=seen.copy)
+        yield Row("unchanged", "WAL a record, nothing changed", size(seen, path), seen.wal, at_most(16), "bytes")
 
 
 def changed(stand):
