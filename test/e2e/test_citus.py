@@ -229,6 +229,7 @@ def test_without_citus_there_is_nothing_to_distribute(db, function):
 def test_statements_of_a_page_are_such_as_citus_takes(hris_db):
     """Each is about rows of one integration, named by a parameter; none counts on the number of rows that a statement
     with ON CONFLICT reports, which is the source's on Citus."""
+    hris_db.execute("SELECT kombo.create_tables(category) FROM (SELECT DISTINCT category FROM kombo.endpoints) e")
     found = [text for path, in hris_db.execute("SELECT path FROM kombo.endpoints").fetchall()
              for text, in hris_db.execute("SELECT statement FROM kombo.page_statements(%s)", [path]).fetchall()]
     assert len(found) > 40

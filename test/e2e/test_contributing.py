@@ -30,14 +30,19 @@ def test_the_example_of_a_field_gives_a_column_with_its_values(hris, sandbox):
                       "WHERE attrelid = 'kombo.hris_locations'::regclass AND attname = 'timezone'")
 
 
-def test_the_row_that_the_example_of_a_field_ships_is_one_of_its_list(db):
-    """Between rows of sql/install/hris.sql it has their shape, and makes the row of the statement."""
-    row, = re.findall(r"^ {7,}\('hris_locations'.*", page(PAGE), re.MULTILINE)
-    shipped = (ROOT / "sql" / "install" / "hris.sql").read_text(encoding="utf-8")
-    columns, = set(re.findall(r"AS f \((table_name, position, column_name, type, comment)\)", shipped))
-    assert db.execute(f"SELECT {columns} FROM (VALUES {row.strip().rstrip(',')}) AS f ({columns})") == [{
-        "table_name": "hris_locations", "position": 5, "column_name": "timezone", "type": "text",
-        "comment": "Time zone of the location, such as Europe/Berlin."}]
+def test_the_line_that_the_example_of_a_field_ships_makes_the_row_of_its_statement(db):
+    """Behind the lines of its list in sql/install/hris.sql."""
+    line, = re.findall(r"^ +(timezone  .*)", page(PAGE), re.MULTILINE)
+    shipped = [(ROOT / "sql" / "install" / name).read_text(encoding="utf-8") for name in ("listing.sql", "hris.sql")]
+    listing, = re.findall(r"ship_fields\('hris_locations', \$\$\n(.*?)\$\$\)", shipped[1], re.DOTALL)
+    with db.connect(autocommit=False) as connection:
+        connection.execute(shipped[0])
+        connection.execute("SELECT kombo_internal.ship_fields('hris_places', %s)", [f"{listing}    {line}\n"])
+        made = connection.execute(
+            "SELECT * FROM kombo.fields WHERE table_name = 'hris_places' ORDER BY position").fetchall()
+        connection.rollback()
+    assert len(made) > 4 and (made[-1]["column_name"], made[-1]["type"], made[-1]["json_key"], made[-1]["comment"]) == (
+        "timezone", "text", "timezone", "Time zone of the location, such as Europe/Berlin.")
 
 
 def test_the_example_of_a_list_gives_a_table_with_its_records(db, fake_kombo):

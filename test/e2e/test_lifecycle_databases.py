@@ -8,7 +8,7 @@ from cluster import TEMPLATE, Database
 from lifecycle import (EMPLOYEES, GROUPS, assert_a_change_arrives, first_row, in_the_middle_of_a_fetch, seconds,
                        text_of, wait_state)
 from sandbox import WEBHOOK_SECRET
-from syncing import SOON, one, same_as_sandbox
+from syncing import SOON, one, same_as_sandbox, wait_until
 from worker import (inbox, runs, send_webhook, serve, until, wait_judged, wait_requested, wait_synced, worker_pid,
                     workers_of)
 
@@ -192,6 +192,9 @@ def test_the_database_itself_can_be_dropped(few, sandbox, busy, force):
         in_the_middle_of_a_fetch(few, sandbox)
     few.connection.close()
     with cluster.connect() as connection:
+        wait_until(lambda: not connection.execute(
+            "SELECT FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'",
+            [few.name]).fetchall(), what="the end of our own session")
         took = seconds(lambda: connection.execute(f"DROP DATABASE {few.name}" + (" WITH (FORCE)" if force else "")))
     assert took < SOON
     sandbox.faults()

@@ -125,7 +125,8 @@ def test_what_lies_below_an_endpoint_of_ones_own_goes_with_it(hris_db):
 @pytest.mark.time_limit(300)
 def test_a_parallel_restore_is_whole(hris, sandbox, copies):
     hris.execute("""INSERT INTO kombo.subscriptions (integration_id, endpoint, enabled)
-                    SELECT %s, path, path = '/hris/groups' FROM kombo.endpoints WHERE enabled""", [sandbox.integration])
+                    SELECT %s, path, path = '/hris/groups' FROM kombo.endpoints WHERE category = 'HRIS' AND enabled""",
+                 [sandbox.integration])
     hris.execute("UPDATE kombo.subscriptions SET enabled = true WHERE endpoint = '/hris/employees'")
     hris.execute(EDITS)
     hris.execute("ALTER TABLE kombo.hris_employees ADD CONSTRAINT of_user CHECK (last_name <> 'Refused')")
