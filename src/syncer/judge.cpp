@@ -97,7 +97,7 @@ Verdict Judge::judge(const Webhook &webhook, std::string_view body, const std::o
 
 /// Why nothing comes of webhooks of this type; empty: something may.
 std::string Judge::asks_for_nothing(const Webhook &webhook) const {
-    const std::string nothing = "webhooks of this type ask for nothing";
+    std::string nothing = "webhooks of this type ask for nothing";
     if (webhook.type == WebhookType::OfNoConcern) return nothing;
     if (webhook.type != WebhookType::Other) return "";
     const auto integration = integrations_.find(webhook.integration_id);
