@@ -1,4 +1,4 @@
-"""The container image's files. ./package image builds the image and uses it; here its entry point runs outside of one."""
+"""The container image's files. ./package image builds the image and uses it; here the entry point runs without one."""
 
 import os
 import pathlib

@@ -40,7 +40,8 @@ build_sandbox() {
     strip ../test/kombo-sandbox
     # A library's path may be one of before /lib became a link.
     ldd ../test/kombo-sandbox | awk '$2 == "=>" {print $3}' | while read -r library; do
-        dpkg-query -S "$(readlink -f "$library")" 2>/dev/null || dpkg-query -S "*/$(basename "$(readlink -f "$library")")"
+        dpkg-query -S "$(readlink -f "$library")" 2>/dev/null ||
+            dpkg-query -S "*/$(basename "$(readlink -f "$library")")"
     done | cut -d : -f 1 | sort -u >../test/packages
 }
 

@@ -12,6 +12,8 @@ chmod 755 "$WORK"
 SECRETS=$PWD/container/secrets
 SCRIPTS=$WORK/scripts
 WEBHOOK_SECRET=kombos-webhook-secret
+# Each file by itself: its folder is closed to the container's user.
+MOUNTED_SECRETS=()
 # What differs from start to start: where the data is, and settings.
 VOLUME='' SETTINGS=()
 
@@ -40,7 +42,8 @@ start_sandbox() {
 # The secrets, and connect.sql with the sandbox where Kombo is.
 prepare() {
     printf '%s\n' "$API_KEY" "$WEBHOOK_SECRET" | container/secrets.sh
-    [[ $(stat -c %a "$SECRETS") == 700 && $(cat "$SECRETS"/* | wc -l) == 2 ]]
+    local file
+    for file in "$SECRETS"/*; do MOUNTED_SECRETS+=(--volume "$file:/run/secrets/${file##*/}:ro"); done
     mkdir "$SCRIPTS"
     sed "s|base_url 'https://api.kombo.dev/v1'|base_url '$SANDBOX_URL/v1', allow_http 'on'|" container/connect.sql \
         >"$SCRIPTS/connect.sql"
@@ -52,7 +55,7 @@ prepare() {
     [[ ${ENTRYPOINT[*]} && ${RECEIVER[*]} && $HEALTH ]]
     new_volume compose
     SETTINGS=(--env POSTGRES_DB=hr --env POSTGRES_PASSWORD_FILE=/run/secrets/database_password
-              --volume "$SECRETS:/run/secrets:ro" --volume "$SCRIPTS:/docker-entrypoint-initdb.d:ro")
+              "${MOUNTED_SECRETS[@]}" --volume "$SCRIPTS:/docker-entrypoint-initdb.d:ro")
 }
 
 # no COMMAND…: fails if it succeeds.
@@ -152,7 +155,7 @@ synced() {
 receiver() {
     local _ body signature
     inside --env PGHOST=127.0.0.1 --env PGDATABASE=hr --env PGUSER=hr_webhooks \
-        --env PGPASSWORD_FILE=/run/secrets/webhook_password --volume "$SECRETS:/run/secrets:ro" \
+        --env PGPASSWORD_FILE=/run/secrets/webhook_password "${MOUNTED_SECRETS[@]}" \
         receiver "${RECEIVER[@]}" >"$WORK/receiver.log" 2>&1 &
     for _ in {1..100}; do
         ! grep "listening on" "$WORK/receiver.log" || break
