@@ -83,8 +83,12 @@ new_volume() {
     cp -a "$(buildah mount database)/var/lib/postgresql" "$VOLUME"
 }
 
+run_database() {
+    inside "${SETTINGS[@]}" --volume "$VOLUME:/var/lib/postgresql" database "${ENTRYPOINT[@]}"
+}
+
 start() {
-    inside "${SETTINGS[@]}" --volume "$VOLUME:/var/lib/postgresql" database "${ENTRYPOINT[@]}" >>"$WORK/database.log" 2>&1 &
+    run_database >>"$WORK/database.log" 2>&1 &
     local _ starter=$!
     for _ in {1..600}; do
         if inside database sh -c "$HEALTH"; then
@@ -195,7 +199,7 @@ killed_at_first_start() {
     local _
     new_volume killed
     SETTINGS=(--env POSTGRES_PASSWORD="$(<"$SECRETS/database_password")")
-    inside "${SETTINGS[@]}" --volume "$VOLUME:/var/lib/postgresql" database "${ENTRYPOINT[@]}" &
+    run_database &
     for _ in {1..600}; do
         [[ ! -e $VOLUME/data/pgdata.new/PG_VERSION ]] || break
         sleep 0.01
