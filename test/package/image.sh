@@ -52,6 +52,9 @@ prepare() {
     readarray -t RECEIVER < <(setting receiver '{{range .Docker.Config.Entrypoint}}{{println .}}{{end}}' | grep .)
     HEALTH=$(setting database '{{range .Docker.Config.Healthcheck.Test}}{{println .}}{{end}}' | grep -v CMD-SHELL)
     [[ $(setting database '{{.Docker.Config.StopSignal}} {{.Docker.Config.User}}') == "SIGINT postgres" ]]
+    [[ $(setting database '{{.Docker.Config.Volumes}}') == "map[/var/lib/postgresql:{}]" ]]
+    # buildah would mount either that volume or ours, now this, now that.
+    buildah config --volume /var/lib/postgresql- database
     [[ ${ENTRYPOINT[*]} && ${RECEIVER[*]} && $HEALTH ]]
     new_volume compose
     SETTINGS=(--env POSTGRES_DB=hr --env POSTGRES_PASSWORD_FILE=/run/secrets/database_password
@@ -174,7 +177,7 @@ receiver() {
         return 1
     }
     [[ $(sql hr "SELECT webhook_type FROM kombo.webhook_inbox") == data-changed ]]
-    pkill -TERM -f 'python3 receiver.py'
+    pkill -TERM -x python3
     wait $!
 }
 
