@@ -2,6 +2,8 @@
 # README's Install and Connect as they are written, for ./check bare: as root, in the project's folder, on a fresh
 # Debian. A sandbox takes Kombo's place, and the keys come from here. Ends once all lists are fresh.
 set -euo pipefail
+# shellcheck source=test/listening.sh
+source test/listening.sh
 
 main() {
     section Install | while IFS= read -r line; do run "$line"; done
@@ -41,13 +43,7 @@ start_sandbox() {
     : >/tmp/sandbox.log
     "$(find /tmp/build -type f -name kombo-sandbox)" --port 0 --api-key sandbox-key \
         --integration personio:CBNMt7dSNCzBdnRTx87dev4E --employees 1000 >>/tmp/sandbox.log 2>&1 </dev/null &
-    for _ in {1..100}; do
-        SANDBOX_URL=$(sed -n 's/^listening on //p' /tmp/sandbox.log)
-        [[ ! $SANDBOX_URL ]] || return 0
-        sleep 0.1
-    done
-    cat /tmp/sandbox.log
-    return 1
+    sandbox_url /tmp/sandbox.log $!
 }
 
 # README's SQL, with the sandbox where Kombo is.

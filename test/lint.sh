@@ -69,7 +69,7 @@ lint_clang_tidy() {
 }
 
 lint_shellcheck() {
-    shellcheck -x demo check bench package .ci/run test/e2e/run test/bare_readme.sh test/package/*.sh
+    shellcheck -x demo check bench package .ci/run test/e2e/run test/bare_readme.sh test/package/*.sh container/*.sh
 }
 
 # design: pg -> syncer -> kombo
@@ -122,7 +122,7 @@ lint_leftovers() {
 # The scripts of released versions are kept as they were.
 lint_file_sizes() {
     local found
-    found=$(find src sql test demo check bench package -type f -size +24k ! -path 'test/facts/*' \
+    found=$(find src sql test demo check bench package container -type f -size +24k ! -path 'test/facts/*' \
         ! -path '*/upgrade/kombo_sync--*' ! -name '*.[od]')
     [[ -z $found ]] || {
         echo "larger than 24 kB: $found"

@@ -53,6 +53,8 @@ source "${BASH_SOURCE%/*}/progress.sh"
 source "${BASH_SOURCE%/*}/cache.sh"
 # shellcheck source=test/chroot.sh
 source "${BASH_SOURCE%/*}/chroot.sh"
+# shellcheck source=test/listening.sh
+source "${BASH_SOURCE%/*}/listening.sh"
 
 T='' LOG='' SRC='' BUILD='' PGBIN='' OWNER='' CHILD='' SANDBOX_URL='' MADE_OVERRIDE=''
 # Set where a log was named: it is to be there afterwards, also after Ctrl-C.
@@ -317,11 +319,6 @@ stage_sandbox() {
     as_owner "$@" --port 0 >"$LOG/sandbox.log" 2>&1 </dev/null &
     STAGED+=($!)
     set +m
-    for _ in {1..100}; do
-        SANDBOX_URL=$(sed -n 's/^listening on //p' "$LOG/sandbox.log")
-        [[ $SANDBOX_URL ]] && return 0
-        kill -0 "${STAGED[-1]}" 2>/dev/null || break
-        sleep 0.1
-    done
-    fail "The sandbox did not start:" "$(cat "$LOG/sandbox.log")"
+    sandbox_url "$LOG/sandbox.log" "${STAGED[-1]}" >/dev/null ||
+        fail "The sandbox did not start:" "$(cat "$LOG/sandbox.log")"
 }

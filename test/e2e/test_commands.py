@@ -55,9 +55,11 @@ def test_a_demo_that_is_terminated_leaves_nothing(folder):
                                            (("./check", "matrix", "16"), "PostgreSQL 16; the majors are 15 17 18"),
                                            (("./check", "matrix", "17", "unti"), 'unknown major or part "unti"'),
                                            (("./check", "matrix"), "matrix needs root"),
-                                           (("./package", "rpm"), "the actions are deb and test"),
+                                           (("./package", "rpm"), "the actions are deb, test and image"),
                                            (("./package", "deb", "16"), "PostgreSQL 16; the majors are 15 17 18"),
-                                           (("./package", "test", "17"), "./package needs root")])
+                                           (("./package", "image", "16"), "PostgreSQL 16; the majors are 15 17 18"),
+                                           (("./package", "test", "17"), "./package needs root"),
+                                           (("./package", "image"), "./package needs root")])
 def test_an_unknown_argument_is_refused_before_anything_is_done(folder, command, said):
     status, output = run(*command, folder=folder, timeout=20)
     assert status == 1 and said in output

@@ -3,29 +3,26 @@
 # nothing but its base system. install.sh MAJOR; the packages are in ../packages.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
+# shellcheck source=test/listening.sh
+source test/listening.sh
+# shellcheck source=test/package/syncing.sh
+source test/package/syncing.sh
 
 MAJOR=$1
 PACKAGE=postgresql-$MAJOR-kombo-sync
 VERSION=$(sed -n "s/^default_version = '\(.*\)'/\1/p" kombo_sync.control)
 PREVIOUS=$(sed -n 's/^PREVIOUS_VERSION = //p' Makefile)
 SHARE=/usr/share/postgresql/$MAJOR/extension
-INTEGRATION=personio:CBNMt7dSNCzBdnRTx87dev4E
 
 main() {
     install_package
     start_sandbox
     start_cluster
     check "the version before upgrades" upgrade
-    check "a worker syncs after the upgrade" synced_by_worker
+    check "a worker syncs after the upgrade" synced_by_worker upgraded
     check "a fresh installation syncs" fresh_installation
     check "the symbols are in a package of their own" symbols
     check "a purge leaves nothing, and a server that starts" purge
-}
-
-check() {
-    printf '\n# %s\n' "$1"
-    "${@:2}"
-    printf 'ok %s\n' "$1"
 }
 
 install_package() {
@@ -43,15 +40,8 @@ install_package() {
 
 start_sandbox() {
     : >/tmp/sandbox.log
-    ../packages/test/kombo-sandbox --port 0 --api-key sandbox-key --integration "$INTEGRATION" --employees 1000 \
-        >>/tmp/sandbox.log 2>&1 </dev/null &
-    for _ in {1..100}; do
-        SANDBOX_URL=$(sed -n 's/^listening on //p' /tmp/sandbox.log)
-        [[ ! $SANDBOX_URL ]] || return 0
-        sleep 0.1
-    done
-    cat /tmp/sandbox.log
-    return 1
+    ../packages/test/kombo-sandbox "${SANDBOX_OPTIONS[@]}" >>/tmp/sandbox.log 2>&1 </dev/null &
+    sandbox_url /tmp/sandbox.log $!
 }
 
 start_cluster() {
@@ -84,21 +74,9 @@ upgrade() {
 connect() {
     sql "$1" "CREATE SERVER kombo_eu FOREIGN DATA WRAPPER kombo_sync
                 OPTIONS (base_url '$SANDBOX_URL/v1', allow_http 'on')" \
-        "CREATE USER MAPPING FOR CURRENT_USER SERVER kombo_eu OPTIONS (api_key 'sandbox-key')" \
+        "CREATE USER MAPPING FOR CURRENT_USER SERVER kombo_eu OPTIONS (api_key '$API_KEY')" \
         "CREATE ROLE owner_of_$1" "SELECT kombo.create_tables('HRIS', owner => 'owner_of_$1')" \
         "SELECT kombo.add_integration('$INTEGRATION', server => 'kombo_eu')"
-}
-
-synced_by_worker() {
-    for _ in {1..600}; do
-        if [[ $(sql upgraded "SELECT state FROM kombo.integration_status") == fresh ]]; then
-            all_employees upgraded
-            return
-        fi
-        sleep 0.1
-    done
-    sql upgraded "SELECT endpoint, state, reason, next FROM kombo.sync_status"
-    return 1
 }
 
 fresh_installation() {
@@ -107,10 +85,6 @@ fresh_installation() {
     connect fresh
     sql fresh "SELECT endpoint, kind, status, inserted FROM kombo.kombo_sync_full()"
     all_employees fresh
-}
-
-all_employees() {
-    [[ $(sql "$1" "SELECT count(*) FROM kombo.hris_employees") == 1000 ]]
 }
 
 symbols() {

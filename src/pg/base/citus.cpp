@@ -19,7 +19,7 @@ bool on_node() {
 }
 
 void propagate_lock_timeout() {
-    if (LockTimeout == 0 || !present()) return;
+    if (LockTimeout == 0) return;
     guard([] {
         set_config_option("citus.propagate_set_commands", "local", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true,
                           0, false);

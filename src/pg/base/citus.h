@@ -17,7 +17,7 @@ extern const char *const node_problem;
 extern const char *const node_remedy;
 
 /// Has lock_timeout act on the nodes, too, until the transaction ends: Citus keeps settings to itself by default, and
-/// a page would wait there without limit for the lock of one row. Does nothing without Citus. Needs SPI and a
+/// a page would wait there without limit for the lock of one row. Only where the extension is present. Needs SPI and a
 /// transaction block.
 void propagate_lock_timeout();
 

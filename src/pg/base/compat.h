@@ -9,11 +9,15 @@
 #error "kombo_sync has not been tried with this PostgreSQL; make COPT=-DKOMBO_SYNC_UNTRIED builds it all the same"
 #endif
 
-#if PG_VERSION_NUM >= 160000
 extern "C" {
-#include <varatt.h>
-}
+#if PG_VERSION_NUM >= 180000
+#include <commands/explain_format.h>
+#include <commands/explain_state.h>
 #endif
+#if PG_VERSION_NUM >= 160000
+#include <varatt.h>
+#endif
+}
 
 // port.h gives these names to PostgreSQL's own functions, and so breaks std::snprintf in headers that come behind it.
 #undef vsnprintf
@@ -63,6 +67,28 @@ inline IndexScanDesc begin_index_scan(Relation table, Relation index, int keys) 
 #else
     return index_beginscan(table, index, GetActiveSnapshot(), keys, 0);
 #endif
+}
+
+inline ForeignPath *make_foreign_path(PlannerInfo *root, RelOptInfo *rel, double rows, Cost startup, Cost total,
+                                      Relids required_outer) {
+#if PG_VERSION_NUM >= 180000
+    return create_foreignscan_path(root, rel, nullptr, rows, 0, startup, total, NIL, required_outer, nullptr, NIL, NIL);
+#elif PG_VERSION_NUM >= 170000
+    return create_foreignscan_path(root, rel, nullptr, rows, startup, total, NIL, required_outer, nullptr, NIL, NIL);
+#else
+    return create_foreignscan_path(root, rel, nullptr, rows, startup, total, NIL, required_outer, nullptr, NIL);
+#endif
+}
+
+/// The role whose rights count: the caller, or the owner of the view that the foreign table is read through.
+inline Oid checked_user(const ForeignScanState *node) {
+#if PG_VERSION_NUM >= 160000
+    const Oid user = reinterpret_cast<const ForeignScan *>(node->ss.ps.plan)->checkAsUser;
+#else
+    const auto *scan = reinterpret_cast<const ForeignScan *>(node->ss.ps.plan);
+    const Oid user = exec_rt_fetch(scan->scan.scanrelid, node->ss.ps.state)->checkAsUser;
+#endif
+    return OidIsValid(user) ? user : GetUserId();
 }
 
 /// The cache that a callback of CacheRegisterSyscacheCallback is told of.

@@ -42,6 +42,7 @@ extern "C" {
 #include <commands/extension.h>
 #include <commands/trigger.h>
 #include <common/hashfn.h>
+#include <executor/executor.h>
 #include <executor/spi.h>
 #include <fmgr.h>
 #include <foreign/foreign.h>

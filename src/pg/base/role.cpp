@@ -16,7 +16,8 @@ SyncRole::SyncRole(Oid role) {
     const char *name = guard([&] { return GetUserNameFromId(role, true); });
     if (name && role != BOOTSTRAP_SUPERUSERID) acted_as = name;
     // Citus takes no generic plan of a statement that inserts.
-    const char *plans = citus::present() ? "force_custom_plan" : "auto";
+    beside_citus_ = citus::present();
+    const char *plans = beside_citus_ ? "force_custom_plan" : "auto";
     guard([&] {
         const char *pinned[][2] = {{"search_path", "pg_catalog, pg_temp"},
                                    {"row_security", "off"},
@@ -42,6 +43,10 @@ Oid find_sync_role() {
     // The caller of a sync needs EXECUTE on the function, not SELECT on the catalogue that this reads.
     const SyncRole owner_of_everything(BOOTSTRAP_SUPERUSERID);
     check_interface();
+    return owner_of_tables();
+}
+
+Oid owner_of_tables() {
     const Result role = execute("SELECT coalesce(kombo_internal.sync_role()::oid, 0)::bigint");
     return static_cast<Oid>(role.integer(0, 1));
 }

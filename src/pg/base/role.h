@@ -13,10 +13,14 @@ public:
     SyncRole(const SyncRole &) = delete;
     SyncRole &operator=(const SyncRole &) = delete;
 
+    /// Whether the database has the extension citus.
+    bool beside_citus() const { return beside_citus_; }
+
 private:
     Oid user_ = InvalidOid;
     int security_context_ = 0;
     int settings_level_ = 0;
+    bool beside_citus_ = false;
 };
 
 /// The name of the role that SyncRole last acted as; empty: it never did.
@@ -24,6 +28,9 @@ const std::string &sync_role_name();
 
 /// The owner of the data tables; InvalidOid while there are none. Raises if they have several owners.
 Oid find_sync_role();
+
+/// As find_sync_role, for a superuser who has checked the interface already.
+Oid owner_of_tables();
 
 /// The privileges that the sync role lacks, in words; empty: none. Tables may be given to another role at any time.
 struct Lack {

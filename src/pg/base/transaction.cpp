@@ -40,7 +40,7 @@ void as_sync_role(Oid role, const std::function<void()> &body) {
     in_transaction([&] {
         const Spi spi;
         const SyncRole as(role);
-        citus::propagate_lock_timeout();
+        if (as.beside_citus()) citus::propagate_lock_timeout();
         body();
     });
 }

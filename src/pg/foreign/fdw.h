@@ -1,15 +1,11 @@
 #pragma once
-// PostgreSQL's planner and executor, as a foreign data wrapper meets them, and where its majors differ there.
+// PostgreSQL's planner and executor, as a foreign data wrapper meets them.
 
 #include "pg/base/guard.h"
 
 extern "C" {
 #include <access/sysattr.h>
 #include <commands/explain.h>
-#if PG_VERSION_NUM >= 180000
-#include <commands/explain_format.h>
-#include <commands/explain_state.h>
-#endif
 #include <commands/vacuum.h>
 #include <executor/execAsync.h>
 #include <executor/executor.h>
@@ -31,28 +27,6 @@ extern "C" {
 }
 
 namespace pg::fdw {
-
-inline ForeignPath *make_path(PlannerInfo *root, RelOptInfo *rel, double rows, Cost startup, Cost total,
-                              Relids required_outer) {
-#if PG_VERSION_NUM >= 180000
-    return create_foreignscan_path(root, rel, nullptr, rows, 0, startup, total, NIL, required_outer, nullptr, NIL, NIL);
-#elif PG_VERSION_NUM >= 170000
-    return create_foreignscan_path(root, rel, nullptr, rows, startup, total, NIL, required_outer, nullptr, NIL, NIL);
-#else
-    return create_foreignscan_path(root, rel, nullptr, rows, startup, total, NIL, required_outer, nullptr, NIL);
-#endif
-}
-
-/// The role whose rights count: the caller, or the owner of the view that the table is read through.
-inline Oid checked_user(const ForeignScanState *node) {
-#if PG_VERSION_NUM >= 160000
-    const Oid user = reinterpret_cast<const ForeignScan *>(node->ss.ps.plan)->checkAsUser;
-#else
-    const auto *scan = reinterpret_cast<const ForeignScan *>(node->ss.ps.plan);
-    const Oid user = exec_rt_fetch(scan->scan.scanrelid, node->ss.ps.state)->checkAsUser;
-#endif
-    return OidIsValid(user) ? user : GetUserId();
-}
 
 /// Has the object deleted when the memory context is reset, as it is at the end of whatever it serves, also by an
 /// error.

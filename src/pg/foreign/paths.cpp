@@ -56,8 +56,8 @@ void add_scan_path(const Planned &planned, PlannerInfo *root, RelOptInfo *rel, O
     const Cost total =
         check.startup + requests * planned.size.page_ms * cost_of_ms + fetched * (2 * cpu_tuple_cost + check.per_tuple);
     const double rows = parameters ? parameters->ppi_rows : rel->rows;
-    add_path(rel, reinterpret_cast<Path *>(fdw::make_path(root, rel, rows, startup, total,
-                                                          parameters ? parameters->ppi_req_outer : nullptr)));
+    add_path(rel, reinterpret_cast<Path *>(compat::make_foreign_path(
+                      root, rel, rows, startup, total, parameters ? parameters->ppi_req_outer : nullptr)));
 }
 
 /// The sets of other relations that a join clause which Kombo could check needs. Runs inside pg::guard.

@@ -91,7 +91,7 @@ void fill(const LiveColumns &columns, const Reader &reader, JsonbBuilder &jsonb,
 
 Scan::Scan(ForeignScanState *node)
     : node_(node), table_(load_live_table(RelationGetRelid(node->ss.ss_currentRelation))),
-      list_(load_live_list(table_.endpoint)), server_(load_server(table_.server, fdw::checked_user(node))) {
+      list_(load_live_list(table_.endpoint)), server_(load_server(table_.server, compat::checked_user(node))) {
     auto *plan = reinterpret_cast<ForeignScan *>(node->ss.ps.plan);
     ListCell *cell = nullptr;
     foreach (cell, static_cast<List *>(linitial(plan->fdw_private)))

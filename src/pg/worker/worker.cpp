@@ -347,7 +347,7 @@ void Worker::start() {
             on_node = citus::on_node();
             if (on_node) return;
             found = found_interface();
-            if (found == interface_number) role = find_sync_role();
+            if (found == interface_number) role = owner_of_tables();
             if (OidIsValid(role)) lack = find_lack(role);
         });
     } catch (const Error &error) {
