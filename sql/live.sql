@@ -38,8 +38,9 @@ DECLARE
 BEGIN
     FOR line IN EXECUTE 'EXPLAIN (VERBOSE, COSTS OFF) ' || query LOOP
         IF line ~ 'Filter|Kombo' THEN
-            RETURN NEXT ltrim(line);
+            RETURN NEXT replace(ltrim(line), '(InitPlan 1).col1', '$0'); -- its name since 17
         END IF;
+        EXIT WHEN line ~ 'One-Time Filter: false'; -- since 18 nothing is below it
     END LOOP;
 END
 $$;
