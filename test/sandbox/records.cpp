@@ -177,7 +177,9 @@ std::optional<Index> Records::base_reference(Model model, Index index, Reference
     case Reference::reviewer:
         return follow(Model::employees, base_.employee_of(model, index), Reference::manager);
     case Reference::review_cycle:
-        return index % count(Model::review_cycles);
+        // One that is created later moves no review.
+        if (base_.count(Model::review_cycles) == 0) return std::nullopt;
+        return index % base_.count(Model::review_cycles);
     case Reference::skill:
         return base_.pick(Model::skills, model, index, 7);
     case Reference::skill_scale:
