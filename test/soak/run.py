@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 
 from cluster import Cluster, needed  # noqa: E402
-from scripts import Failed, explore  # noqa: E402
+from scripts import Failed, explore, replay, shorten  # noqa: E402
 from worker import WORKER_SETTINGS  # noqa: E402
 
 
@@ -22,7 +22,10 @@ def main(minutes="10", seed=None):
         print(f"{len(script)} steps")
     except Failed as failed:
         print(f"seed {seed}, {len(failed.script)} steps: {failed}")
-        print("\n".join(map(str, failed.script)))
+        print("\n".join(map(str, failed.script)), flush=True)
+        short = shorten(cluster, needed("KOMBO_SANDBOX"), seed, failed, 120, lambda text: print(text, flush=True))
+        print(f"shortened to {len(short)} steps:")
+        print("\n".join(map(str, short)))
         return 1
     finally:
         cluster.close()
