@@ -26,7 +26,10 @@ bool implies(const Endpoint &other, const Endpoint &endpoint) {
 
 Kind kind_of_fetch(const States &states, const Endpoint &endpoint, Kind asked, kombo::Timestamp now) {
     if (asked == Kind::Full || !endpoint.incremental) return Kind::Full;
-    return serves_delta(states.at(endpoint.path).delta_from(now), now) ? Kind::Delta : Kind::Full;
+    const EndpointState &state = states.at(endpoint.path);
+    // While Kombo does not offer the list, those that carry its model write and sweep its rows: no delta undoes that.
+    if (state.unavailable) return Kind::Full;
+    return serves_delta(state.delta_from(now), now) ? Kind::Delta : Kind::Full;
 }
 
 class Planner {

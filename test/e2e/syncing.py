@@ -144,17 +144,22 @@ def same_as_sandbox(db, sandbox, integration=None, tables=None):
     """Asserts that every table with an endpoint that the integration subscribes equals the sandbox's records, row for
     row and column for column, join tables and what comes nested alone included. A row that Kombo no longer has must be
     a tombstone here."""
-    integration = integration or sandbox.integration
+    found = differences(db, sandbox, integration or sandbox.integration, tables)
+    assert not found, f"{len(found)} differences:\n" + "\n".join(found[:20])
+
+
+def differences(db, sandbox, integration, tables=None):
+    """What same_as_sandbox asserts that there is none of, as lines that begin with table and id."""
     endpoints = db.execute("""
         SELECT e.path, e.table_name FROM kombo.endpoints e JOIN kombo.integrations i USING (category)
         LEFT JOIN kombo.subscriptions s ON (s.integration_id, s.endpoint) = (i.integration_id, e.path)
         WHERE i.integration_id = %s AND coalesce(s.enabled, e.enabled)""", [integration])
-    differences = []
+    found = []
     for endpoint in endpoints:
         if tables and endpoint["table_name"] not in tables:
             continue
         records = sandbox.dump(endpoint["table_name"], integration)
-        differences += compare_models(db, endpoint["table_name"], integration, records)
+        found += compare_models(db, endpoint["table_name"], integration, records)
         # What is nested in a linked record belongs to that record's own list.
         lists = db.execute("""
             SELECT json_path, table_name, parent_column, relation FROM kombo.nested_records n
@@ -163,10 +168,10 @@ def same_as_sandbox(db, sandbox, integration=None, tables=None):
                     AND starts_with(n.json_path, o.json_path || '.'))""", [endpoint["path"]])
         for nested_list in lists:
             if nested_list["relation"] == "join":
-                differences += compare_joins(db, nested_list, integration, records)
+                found += compare_joins(db, nested_list, integration, records)
             elif not any(e["table_name"] == nested_list["table_name"] for e in endpoints):
-                differences += compare_owned(db, nested_list, integration, records)
-    assert not differences, f"{len(differences)} differences:\n" + "\n".join(differences[:20])
+                found += compare_owned(db, nested_list, integration, records)
+    return found
 
 
 def compare_models(db, table, integration, records):

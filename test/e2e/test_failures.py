@@ -148,6 +148,18 @@ def test_a_model_that_the_tool_lacks_is_unavailable_and_the_rest_goes_on(small, 
     assert (state_of(small, GROUPS)["failures"], status_of(small, GROUPS)["state"]) == (0, "unavailable")
 
 
+def test_a_list_that_kombo_offers_again_is_fetched_in_full(hris, sandbox):
+    """Meanwhile its rows came from those who carry them: with fewer fields, and what nobody names was marked."""
+    assert_ok(sync_full(hris))
+    sandbox.faults({"path": EMPLOYEES, "status": 403, "code": "INTEGRATION.MODEL_NOT_AVAILABLE"})
+    assert outcome(sync_delta(hris, what=[EMPLOYEES])) == {EMPLOYEES: "unavailable"}
+    assert_ok(sync_full(hris, what=["/hris/performance-reviews"]))
+    assert hris.value("SELECT count(*) FROM kombo.hris_employees WHERE remote_deleted_at IS NOT NULL") > 0
+    assert (EMPLOYEES, "full") in [(row["endpoint"], row["kind"]) for row in assert_ok(sync_delta(hris))]
+    same_as_sandbox(hris, sandbox)
+    assert (EMPLOYEES, "delta") in [(row["endpoint"], row["kind"]) for row in assert_ok(sync_delta(hris))]
+
+
 # --- retries -----------------------------------------------------------------------------------------------------
 
 PASSING = [{"status": 500}, {"status": 503}, {"status": 408}, {"close": True}, {"html": True}, {"other_json": True},

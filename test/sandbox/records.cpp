@@ -11,9 +11,9 @@ const std::string *Overlay::value(std::string_view field) const {
 }
 
 std::string_view reference_field(Reference reference) {
-    static constexpr std::array<std::string_view, 11> fields{
+    static constexpr std::array<std::string_view, 12> fields{
         "manager_id",  "work_location_id", "legal_entity_id", "employee_id",          "type_id",   "reviewee_id",
-        "reviewer_id", "review_cycle_id",  "skill_id",        "proficiency_scale_id", "parent_id",
+        "reviewer_id", "review_cycle_id",  "skill_id",        "proficiency_scale_id", "parent_id", "approver_id",
     };
     return fields[static_cast<std::size_t>(reference)];
 }
@@ -24,6 +24,7 @@ Model reference_target(Model model, Reference reference) {
     case Reference::employee:
     case Reference::reviewee:
     case Reference::reviewer:
+    case Reference::approver:
         return Model::employees;
     case Reference::work_location:
         return Model::locations;
@@ -175,9 +176,14 @@ std::optional<Index> Records::base_reference(Model model, Index index, Reference
     case Reference::absence_type:
         return model == Model::time_off_balances ? 0 : base_.pick(Model::absence_types, model, index, 6);
     case Reference::reviewer:
-        return follow(Model::employees, base_.employee_of(model, index), Reference::manager);
+    case Reference::approver:
+        // Whoever is their manager later has neither reviewed nor approved.
+        if (index >= base_.count(model)) return std::nullopt;
+        return base_.manager(base_.employee_of(model, index));
     case Reference::review_cycle:
-        return index % count(Model::review_cycles);
+        // One that is created later moves no review.
+        if (base_.count(Model::review_cycles) == 0) return std::nullopt;
+        return index % base_.count(Model::review_cycles);
     case Reference::skill:
         return base_.pick(Model::skills, model, index, 7);
     case Reference::skill_scale:

@@ -54,6 +54,7 @@ enum class Reference {
     skill,
     skill_scale,
     parent,
+    approver,
 };
 
 /// The field that holds the reference; some are no field of the record as served, only of `set`.

@@ -68,12 +68,7 @@ void render_absence(std::string &out, const View &view, Index index) {
     a.time("remote_updated_at", start - 29 * day_ms);
     render_times(a, view, model, index);
     render_type(a, view, model, index);
-    const auto employee = view.records.follow(model, index, Reference::employee);
-    const auto manager = employee ? view.records.follow(Model::employees, *employee, Reference::manager) : std::nullopt;
-    if (manager)
-        a.text("approver_id", view.records.id(Model::employees, *manager));
-    else
-        a.null("approver_id");
+    render_reference(a, view, model, index, Reference::approver);
     render_remote_data(a, view, model, index);
     a.close(true);
 }

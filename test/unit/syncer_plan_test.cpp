@@ -129,6 +129,9 @@ TEST(Plan, of_everything) {
              s["/groups"].watermark = now - 24h * 14;
              s["/places"].watermark.reset();
          }},
+        {"a list that Kombo did not offer is read in full, as others wrote its rows", delta(),
+         "/employees:delta /groups:full /places:delta /skills:full /staffing:delta",
+         [](States &s) { s["/groups"].unavailable = true; }},
         {"nothing subscribed is no task", delta(), "",
          [](States &s) {
              for (auto &[path, state] : s) state.subscription.enabled = false;

@@ -1,0 +1,108 @@
+"""Steps: what changes at Kombo, each with the webhooks that tell of it."""
+
+from steps import draw_integration, draw_record, step
+
+# The lists of links that can be set, and what they name.
+LINKS = {("hris_employees", "groups"): "hris_teams",
+         ("hris_staffing_entities", "groups"): "hris_teams",
+         ("hris_staffing_entities", "locations"): "hris_locations",
+         ("hris_staffing_entities", "legal_entities"): "hris_legal_entities",
+         ("hris_staffing_entities", "skills"): "hris_skills",
+         ("ats_jobs", "stages"): "ats_application_stages",
+         ("ats_jobs", "screening_questions"): "ats_screening_questions",
+         ("ats_jobs", "hiring_team"): "ats_users",
+         ("ats_candidates", "tags"): "ats_tags",
+         ("ats_interviews", "users"): "ats_users",
+         ("lms_course_revisions", "skill_assignments"): "lms_skills"}
+
+
+def note_deletion(world, integration, model):
+    """What deltas do not show, a full must bring."""
+    row = world.models[model]
+    if row["owned"]:
+        integration.need("full", f"{model}: its tombstones are in no parent's list", row["endpoint"])
+
+
+def draw_change(world, chance):
+    found = draw_record(world, chance)
+    return found and {**found, "value": f"Änderung {world.number()}"}
+
+
+@step(30, draw_change)
+def change(world, on, model, id, value):
+    integration = world.integrations[on]
+    world.at_kombo(integration, "change", model, id=id, set={world.models[model]["text_key"]: value})
+
+
+def draw_create(world, chance):
+    found = draw_record(world, chance)
+    return found and {**found, "id": f"made{world.number()}", "value": f"Neu {world.numbers}"}
+
+
+@step(8, draw_create)
+def create(world, on, model, id, value):
+    integration = world.integrations[on]
+    if world.at_kombo(integration, "create", model, id=id, set={world.models[model]["text_key"]: value}):
+        integration.ids[model].append(id)
+
+
+@step(7, draw_record)
+def delete(world, on, model, id):
+    integration = world.integrations[on]
+    if world.at_kombo(integration, "delete", model, id=id):
+        note_deletion(world, integration, model)
+
+
+@step(6, draw_record)
+def undelete(world, on, model, id):
+    integration = world.integrations[on]
+    if world.at_kombo(integration, "undelete", model, id=id):
+        note_deletion(world, integration, model)
+
+
+@step(0.7, draw_record)
+def purge(world, on, model, id):
+    """Kombo does not tell of it: it is 14 days after the deletion, of which it told."""
+    integration = world.integrations[on]
+    if world.at_kombo(integration, "purge", model, id=id):
+        integration.need("full", f"{model}: a purge shows in fulls alone")
+
+
+def draw_move(world, chance):
+    found = draw_record(world, chance, lambda row: row["references"])
+    if not found:
+        return None
+    field, target = chance.choice(sorted(world.models[found["model"]]["references"]))
+    ids = world.integrations[found["on"]].ids.get(target)
+    return {**found, "field": field, "to": chance.choice(ids)} if ids else None
+
+
+@step(8, draw_move)
+def move(world, on, model, id, field, to):
+    """Another parent, manager, place of work …"""
+    integration = world.integrations[on]
+    world.at_kombo(integration, "change", model, id=id, set={field: to})
+
+
+def draw_links(world, chance):
+    name = draw_integration(world, chance)["on"]
+    ids = world.integrations[name].ids
+    lists = sorted((parent, key) for (parent, key), target in LINKS.items() if ids.get(parent) and ids.get(target))
+    if not lists:
+        return None
+    parent, key = chance.choice(lists)
+    targets = ids[LINKS[parent, key]]
+    return {"on": name, "model": parent, "id": chance.choice(ids[parent]), "list": key,
+            "ids": chance.sample(targets, min(chance.randint(0, 3), len(targets)))}
+
+
+@step(8, draw_links)
+def set_links(world, on, model, id, list, ids):
+    integration = world.integrations[on]
+    world.at_kombo(integration, "set_links", model, id=id, list=list, ids=ids)
+
+
+@step(1, lambda world, chance: {**draw_integration(world, chance), "order": chance.choice(["index", "changed_at"])})
+def shift_pages(world, on, order):
+    """By changed_at every change moves its record to another page."""
+    world.sandbox.change_integration(world.integrations[on].id, order=order)

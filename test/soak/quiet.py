@@ -1,0 +1,126 @@
+"""The quiet point: everything that was done to the system ends, it settles, and must then be what the model says."""
+
+import os
+
+import server_log
+from on_the_way import front_end
+from syncing import differences
+from worker import inbox, private_kilobytes, wait_synced, workers_of
+from world import Finding
+
+GROWTH_KB = 12_000
+GROWTH_FILES = 8
+
+
+def quiet(world):
+    settle(world)
+    for integration in world.integrations.values():
+        if not integration.paused:
+            compare(world, integration)
+    check_inbox(world)
+    check_status(world)
+    check_leftovers(world)
+    check_sizes(world)
+    server_log.check(world)
+
+
+def settle(world):
+    """Ends what steps have begun, and lets everything arrive."""
+    world.end_opened()
+    world.sandbox.faults()
+    world.served()
+    while world.held:
+        front_end(world, "order", len(world.held), 0)
+    active = [integration for integration in world.integrations.values() if not integration.paused]
+    for integration in active:
+        if world.faulty or world.refused:
+            world.insist(f"SELECT kombo.resume('{integration.id}')")
+        for kind, endpoint in integration.needs:
+            subscribed = endpoint is None or world.db.value(
+                "SELECT coalesce((SELECT enabled FROM kombo.subscriptions WHERE (integration_id, endpoint) = (%s, %s)),"
+                " true)", [integration.id, endpoint])
+            if subscribed:
+                world.db.execute("SELECT kombo.request_sync(%s, %s, %s)",
+                                 [integration.id, kind, endpoint and [endpoint]])
+    world.faulty = world.refused = False
+    try:
+        if active:
+            wait_synced(world.db, *(integration.id for integration in active), timeout=60)
+    except AssertionError as error:
+        raise Finding("unsettled", str(error)) from None
+
+
+def compare(world, integration):
+    """Every row of every table against the sandbox."""
+    found = [line for line in differences(world.db, world.sandbox, integration.id)
+             if not is_hidden_tombstone(world, integration, line)]
+    if found:
+        raise Finding("different " + found[0].split()[0], f"{len(found)} in {integration.name}, needs were "
+                      f"{integration.needs}:\n" + "\n".join(found[:20]))
+    integration.needs.clear()
+
+
+def is_hidden_tombstone(world, integration, line):
+    """A list that takes no include_deleted does not show a deletion's time: it is enough that the row is dead here."""
+    table, key = line.replace(":", "").split()[:2]
+    model = world.models.get(table)
+    if not model or model["incremental"] or not model["listed"]:
+        return False
+    record = world.sandbox.get(table, key, integration.id)
+    row = world.db.execute(f"SELECT remote_deleted_at FROM kombo.{table} WHERE (integration_id, id) = (%s, %s)",
+                           [integration.id, key])
+    return bool(record and record["remote_deleted_at"] and (not row or row[0]["remote_deleted_at"]))
+
+
+def check_inbox(world):
+    """No webhook was lost once its row was committed, and none was believed that is forged."""
+    seen = inbox(world.db)
+    right = seen.get("rejected", 0) == world.inserted["rejected"] and sum(seen.values()) == sum(world.inserted.values())
+    world.expect(right, "inbox", f"{seen}, inserted were {world.inserted}")
+
+
+def check_status(world):
+    paused = [integration.id for integration in world.integrations.values() if integration.paused]
+    wrong = world.db.execute("""
+        SELECT integration_id, endpoint, state, reason, next, failures, rejected FROM kombo.sync_status
+        WHERE CASE WHEN integration_id IS NULL THEN state <> 'running'
+                   WHEN integration_id = ANY (%s) THEN state <> 'paused'
+                   ELSE state <> 'fresh' OR failures > 0 OR rejected > 0 END""", [paused])
+    world.expect(not wrong, "status", "\n".join(map(str, wrong[:20])))
+
+
+LEFT = {
+    "sync_seen": "SELECT * FROM kombo.sync_seen WHERE integration_id <> ALL (%s)",
+    "open full": "SELECT integration_id, endpoint FROM kombo.sync_state WHERE full_started_at IS NOT NULL "
+                 "AND integration_id <> ALL (%s)",
+    "prepared": "SELECT gid FROM pg_prepared_xacts WHERE %s::text[] IS NOT NULL",
+    "locks": "SELECT l.* FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND "
+             "a.application_name NOT LIKE 'kombo_sync worker%%' AND %s::text[] IS NOT NULL "
+             "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"}
+
+
+def check_leftovers(world):
+    paused = [integration.id for integration in world.integrations.values() if integration.paused]
+    for what, statement in LEFT.items():
+        rows = world.db.execute(statement, [paused])
+        world.expect(not rows, f"left {what}", "\n".join(map(str, rows[:10])))
+
+
+def check_sizes(world):
+    """Memory, and what is open and no table's file, of a worker, against what it had when it was quiet first."""
+    for worker in workers_of(world.db):
+        pid = worker["pid"]
+        now = private_kilobytes(pid), open_things(pid)
+        first = world.sizes.setdefault(pid, now)
+        world.expect(now[0] - first[0] < GROWTH_KB and now[1] - first[1] < GROWTH_FILES, "grown",
+                     f"worker {pid} had (kB, files) {first} and has {now}")
+
+
+def open_things(pid):
+    found = 0
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found += not os.readlink(f"/proc/{pid}/fd/{name}").startswith("/") or "pgsql_tmp" in name
+        except FileNotFoundError:
+            pass
+    return found
