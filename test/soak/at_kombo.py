@@ -102,6 +102,21 @@ def set_links(world, on, model, id, list, ids):
     world.at_kombo(integration, "set_links", model, id=id, list=list, ids=ids)
 
 
+def draw_state(world, chance):
+    return {**draw_integration(world, chance), "state": chance.choice(["ACTIVE", "ACTIVE", "INVALID", "gone"])}
+
+
+@step(2.5, draw_state)
+def set_state(world, on, state):
+    """The tool no longer lets Kombo in, the integration is deleted at Kombo, or all is well again."""
+    integration = world.integrations[on]
+    world.sandbox.change_integration(integration.id, deleted=state == "gone",
+                                     status="INVALID" if state == "INVALID" else "ACTIVE")
+    integration.state = state
+    world.collect()
+    world.held.append(world.sandbox.webhook(type="integration-state-changed", integration=integration.id))
+
+
 @step(1, lambda world, chance: {**draw_integration(world, chance), "order": chance.choice(["index", "changed_at"])})
 def shift_pages(world, on, order):
     """By changed_at every change moves its record to another page."""

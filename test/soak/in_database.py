@@ -67,11 +67,19 @@ def kill_call(world, on):
     call.wait(60)
 
 
-@step(0.5, lambda world, chance: {"number": chance.choice([0, 1, 1, 2])})
+@step(0.5, lambda world, chance: {"number": chance.choice([1, 2, 3])})
 def workers(world, number):
     world.go_on()
     world.cluster.configure({"kombo_sync.workers": number})
     world.opened.append(lambda: world.cluster.configure({"kombo_sync.workers": 1}))
+
+
+@step(0.5)
+def switch_off(world):
+    """No worker, until a let_go."""
+    world.go_on()
+    world.cluster.configure({"kombo_sync.enabled": "off"})
+    world.opened.append(lambda: world.cluster.configure({"kombo_sync.enabled": "on"}))
 
 
 # --- locks and transactions -------------------------------------------------------------------------------------------
@@ -87,6 +95,7 @@ def draw_lock(world, chance):
 
 @step(2, draw_lock)
 def lock_table(world, table, mode):
+    world.causes.add("lock")
     world.hold(f"LOCK TABLE kombo.{table} IN {mode} MODE")
 
 
@@ -168,6 +177,12 @@ def edit(world, on, model, id, how):
         integration.need("full", f"{model}: edited by hand", row["endpoint"])
 
 
+@step(0)
+def unknown_edit(world, model):
+    """One that the model is not told of: a test has the machine find it."""
+    world.db.execute(f"DELETE FROM kombo.{model}")
+
+
 def draw_refusal(world, chance):
     found = draw_record(world, chance)
     return found and {**found, "by": chance.choice(["check", "trigger", "statement trigger", "slow trigger"])}
@@ -192,6 +207,7 @@ def refuse(world, on, model, id, by):
                              f"{when} EXECUTE FUNCTION public.{name}()")
             undo = f"DROP FUNCTION IF EXISTS public.{name} CASCADE"
         world.refused = True
+        world.causes.add("refusal")
         for integration in world.integrations.values():
             if model in integration.ids:
                 integration.need("full", f"{model}: records may be parked")

@@ -6,7 +6,7 @@ import server_log
 from on_the_way import front_end
 from syncing import differences
 from worker import inbox, private_kilobytes, wait_synced, workers_of
-from world import Finding
+from world import API_KEY, WEBHOOK_SECRET, Finding
 
 GROWTH_KB = 12_000
 GROWTH_FILES = 8
@@ -15,11 +15,12 @@ GROWTH_FILES = 8
 def quiet(world):
     settle(world)
     for integration in world.integrations.values():
-        if not integration.paused:
+        if integration.is_active():
             compare(world, integration)
     check_inbox(world)
     check_status(world)
     check_leftovers(world)
+    check_secrets(world)
     check_sizes(world)
     server_log.check(world)
 
@@ -31,7 +32,7 @@ def settle(world):
     world.served()
     while world.held:
         front_end(world, "order", len(world.held), 0)
-    active = [integration for integration in world.integrations.values() if not integration.paused]
+    active = [integration for integration in world.integrations.values() if integration.is_active()]
     for integration in active:
         if world.faulty or world.refused:
             world.insist(f"SELECT kombo.resume('{integration.id}')")
@@ -81,11 +82,13 @@ def check_inbox(world):
 
 def check_status(world):
     paused = [integration.id for integration in world.integrations.values() if integration.paused]
+    inactive = [integration.id for integration in world.integrations.values() if integration.state != "ACTIVE"]
     wrong = world.db.execute("""
         SELECT integration_id, endpoint, state, reason, next, failures, rejected FROM kombo.sync_status
         WHERE CASE WHEN integration_id IS NULL THEN state <> 'running'
                    WHEN integration_id = ANY (%s) THEN state <> 'paused'
-                   ELSE state <> 'fresh' OR failures > 0 OR rejected > 0 END""", [paused])
+                   WHEN integration_id = ANY (%s) THEN state NOT IN ('paused', 'fresh', 'failed')
+                   ELSE state <> 'fresh' OR failures > 0 OR rejected > 0 END""", [paused, inactive])
     world.expect(not wrong, "status", "\n".join(map(str, wrong[:20])))
 
 
@@ -100,10 +103,19 @@ LEFT = {
 
 
 def check_leftovers(world):
-    paused = [integration.id for integration in world.integrations.values() if integration.paused]
+    left = [integration.id for integration in world.integrations.values() if not integration.is_active()]
     for what, statement in LEFT.items():
-        rows = world.db.execute(statement, [paused])
+        rows = world.db.execute(statement, [left])
         world.expect(not rows, f"left {what}", "\n".join(map(str, rows[:10])))
+
+
+def check_secrets(world):
+    """No table of ours that users read has key or secret."""
+    for table in ("sync_runs", "sync_state", "webhook_inbox", "rejected_records", "integrations"):
+        for secret in (API_KEY, WEBHOOK_SECRET):
+            found = world.db.value(f"SELECT r::text FROM kombo.{table} r WHERE strpos(r::text, %s) > 0 LIMIT 1",
+                                   [secret])
+            world.expect(found is None, "secret", f"{table}: {found}")
 
 
 def check_sizes(world):

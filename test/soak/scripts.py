@@ -1,4 +1,4 @@
-"""Runs scripts of steps: drawn ones for as long as it is told, given ones again, and shorter ones of one that failed."""
+"""Runs scripts of steps: drawn ones for some time, given ones again, and shorter ones of one that failed."""
 
 import random
 import time
@@ -52,8 +52,6 @@ def explore(cluster, program, seed, seconds, tell=print):
     except Finding as finding:
         raise Failed(finding, script) from finding
     finally:
-        for line in world.said.values():
-            tell("said: " + line)
         world.close()
     return script
 

@@ -51,8 +51,12 @@ class Integration:
         self.id = f"personio:soak{name}"
         self.category = category
         self.ids = {}  # of each model all that ever were
+        self.state = "ACTIVE"  # at Kombo: INVALID or gone otherwise
         self.paused = False  # by the operator
         self.needs = {}  # what nothing but a fetch by request must bring: {("delta" or "full", list or None): why}
+
+    def is_active(self):
+        return self.state == "ACTIVE" and not self.paused
 
     def need(self, kind, why, endpoint=None):
         self.needs.setdefault((kind, endpoint), why)
@@ -79,7 +83,7 @@ class World:
         self.faulty = False
         self.refused = False
         self.numbers = 0
-        self.said = {}  # lines of the log that are looked at by hand
+        self.causes = set()  # of what the log says since it was checked last
         self.sizes = {}  # of each worker, when it was quiet first
         cluster.ensure_running()
         self.log_start = cluster.log.stat().st_size
@@ -113,8 +117,11 @@ class World:
             self.sandbox.record(op, model, integration=integration.id, **more)
         except RuntimeError:  # the record is gone, or was never made in this script
             return False
-        self.held += self.sandbox.outbox()
+        self.collect()
         return True
+
+    def collect(self):
+        self.held += self.sandbox.outbox()
 
     def insert(self, webhook, status=None):
         """What a front end does."""
@@ -125,10 +132,13 @@ class World:
     def lose(self, webhook):
         """It never arrives: only a fetch by the schedule brings what it told of."""
         data = json.loads(webhook.body)["data"]
+        if "changed_models" not in data:  # what tells of the integration is read daily, too: that is not waited for
+            self.held.append(webhook)
+            return
         for integration in self.integrations.values():
             if integration.id == data["integration_id"]:
                 integration.need("delta", "a webhook was lost")
-                for model in (changed["name"] for changed in data.get("changed_models", [])):
+                for model in (changed["name"] for changed in data["changed_models"]):
                     if model in self.models and not self.models[model]["by_delta"]:
                         integration.need("full", f"a webhook for {model} was lost", self.models[model]["endpoint"])
 
