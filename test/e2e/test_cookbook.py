@@ -372,7 +372,8 @@ def test_support_sees_masked_employees_and_neither_the_live_table_nor_a_key(hr):
             assert row["last_name"] == person["last_name"][0] + "."
             assert row["work_email"] == "***@" + person["work_email"].partition("@")[2]
         hr.sandbox.clear_requests()
-        session.execute("SELECT id FROM live.employee_card WHERE integration_id = %s AND id = %s", [OURS, rows[0]["id"]])
+        session.execute("SELECT id FROM live.employee_card WHERE integration_id = %s AND id = %s",
+                        [OURS, rows[0]["id"]])
         assert [request["params"]["ids"] for request in hr.sandbox.requests("/hris/employees")] == [rows[0]["id"]]
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             session.execute("SELECT * FROM live.hris_employees")

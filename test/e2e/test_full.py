@@ -21,7 +21,8 @@ def versions(db):
 
 def test_the_first_full_equals_kombo_row_for_row(hris, sandbox):
     results = assert_ok(sync_full(hris, sandbox.integration))
-    default = {row["path"] for row in hris.execute("SELECT path FROM kombo.endpoints WHERE category = 'HRIS' AND enabled")}
+    default = {row["path"] for row in hris.execute(
+        "SELECT path FROM kombo.endpoints WHERE category = 'HRIS' AND enabled")}
     assert {row["endpoint"] for row in results} == default
     assert {row["kind"] for row in results} == {"full"}
     same_as_sandbox(hris, sandbox)

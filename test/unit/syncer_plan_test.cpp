@@ -294,8 +294,7 @@ TEST(Plan, an_endpoint_that_the_operator_switched_off_is_refused_when_it_is_name
 TEST(Plan, a_model_whose_list_kombo_does_not_offer_is_asked_for_in_its_carriers_too) {
     const auto unavailable = [](States &s) { s["/places"].unavailable = true; };
     check({
-        {"with its list, in case Kombo does by now", delta({{"places"}}), "/employees:delta /places:full",
-         unavailable},
+        {"with its list, in case Kombo does by now", delta({{"places"}}), "/employees:delta /places:full", unavailable},
         {"one that nothing else carries is asked for alone", delta({{"skills"}}), "/skills:full",
          [](States &s) { s["/skills"].unavailable = true; }},
     });
