@@ -175,6 +175,11 @@ int main(int argc, char **argv) {
     httplib::Server server;
     server.new_task_queue = [] { return new httplib::ThreadPool(128); };
     server.set_tcp_nodelay(true);
+    // Newer versions of the library would compress the pages with brotli, at its slowest.
+    server.set_pre_routing_handler([](const httplib::Request &request, httplib::Response &) {
+        const_cast<httplib::Request &>(request).headers.erase("Accept-Encoding");
+        return httplib::Server::HandlerResponse::Unhandled;
+    });
     server.set_keep_alive_max_count(1'000'000);
     server.set_keep_alive_timeout(30);
     // httplib's own choice is SO_REUSEPORT, which would let two servers share a port unnoticed
