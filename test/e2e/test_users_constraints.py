@@ -1,5 +1,8 @@
 """What a user puts on the data tables meets a sync: foreign keys, other types, functions, partitions, constraints."""
 
+import psycopg
+import pytest
+
 from syncing import (assert_ok, last_run, notices_of, outcome, result_of, rows, same_as_sandbox, status_of, sync_delta,
                      sync_full)
 
@@ -131,11 +134,16 @@ def test_an_error_in_a_users_function_tells_where_and_why(small, sandbox):
 
 
 def test_an_index_on_a_wrapper_that_does_not_qualify_names_tells_so(small, sandbox):
-    small.execute("""CREATE FUNCTION public.plain(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower($1)';
-                     CREATE FUNCTION public.wrapper(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT plain($1)';
-                     SET search_path = public;
-                     CREATE INDEX ON kombo.hris_teams (public.wrapper(name));
-                     RESET search_path""")
+    index = """CREATE FUNCTION public.plain(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower($1)';
+               CREATE FUNCTION public.wrapper(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT plain($1)';
+               SET search_path = public;
+               CREATE INDEX ON kombo.hris_teams (public.wrapper(name));
+               RESET search_path"""
+    if small.connection.info.server_version >= 170000:
+        with pytest.raises(psycopg.errors.UndefinedFunction):  # it builds an index with a search_path of its own
+            small.execute(index)
+        return
+    small.execute(index)
     heard = notices_of(small.connection)
     failed = result_of(sync_full(small), GROUPS)
     assert heard[0].sqlstate == "42883" and "search_path" in heard[0].message_hint
