@@ -160,6 +160,20 @@ def test_a_list_that_kombo_offers_again_is_fetched_in_full(hris, sandbox):
     assert (EMPLOYEES, "delta") in [(row["endpoint"], row["kind"]) for row in assert_ok(sync_delta(hris))]
 
 
+def test_a_list_that_is_switched_on_again_is_fetched_in_full(hris, sandbox):
+    assert_ok(sync_full(hris))
+    hris.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, enabled) VALUES (%s, %s, false)",
+                 [sandbox.integration, EMPLOYEES])
+    assert_ok(sync_full(hris, what=["/hris/performance-reviews"]))
+    assert hris.value("SELECT count(*) FROM kombo.hris_employees WHERE remote_deleted_at IS NOT NULL") > 0
+    hris.execute("DELETE FROM kombo.subscriptions")
+    assert (EMPLOYEES, "full") in [(row["endpoint"], row["kind"]) for row in assert_ok(sync_delta(hris))]
+    same_as_sandbox(hris, sandbox)
+    hris.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, full_interval) VALUES (%s, %s, '1 day')",
+                 [sandbox.integration, EMPLOYEES])
+    assert (EMPLOYEES, "delta") in [(row["endpoint"], row["kind"]) for row in assert_ok(sync_delta(hris))]
+
+
 # --- retries -----------------------------------------------------------------------------------------------------
 
 PASSING = [{"status": 500}, {"status": 503}, {"status": 408}, {"close": True}, {"html": True}, {"other_json": True},
