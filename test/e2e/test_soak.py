@@ -1,5 +1,5 @@
-"""Short rounds of test/soak: random changes, webhooks, faults, locks, edits and kills, after which everything must be
-as at Kombo. ./check soak runs long ones, and shortens the script of a failure."""
+"""Rounds of test/soak: random changes, webhooks, faults, locks, edits and kills, after which everything must be as at
+Kombo. Only in ./check soak, which also runs long ones, and shortens the script of a failure."""
 
 import pathlib
 import sys
@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from cluster import needed
-from worker import WORKER_SETTINGS
+from worker import SOAK, WORKER_SETTINGS
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "soak"))
 
@@ -17,6 +17,8 @@ from world import Finding, Step  # noqa: E402
 SECONDS = 20
 
 
+@pytest.mark.soak
+@pytest.mark.skipif(not SOAK, reason="a long round, of ./check soak")
 @pytest.mark.time_limit(400)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_after_random_steps_everything_settles_and_equals_kombo(new_cluster, seed):
