@@ -135,10 +135,10 @@ INSERT INTO kombo.sync_requests (integration_id, endpoint, kind, trigger)
 SELECT deltas, fulls FROM pg_temp.due();
 
 -- A subscription has its own intervals; NULL is for those who schedule by other means.
-SELECT pg_temp.fetched('4 hours', '7 days');
 INSERT INTO kombo.subscriptions (integration_id, endpoint, full_interval, delta_interval)
 SELECT i.integration_id, e.path, NULL, NULL FROM kombo.integrations i JOIN kombo.endpoints e USING (category)
 ON CONFLICT (integration_id, endpoint) DO UPDATE SET full_interval = NULL, delta_interval = NULL, enabled = true;
+SELECT pg_temp.fetched('4 hours', '7 days');
 SELECT * FROM pg_temp.due();
 UPDATE kombo.subscriptions SET delta_interval = '178000000 years', full_interval = '178000000 years';
 SELECT requests FROM pg_temp.due();
