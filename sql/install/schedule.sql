@@ -107,3 +107,28 @@ COMMENT ON FUNCTION kombo_internal.request_due() IS
     'asked for yet, a first full fetch of what was never fetched, and once a day the question for the state of each '
     'integration. Returns when something falls due next; NULL: never. The background worker calls it; of two that do '
     'at once, one appends.';
+
+CREATE FUNCTION kombo_internal.forget_watermark() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    by_default CONSTANT boolean := (SELECT e.enabled FROM kombo.endpoints e
+                                    WHERE e.path = coalesce(NEW.endpoint, OLD.endpoint));
+BEGIN
+    -- A restore, which switches this off, brings the watermark itself.
+    IF coalesce(OLD.enabled, by_default) IS FALSE AND coalesce(NEW.enabled, by_default)
+       AND current_setting('check_function_bodies') = 'on' THEN
+        UPDATE kombo.sync_state s SET watermark = NULL
+        WHERE (s.integration_id, s.endpoint) = (coalesce(NEW.integration_id, OLD.integration_id),
+                                                coalesce(NEW.endpoint, OLD.endpoint));
+    END IF;
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo_internal.forget_watermark() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.forget_watermark() IS
+    'Trigger of kombo.subscriptions: the next fetch of a list that is switched on again is a full one. While it was '
+    'off, the lists that carry its model wrote its rows, with fewer fields, and marked those that nobody named.';
+CREATE TRIGGER forget_watermark AFTER INSERT OR UPDATE OF enabled OR DELETE ON kombo.subscriptions
+    FOR EACH ROW EXECUTE FUNCTION kombo_internal.forget_watermark();
+COMMENT ON TRIGGER forget_watermark ON kombo.subscriptions IS 'a list that was off is fetched in full';
