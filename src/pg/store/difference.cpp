@@ -66,8 +66,9 @@ void DifferenceFinder::compare(const syncer::Batch &batch, kombo::Timestamp requ
 void DifferenceFinder::note_links(const syncer::RowSet &set) {
     for (auto &[table, linked] : linked_)
         for (const syncer::Link &link : linked.links) {
-            const auto field = catalogue_.tables[link.table].find(link.column);
-            if (link.table != set.table || !field) continue;
+            if (link.table != set.table) continue;
+            const auto field = catalogue_.tables[set.table].find(link.column);
+            if (!field) continue;
             for (const syncer::Row &row : set.rows)
                 if (!row.cells[*field].null) linked.named.add(hash_id(row.cells[*field].text));
         }
