@@ -1,7 +1,5 @@
 """What tests of several categories of Kombo's share: an integration of a category, and what its catalogue has."""
 
-from syncing import one
-
 CATEGORIES = ("ATS", "LMS", "ASSESSMENT", "HRIS")
 LINKS = "/hris/staffing-entity-skills"  # fills a join table that another list fills, too
 
@@ -49,11 +47,6 @@ def change(db, sandbox, model, record=None):
     key = text_key(db, model, record)
     sandbox.record("change", model, record["id"], {key: "Changed"})
     return record["id"], key
-
-
-def deleted(db, table, key):
-    row = one(db, table, key)
-    return "gone" if row is None else row["remote_deleted_at"] is not None
 
 
 def with_list(sandbox, model, name, least=1):

@@ -50,6 +50,12 @@ def one(db, table, id):
     return found[0] if found else None
 
 
+def deleted(db, table, key):
+    """Whether the row is marked as deleted; "gone" if there is none."""
+    row = one(db, table, key)
+    return "gone" if row is None else row["remote_deleted_at"] is not None
+
+
 def watermark(db, sandbox, endpoint):
     return db.value("SELECT watermark FROM kombo.sync_state WHERE (integration_id, endpoint) = (%s, %s)",
                     [sandbox.integration, endpoint])

@@ -3,9 +3,9 @@ when they go."""
 
 import pytest
 
-from categories import LINKS, change, connect, deleted, drift, with_list
+from categories import LINKS, change, connect, drift, with_list
 from live_tables import import_lists
-from syncing import assert_ok, one, rows, same_as_sandbox, sync_delta, sync_full
+from syncing import assert_ok, deleted, one, rows, same_as_sandbox, sync_delta, sync_full
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import json
 import pytest
 
-from syncing import assert_ok, last_run, one, rows, same_as_sandbox, sync_delta, sync_full
+from syncing import assert_ok, deleted, last_run, one, rows, same_as_sandbox, sync_delta, sync_full
 
 EMPLOYEES = "/hris/employees"
 STAFFING = "/hris/staffing-entities"
@@ -352,11 +352,6 @@ def staffing_with_one_skill(db, sandbox):
     link_skills(sandbox, entity, skill, other)
     assert_ok(sync_full(db, sandbox.integration, STAFFING))
     return skill, entity, other
-
-
-def deleted(db, table, key):
-    row = one(db, table, key)
-    return "gone" if row is None else row["remote_deleted_at"] is not None
 
 
 def test_a_linked_record_that_no_record_names_any_more_goes_with_the_next_full(hris, sandbox):
