@@ -325,10 +325,13 @@ def test_with_employees_alone_a_changed_location_comes_by_their_delta(employees_
     assert one(db, "hris_locations", location)["name"] == "Renamed"
 
 
-def test_children_whose_parent_is_not_there_go_where_nothing_else_tells_of_them(employees_only, sandbox):
+@pytest.mark.parametrize("parent", ["nobody", None])
+def test_children_whose_parent_is_not_there_go_where_nothing_else_tells_of_them(employees_only, sandbox, parent):
     db = employees_only
-    db.execute("INSERT INTO kombo.hris_employments (integration_id, id, employee_id) VALUES (%s, 'orphan', 'nobody')",
-               [sandbox.integration])
+    db.execute("INSERT INTO kombo.hris_employments (integration_id, id, employee_id) VALUES (%s, 'orphan', %s)",
+               [sandbox.integration, parent])
+    found = db.execute("SELECT table_name, id, difference FROM kombo.drift(%s)", [sandbox.integration])
+    assert [tuple(row.values()) for row in found] == [("hris_employments", "orphan", "surplus")]
     assert_ok(sync_full(db, sandbox.integration))
     assert one(db, "hris_employments", "orphan")["remote_deleted_at"] is not None
 

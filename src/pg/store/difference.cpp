@@ -122,14 +122,20 @@ void DifferenceFinder::show_dependents(const syncer::Nested *holder, const std::
 /// The keys of live rows that have one of the values in a column.
 std::vector<std::vector<std::string>> DifferenceFinder::keys_where(size_t target, const std::string &column,
                                                                    const std::vector<std::string> &values) const {
+    Params params;
+    params.text(integration_id_).texts(values);
+    return keys_where(target, "t." + quoted(column) + " = ANY ($2)", params);
+}
+
+/// The keys of live rows that meet a condition. $1 is the integration id.
+std::vector<std::vector<std::string>> DifferenceFinder::keys_where(size_t target, const std::string &condition,
+                                                                   const Params &params) const {
     const syncer::Table &table = catalogue_.tables[target];
     std::string keys;
     for (const syncer::Field &field : table.fields)
         if (field.key) keys += (keys.empty() ? "t." : ", t.") + quoted(field.column);
-    Params params;
-    params.text(integration_id_).texts(values);
-    const Result rows = execute("SELECT " + keys + " FROM " + qualified(table) + " t WHERE " + live(table) + " AND t." +
-                                    quoted(column) + " = ANY ($2)",
+    const Result rows = execute("SELECT " + keys + " FROM " + qualified(table) + " t WHERE " + live(table) + " AND " +
+                                    condition,
                                 params, Planning::ByKey);
     std::vector<std::vector<std::string>> found(table.key_count());
     for (uint64_t i = 0; i < rows.size(); ++i)
@@ -188,8 +194,14 @@ void DifferenceFinder::for_unseen(size_t target, const std::string &condition, c
     }
 }
 
-/// Rows of a nested list whose parent no page had; of a list that lies deeper, whose parent is not stored.
+/// Rows of a nested list whose parent no page had, or that name none; of a list that lies deeper, whose parent is not
+/// stored.
 void DifferenceFinder::find_orphans(const syncer::Nested &nested) {
+    if (nested.relation == syncer::Relation::Owned) {
+        Params params;
+        params.text(integration_id_);
+        show_surplus_of(nested, keys_where(nested.table, "t." + quoted(nested.parent_column) + " IS NULL", params));
+    }
     const syncer::Table &table = catalogue_.tables[nested.table];
     const size_t parent_table = endpoint_->parent_table(nested);
     const std::string parent = "t." + quoted(nested.parent_column);

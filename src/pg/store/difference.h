@@ -48,6 +48,8 @@ private:
     void show_surplus_of(const syncer::Nested &nested, const std::vector<std::vector<std::string>> &keys);
     std::vector<std::vector<std::string>> keys_where(size_t table, const std::string &column,
                                                      const std::vector<std::string> &values) const;
+    std::vector<std::vector<std::string>> keys_where(size_t table, const std::string &condition,
+                                                     const Params &params) const;
     std::vector<std::string> not_stored(const syncer::Table &table, const std::vector<std::string> &ids) const;
     void note_links(const syncer::RowSet &rows);
     void find_surplus_records();

@@ -343,6 +343,13 @@ std::optional<std::string> RowStore::remove_orphans(const syncer::Endpoint &endp
                                                     const std::string &after, syncer::SeenIds &seen,
                                                     syncer::TableCounts &counts) {
     const MemoryScope scope;
+    if (after.empty() && nested.relation == syncer::Relation::Owned) {
+        Params params = key();
+        params.instant(kombo::current_timestamp());
+        counts[nested.table].deleted += static_cast<int64_t>(
+            execute(statements::remove_parentless(table(nested.table), nested.parent_column), params, Planning::ByKey)
+                .size());
+    }
     const std::string parent = "t." + quoted(nested.parent_column);
     Params walk = key();
     walk.text(after);

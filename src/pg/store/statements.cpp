@@ -48,9 +48,13 @@ std::vector<Source> sources_of(const syncer::Table &table, const syncer::RowSet 
 
 /// The beginning of a statement that removes rows of a nested table by what follows: a join row goes, an owned child is
 /// marked deleted at $2.
+std::string mark(const syncer::Table &table) {
+    return "UPDATE " + qualified(table) + " t SET remote_deleted_at = $2, synced_at = $2";
+}
+
 std::string removal(const syncer::Table &table) {
     if (table.join) return "DELETE FROM " + qualified(table) + " t USING ";
-    return "UPDATE " + qualified(table) + " t SET remote_deleted_at = $2, synced_at = $2 FROM ";
+    return mark(table) + " FROM ";
 }
 
 std::vector<std::string> keys_of(const syncer::Table &table) {
@@ -278,6 +282,10 @@ std::string remove_orphans(const syncer::Table &table, const std::string &parent
         qualified(parents) + " p WHERE p.integration_id = $1 AND p.id = s.id OFFSET 0) d ON true " +
         "WHERE d.found IS NULL) o WHERE t." + quoted(parent_column) + " = o.id AND ";
     return removal(table) + orphans + (table.join ? "t.integration_id = $1" : live());
+}
+
+std::string remove_parentless(const syncer::Table &table, const std::string &parent_column) {
+    return mark(table) + " WHERE " + live() + " AND t." + quoted(parent_column) + " IS NULL";
 }
 
 std::string unlinked(const syncer::Catalogue &catalogue, const std::vector<syncer::Link> &links) {

@@ -47,6 +47,9 @@ std::string remove(const syncer::Table &table);
 /// integration id, $2 now, $3 the ids of the parents in question.
 std::string remove_orphans(const syncer::Table &table, const std::string &parent_column, const syncer::Table &parents);
 
+/// The same of owned records that name no parent. $1 integration id, $2 now.
+std::string remove_parentless(const syncer::Table &table, const std::string &parent_column);
+
 /// Those of the ids in $2 that none of the links names, as far as it lies in a record that Kombo serves: one that is
 /// there, or that Kombo itself says was deleted after $3. $1 integration id.
 std::string unlinked(const syncer::Catalogue &catalogue, const std::vector<syncer::Link> &links);
