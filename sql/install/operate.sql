@@ -230,19 +230,24 @@ COMMENT ON FUNCTION kombo.pause(text, text) IS
 CREATE FUNCTION kombo_internal.advance_sequences() RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT setval('kombo.sync_requests_id_seq', m.id) FROM (SELECT max(r.id) AS id FROM kombo.sync_requests r) m
-    WHERE m.id >= (SELECT s.last_value FROM kombo.sync_requests_id_seq s);
-    SELECT setval('kombo.sync_runs_id_seq', m.id) FROM (SELECT max(r.id) AS id FROM kombo.sync_runs r) m
-    WHERE m.id >= (SELECT s.last_value FROM kombo.sync_runs_id_seq s);
-    SELECT setval('kombo.rejected_records_id_seq', m.id) FROM (SELECT max(r.id) AS id FROM kombo.rejected_records r) m
-    WHERE m.id >= (SELECT s.last_value FROM kombo.rejected_records_id_seq s);
-    SELECT setval('kombo.webhook_inbox_id_seq', m.id) FROM (SELECT max(i.id) AS id FROM kombo.webhook_inbox i) m
-    WHERE m.id >= (SELECT s.last_value FROM kombo.webhook_inbox_id_seq s);
+    SELECT setval('kombo.sync_requests_id_seq', m.id)
+    FROM (SELECT max(r.id) AS id FROM kombo.sync_requests r) m CROSS JOIN kombo.sync_requests_id_seq s
+    WHERE (m.id, true) > (s.last_value, s.is_called);
+    SELECT setval('kombo.sync_runs_id_seq', m.id)
+    FROM (SELECT max(r.id) AS id FROM kombo.sync_runs r) m CROSS JOIN kombo.sync_runs_id_seq s
+    WHERE (m.id, true) > (s.last_value, s.is_called);
+    SELECT setval('kombo.rejected_records_id_seq', m.id)
+    FROM (SELECT max(r.id) AS id FROM kombo.rejected_records r) m CROSS JOIN kombo.rejected_records_id_seq s
+    WHERE (m.id, true) > (s.last_value, s.is_called);
+    SELECT setval('kombo.webhook_inbox_id_seq', m.id)
+    FROM (SELECT max(i.id) AS id FROM kombo.webhook_inbox i) m CROSS JOIN kombo.webhook_inbox_id_seq s
+    WHERE (m.id, true) > (s.last_value, s.is_called);
 $$;
 REVOKE ALL ON FUNCTION kombo_internal.advance_sequences() FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.advance_sequences() IS
-    'Sets the identity sequences of the tables that a dump or a subscription has filled past what is in them. Never '
-    'sets one back; kombo.resume calls it for superusers, and the worker where it meets a number that is taken.';
+    'Sets the identity sequences of the tables that a dump or a subscription has filled past what is in them. One that '
+    'is not behind is left alone, as another session may take a number from it right now. kombo.resume calls it for '
+    'superusers, and the worker where it meets a number that is taken.';
 
 CREATE FUNCTION kombo.resume(integration_id text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

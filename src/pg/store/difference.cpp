@@ -134,9 +134,9 @@ std::vector<std::vector<std::string>> DifferenceFinder::keys_where(size_t target
     std::string keys;
     for (const syncer::Field &field : table.fields)
         if (field.key) keys += (keys.empty() ? "t." : ", t.") + quoted(field.column);
-    const Result rows = execute("SELECT " + keys + " FROM " + qualified(table) + " t WHERE " + live(table) + " AND " +
-                                    condition,
-                                params, Planning::ByKey);
+    const Result rows =
+        execute("SELECT " + keys + " FROM " + qualified(table) + " t WHERE " + live(table) + " AND " + condition,
+                params, Planning::ByKey);
     std::vector<std::vector<std::string>> found(table.key_count());
     for (uint64_t i = 0; i < rows.size(); ++i)
         for (size_t k = 0; k < found.size(); ++k) found[k].push_back(rows.text(i, static_cast<int>(k) + 1));
