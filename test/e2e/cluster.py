@@ -186,6 +186,25 @@ class Cluster:
         self.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
+class Standby(Cluster):
+    """A standby of a running cluster."""
+
+    def __init__(self, primary):
+        self.bindir = primary.bindir
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ks."))
+        self.data = self.folder / "data"
+        self.log = self.folder / "server.log"
+        self.numbers = primary.numbers
+        self.has_template = True
+        primary.program("pg_basebackup", "-D", self.data, "-R", "-c", "fast", "--no-sync")
+        with open(self.data / "postgresql.conf", "a", encoding="utf-8") as conf:
+            conf.write(f"unix_socket_directories = '{self.folder}'\n")
+        self.start()
+
+    def promote(self):
+        self.program("pg_ctl", "-D", self.data, "-w", "-s", "promote")
+
+
 class Database:
     """A database of the cluster and one superuser connection to it (`connection`, autocommit, rows are dicts)."""
 

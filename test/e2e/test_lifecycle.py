@@ -2,16 +2,14 @@
 it comes back by itself, syncs on, and the log has every cause once."""
 
 import os
-import pathlib
 import re
 import signal
-import tempfile
 import time
 
 import psycopg
 import pytest
 
-from cluster import TEMPLATE, Cluster, Database
+from cluster import TEMPLATE, Database, Standby
 from lifecycle import (EMPLOYEES, GROUPS, LAUNCHER, assert_a_change_arrives, first_row, in_the_middle_of_a_fetch,
                        seconds, text_of, wait_state)
 from syncing import SOON, one, same_as_sandbox
@@ -218,22 +216,6 @@ def test_a_worker_that_cannot_live_is_started_ever_more_seldom(own):
 
 # --- standby ------------------------------------------------------------------------------------------------------
 
-class Standby(Cluster):
-    """A standby of a running cluster."""
-
-    def __init__(self, primary):
-        self.bindir = primary.bindir
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ks."))
-        self.data = self.folder / "data"
-        self.log = self.folder / "server.log"
-        self.numbers = primary.numbers
-        self.has_template = True
-        primary.program("pg_basebackup", "-D", self.data, "-R", "-c", "fast", "--no-sync")
-        with open(self.data / "postgresql.conf", "a", encoding="utf-8") as conf:
-            conf.write(f"unix_socket_directories = '{self.folder}'\n")
-        self.start()
-
-
 def test_a_standby_has_no_worker_until_it_is_promoted(own, sandbox):
     standby = Standby(own.cluster)
     try:
@@ -249,7 +231,7 @@ def test_a_standby_has_no_worker_until_it_is_promoted(own, sandbox):
             send_webhook(copy, sandbox)
         own.connection.close()
         own.cluster.stop("immediate")
-        standby.program("pg_ctl", "-D", standby.data, "-w", "-s", "promote")
+        standby.promote()
         wait_state(copy, "running")
         assert_a_change_arrives(copy, sandbox, "After the promotion")
         assert runs(copy, trigger="webhook", kind="full") == []

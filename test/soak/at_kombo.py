@@ -1,6 +1,8 @@
 """Steps: what changes at Kombo, each with the webhooks that tell of it."""
 
+from locks import unless_locked
 from steps import draw_integration, draw_record, step
+from world import Integration
 
 # The lists of links that can be set, and what they name.
 LINKS = {("hris_employees", "groups"): "hris_teams",
@@ -113,8 +115,27 @@ def set_state(world, on, state):
     world.sandbox.change_integration(integration.id, deleted=state == "gone",
                                      status="INVALID" if state == "INVALID" else "ACTIVE")
     integration.state = state
+    if state == "gone":
+        world.causes.add("gone")
     world.collect()
     world.held.append(world.sandbox.webhook(type="integration-state-changed", integration=integration.id))
+
+
+MOST = 7
+
+
+@step(0.3, lambda world, chance: {**draw_integration(world, chance), "name": f"anew{world.number()}"})
+def connect_anew(world, on, name):
+    """The customer connects the same system once more: an integration with another id, and the old one is gone."""
+    if len(world.integrations) == MOST:
+        return
+    new = Integration(name, world.integrations[on].category)
+    with unless_locked():
+        world.db.add_integration(new.id, category=new.category)
+        set_state(world, on, "gone")
+        world.sandbox.add_integration(new.id, category=new.category, employees=world.employees, seed=world.numbers)
+        world.collect()
+        world.meet(new)
 
 
 @step(1, lambda world, chance: {**draw_integration(world, chance), "order": chance.choice(["index", "changed_at"])})

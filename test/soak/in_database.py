@@ -6,18 +6,10 @@ import signal
 
 import psycopg
 
+from locks import unless_locked
 from steps import draw_integration, draw_model, draw_record, step
 from syncing import Background
 from worker import workers_of
-
-
-@contextlib.contextmanager
-def unless_locked():
-    """What cannot be done because of a lock, one of other steps or the worker's, is not done."""
-    try:
-        yield
-    except (psycopg.errors.LockNotAvailable, psycopg.errors.ObjectInUse, psycopg.errors.DeadlockDetected):
-        pass
 
 
 # --- ends of processes ------------------------------------------------------------------------------------------------
@@ -172,7 +164,7 @@ def edit(world, on, model, id, how):
                   "ON CONFLICT DO NOTHING"}[how]
     if how == "insert" and row["keeps"]:
         return
-    with unless_locked():
+    with unless_locked(), contextlib.suppress(psycopg.errors.UndefinedColumn):  # one that a step has dropped
         world.db.execute(statement, keys)
         integration.need("full", f"{model}: edited by hand", row["endpoint"])
 
@@ -254,7 +246,7 @@ def create_tables(world, on):
 
 @step(0.3, lambda world, chance: draw_model(world, chance, lambda row: row["text_key"]))
 def exclude_field(world, on, model):
-    with unless_locked():
+    with unless_locked(), contextlib.suppress(psycopg.errors.UndefinedColumn):
         world.db.execute("SELECT kombo.exclude_field(%s, %s)", [model, world.models[model]["text_column"]])
         found = world.db.value(f"SELECT count(*) FROM kombo.{model} WHERE {world.models[model]['text_column']} "
                                "IS NOT NULL")

@@ -6,7 +6,9 @@ import time
 import psycopg
 
 import at_kombo  # noqa: F401  (they register their steps)
+import elsewhere  # noqa: F401
 import in_database  # noqa: F401
+import in_tables  # noqa: F401
 import on_the_way  # noqa: F401
 from quiet import quiet
 from steps import STEPS, draw_step
@@ -27,7 +29,7 @@ def do(world, one):
     try:
         if one == QUIET:
             quiet(world)
-        else:
+        elif one.parameters.get("on") in (None, *world.integrations):
             STEPS[one.name].do(world, **one.parameters)
     except (psycopg.Error, AssertionError) as error:
         raise Finding(f"{one.name} {type(error).__name__}", f"{one}: {error}") from error

@@ -66,7 +66,8 @@ class World:
     """Everything that steps work on. `close` ends it."""
 
     def __init__(self, cluster, program, seed, categories=None, employees=25):
-        self.cluster = cluster
+        self.cluster = self.given = cluster
+        self.employees = employees
         self.integrations = {name: Integration(name, category)
                              for name, category in (categories or CATEGORIES).items()}
         self.sandbox = Sandbox(program, api_key=API_KEY, seed=seed,
@@ -89,6 +90,7 @@ class World:
         self.log_start = cluster.log.stat().st_size
         cluster.prepare_template()
         self.db = Database(cluster, cluster.new_database(TEMPLATE))
+        self.names = [self.db.name]  # of all databases that were made
         self.db.create_server(self.sandbox, webhook_secret=WEBHOOK_SECRET)
         serve(self.db, **SETTINGS)
         for integration in self.integrations.values():
@@ -96,12 +98,24 @@ class World:
         self.prepare()
         self.models = {row["model"]: row for row in self.db.execute(MODELS)}
         for integration in self.integrations.values():
-            for model, row in self.models.items():
-                if row["category"] == integration.category:
-                    integration.ids[model] = [record["id"] for record in self.sandbox.dump(model, integration.id)]
+            self.meet(integration)
+
+    def meet(self, integration):
+        """Learns what the integration has."""
+        self.integrations[integration.name] = integration
+        for model, row in self.models.items():
+            if row["category"] == integration.category:
+                integration.ids[model] = [record["id"] for record in self.sandbox.dump(model, integration.id)]
 
     def prepare(self):
         self.db.execute(f"SET application_name = 'soak'; SET lock_timeout = '{LOCK_TIMEOUT}'")
+
+    def move(self, db):
+        """All else happens there."""
+        self.db = db
+        self.cluster = db.cluster
+        self.sizes.clear()
+        self.prepare()
 
     def number(self):
         self.numbers += 1
@@ -193,9 +207,13 @@ class World:
         with contextlib.suppress(psycopg.Error, AssertionError):
             self.end_opened()
         self.sandbox.stop()
-        self.cluster.ensure_running()
-        self.cluster.reset_settings()
-        self.db.drop()
+        if self.cluster is not self.given:
+            self.db.connection.close()
+            self.cluster.close()
+        self.given.ensure_running()
+        self.given.reset_settings()
+        for name in self.names:
+            self.given.drop_database(name)
 
 
 # The models that have rows of their own: what shows their changes, a column that takes any text, and the columns that

@@ -31,7 +31,7 @@ std::map<std::string, Found> find_databases(const std::vector<std::string> &name
         while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
             const auto *row = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
             if (std::find(names.begin(), names.end(), NameStr(row->datname)) == names.end()) continue;
-            // -2: a DROP DATABASE of it was interrupted; minor releases that do not know it have no such rows
+            // -2: a DROP DATABASE of it has begun; minor releases that do not know it have no such rows
             found[NameStr(row->datname)] = {row->oid, row->datallowconn, row->datconnlimit != -2};
         }
         table_endscan(scan);
@@ -50,8 +50,8 @@ void judge(Database &database, const std::map<std::string, Found> &found) {
                               ? "workers start once there is, or take it out of kombo_sync.databases"
                               : "separate the names in kombo_sync.databases with commas";
     } else if (!its->second.valid) {
-        database.trouble = "the database is invalid: a DROP DATABASE of it was interrupted";
-        database.remedy = "drop it again";
+        database.trouble = "the database is invalid: a DROP DATABASE of it is under way, or was interrupted";
+        database.remedy = "if it was, drop it again";
     } else if (!its->second.allows_connections) {
         database.trouble = "the database does not allow connections";
         database.remedy = "ALTER DATABASE ... ALLOW_CONNECTIONS true, or take it out of kombo_sync.databases";
