@@ -130,6 +130,7 @@ def connect_anew(world, on, name):
     if len(world.integrations) == MOST:
         return
     new = Integration(name, world.integrations[on].category)
+    new.troubled = True  # by what steps have begun before
     with unless_locked():
         world.db.add_integration(new.id, category=new.category)
         set_state(world, on, "gone")

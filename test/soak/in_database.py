@@ -198,7 +198,7 @@ def refuse(world, on, model, id, by):
                              f"CREATE TRIGGER {name} BEFORE INSERT OR UPDATE ON kombo.{model} FOR EACH {level} "
                              f"{when} EXECUTE FUNCTION public.{name}()")
             undo = f"DROP FUNCTION IF EXISTS public.{name} CASCADE"
-        world.refused = True
+        world.trouble()
         world.causes.add("refusal")
         for integration in world.integrations.values():
             if model in integration.ids:

@@ -44,7 +44,7 @@ def define(world, on, model, how):
         else:
             done, undo = (statement.format(**names) for statement in REFUSALS[how])
             world.db.execute(done)
-            world.refused = True
+            world.trouble()
             world.causes.add("table")
             world.opened.append(lambda: world.insist(undo))
         if how in (*REFUSALS, "empty"):

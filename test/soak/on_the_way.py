@@ -96,7 +96,7 @@ def draw_fault(world, chance):
 
 @step(3, draw_fault)
 def fault(world, rule):
-    world.faulty = True
+    world.trouble()
     world.causes.add("fault")
     world.sandbox.faults(rule)
 

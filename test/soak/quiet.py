@@ -34,8 +34,9 @@ def settle(world):
         front_end(world, "order", len(world.held), 0)
     active = [integration for integration in world.integrations.values() if integration.is_active()]
     for integration in active:
-        if world.faulty or world.refused:
+        if integration.troubled:
             world.insist(f"SELECT kombo.resume('{integration.id}')")
+            integration.troubled = False
         for kind, endpoint in integration.needs:
             subscribed = endpoint is None or world.db.value(
                 "SELECT coalesce((SELECT enabled FROM kombo.subscriptions WHERE (integration_id, endpoint) = (%s, %s)),"
@@ -43,7 +44,6 @@ def settle(world):
             if subscribed:
                 world.db.execute("SELECT kombo.request_sync(%s, %s, %s)",
                                  [integration.id, kind, endpoint and [endpoint]])
-    world.faulty = world.refused = False
     try:
         if active:
             wait_synced(world.db, *(integration.id for integration in active), timeout=60)

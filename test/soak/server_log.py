@@ -7,7 +7,7 @@ from world import API_KEY, WEBHOOK_SECRET
 LINE = re.compile(r"^\S+ \S+ UTC \[(\d+)\] (.*?)(PANIC|FATAL|ERROR|WARNING|LOG):  (.*)$")
 NEVER = re.compile("|".join([
     r"TRAP:", r"PANIC:", r"was terminated by signal (?!9|3)", r"stuck spinlock", r"invalid memory alloc",
-    r"cache lookup failed", r"could not (open|read|write) file", r"unexpected", r"leak", r"corrupt"]))
+    r"cache lookup failed", r"could not (open|read|write) file", r"unexpected (?!pageaddr)", r"leak", r"corrupt"]))
 EXPECTED = re.compile("|".join([
     # The server's own, of crashes and signals, and ours, of waits for other steps' locks.
     r"the database system is ", r"terminating connection ", r"terminating background worker",

@@ -53,6 +53,7 @@ class Integration:
         self.ids = {}  # of each model all that ever were
         self.state = "ACTIVE"  # at Kombo: INVALID or gone otherwise
         self.paused = False  # by the operator
+        self.troubled = False  # its lists may wait long for their next attempt
         self.needs = {}  # what nothing but a fetch by request must bring: {("delta" or "full", list or None): why}
 
     def is_active(self):
@@ -81,8 +82,6 @@ class World:
         self.inserted = {"rejected": 0, None: 0}  # rows that the inbox must have
         self.opened = []  # what a quiet point ends: functions
         self.stalled = []  # processes that stand still
-        self.faulty = False
-        self.refused = False
         self.numbers = 0
         self.causes = set()  # of what the log says since it was checked last
         self.sizes = {}  # of each worker, when it was quiet first
@@ -155,6 +154,11 @@ class World:
                 for model in (changed["name"] for changed in data["changed_models"]):
                     if model in self.models and not self.models[model]["by_delta"]:
                         integration.need("full", f"a webhook for {model} was lost", self.models[model]["endpoint"])
+
+    def trouble(self):
+        """Lists may fail, and wait for their next attempt until somebody resumes them."""
+        for integration in self.integrations.values():
+            integration.troubled = True
 
     def hold(self, statement):
         """Runs it in a transaction that stays open until end_opened."""

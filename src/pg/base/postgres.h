@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <locale>
 #include <map>
 #include <memory>
 #include <optional>
