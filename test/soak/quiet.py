@@ -4,7 +4,7 @@ import os
 
 import server_log
 from on_the_way import front_end
-from syncing import differences
+from syncing import differences, wait_until
 from worker import inbox, private_kilobytes, wait_synced, workers_of
 from world import API_KEY, WEBHOOK_SECRET, Finding
 
@@ -35,6 +35,9 @@ def settle(world):
     active = [integration for integration in world.integrations.values() if integration.is_active()]
     for integration in active:
         if integration.troubled:
+            # What an answer from before does to its list comes first.
+            wait_until(lambda of=integration.id: not world.db.value(
+                "SELECT count(*) FROM kombo.sync_progress WHERE integration_id = %s", [of]), 60, "the end of its syncs")
             world.insist(f"SELECT kombo.resume('{integration.id}')")
             integration.troubled = False
         for kind, endpoint in integration.needs:
@@ -87,9 +90,13 @@ def check_status(world):
         SELECT integration_id, endpoint, state, reason, next, failures, rejected FROM kombo.sync_status
         WHERE CASE WHEN integration_id IS NULL THEN state <> 'running'
                    WHEN integration_id = ANY (%s) THEN state <> 'paused'
-                   WHEN integration_id = ANY (%s) THEN state NOT IN ('paused', 'fresh', 'failed')
+                   WHEN integration_id = ANY (%s) THEN state NOT IN ('paused', 'fresh', 'failed', 'unavailable')
                    ELSE state <> 'fresh' OR failures > 0 OR rejected > 0 END""", [paused, inactive])
-    world.expect(not wrong, "status", "\n".join(map(str, wrong[:20])))
+    runs = wrong and world.db.execute("""
+        SELECT r.endpoint, r.kind, r.trigger, r.status, r.started_at, r.finished_at, r.error FROM kombo.sync_runs r
+        WHERE (r.integration_id, r.endpoint) = (%s, %s) ORDER BY r.id DESC LIMIT 5""",
+                                   [wrong[0]["integration_id"], wrong[0]["endpoint"]])
+    world.expect(not wrong, "status", "\n".join(map(str, [*wrong[:20], "its last runs:", *runs])))
 
 
 LEFT = {
