@@ -21,6 +21,7 @@ def draw_signal(world, chance):
 @step(2, draw_signal)
 def signal_worker(world, name):
     found = workers_of(world.db)
+    world.causes.add("signal")
     if found and name == "KILL":
         world.kill(found[0]["pid"])
     elif found:

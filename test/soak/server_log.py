@@ -19,6 +19,7 @@ EXPECTED = re.compile("|".join([
 # What only some steps explain.
 CAUSED = {"gone": r"Kombo does not know this integration",
           "table": r"column .* does not exist|row-level security|violates not-null",
+          "signal": r"ended soon after its start",
           "fault": r"sync of .* failed: |requests? .* failed|A fault of the test",
           "refusal": r"said a soak trigger|violates check constraint \"soak_|could not be stored|parked",
           "lock": r"locked|deadlock detected"}
