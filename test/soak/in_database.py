@@ -165,7 +165,9 @@ def edit(world, on, model, id, how):
                   "ON CONFLICT DO NOTHING"}[how]
     if how == "insert" and row["keeps"]:
         return
-    with unless_locked(), contextlib.suppress(psycopg.errors.UndefinedColumn):  # one that a step has dropped
+    # Other steps drop columns, and refuse records.
+    with unless_locked(), contextlib.suppress(psycopg.errors.UndefinedColumn, psycopg.errors.RaiseException,
+                                              psycopg.IntegrityError):
         world.db.execute(statement, keys)
         integration.need("full", f"{model}: edited by hand", row["endpoint"])
 
