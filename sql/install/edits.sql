@@ -115,12 +115,19 @@ BEGIN
         UPDATE kombo.webhook_endpoints w SET endpoint = NEW.path WHERE w.endpoint = OLD.path;
         UPDATE kombo.endpoint_filters t SET endpoint = NEW.path WHERE t.endpoint = OLD.path;
     END IF;
+    IF TG_OP = 'UPDATE' AND NEW.enabled AND NOT OLD.enabled THEN
+        UPDATE kombo.sync_state s SET watermark = NULL
+        WHERE s.endpoint = NEW.path AND NOT EXISTS (
+            SELECT FROM kombo.subscriptions u
+            WHERE (u.integration_id, u.endpoint) = (s.integration_id, s.endpoint));
+    END IF;
     RETURN NULL;
 END
 $$;
 REVOKE ALL ON FUNCTION kombo_internal.follow_endpoint() FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.follow_endpoint() IS
-    'Trigger of kombo.endpoints: what names an endpoint goes with it.';
+    'Trigger of kombo.endpoints: what names an endpoint goes with it, and the next fetch of a list that is switched on '
+    'again is a full one (see forget_watermark).';
 
 CREATE TRIGGER merge_catalogue_row BEFORE INSERT OR UPDATE ON kombo.endpoints
     FOR EACH ROW EXECUTE FUNCTION kombo_internal.merge_catalogue_row('path');
@@ -148,7 +155,7 @@ CREATE TRIGGER check_endpoint_reference BEFORE INSERT OR UPDATE OF endpoint ON k
     FOR EACH ROW EXECUTE FUNCTION kombo_internal.check_endpoint_reference();
 CREATE TRIGGER check_endpoint_reference BEFORE INSERT OR UPDATE OF endpoint ON kombo.nested_records
     FOR EACH ROW EXECUTE FUNCTION kombo_internal.check_endpoint_reference();
-CREATE TRIGGER follow_endpoint AFTER DELETE OR UPDATE OF path ON kombo.endpoints
+CREATE TRIGGER follow_endpoint AFTER DELETE OR UPDATE OF path, enabled ON kombo.endpoints
     FOR EACH ROW EXECUTE FUNCTION kombo_internal.follow_endpoint();
 -- In what logical replication applies, too.
 ALTER TABLE kombo.endpoints ENABLE ALWAYS TRIGGER merge_catalogue_row;
@@ -169,4 +176,5 @@ COMMENT ON TRIGGER keep_shipped_row ON kombo.webhook_endpoints IS 'a shipped row
 COMMENT ON TRIGGER check_endpoint_reference ON kombo.endpoint_models IS 'refuses a typing error';
 COMMENT ON TRIGGER check_endpoint_reference ON kombo.nested_records IS 'refuses a typing error';
 COMMENT ON TRIGGER check_endpoint_reference ON kombo.webhook_endpoints IS 'refuses a typing error';
-COMMENT ON TRIGGER follow_endpoint ON kombo.endpoints IS 'what names an endpoint goes with it';
+COMMENT ON TRIGGER follow_endpoint ON kombo.endpoints IS
+    'what names an endpoint goes with it; a list that was off is fetched in full';

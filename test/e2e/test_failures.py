@@ -160,17 +160,22 @@ def test_a_list_that_kombo_offers_again_is_fetched_in_full(hris, sandbox):
     assert (EMPLOYEES, "delta") in [(row["endpoint"], row["kind"]) for row in assert_ok(sync_delta(hris))]
 
 
-def test_a_list_that_is_switched_on_again_is_fetched_in_full(hris, sandbox):
+@pytest.mark.parametrize("off, on", [
+    ("INSERT INTO kombo.subscriptions (integration_id, endpoint, enabled) VALUES (%(integration)s, %(endpoint)s, false)",
+     "DELETE FROM kombo.subscriptions"),
+    ("UPDATE kombo.endpoints SET enabled = false WHERE path = %(endpoint)s",
+     "UPDATE kombo.endpoints SET enabled = true WHERE path = %(endpoint)s")], ids=["subscription", "catalogue"])
+def test_a_list_that_is_switched_on_again_is_fetched_in_full(hris, sandbox, off, on):
+    names = {"integration": sandbox.integration, "endpoint": EMPLOYEES}
     assert_ok(sync_full(hris))
-    hris.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, enabled) VALUES (%s, %s, false)",
-                 [sandbox.integration, EMPLOYEES])
+    hris.execute(off, names)
     assert_ok(sync_full(hris, what=["/hris/performance-reviews"]))
     assert hris.value("SELECT count(*) FROM kombo.hris_employees WHERE remote_deleted_at IS NOT NULL") > 0
-    hris.execute("DELETE FROM kombo.subscriptions")
+    hris.execute(on, names)
     assert (EMPLOYEES, "full") in [(row["endpoint"], row["kind"]) for row in assert_ok(sync_delta(hris))]
     same_as_sandbox(hris, sandbox)
-    hris.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, full_interval) VALUES (%s, %s, '1 day')",
-                 [sandbox.integration, EMPLOYEES])
+    hris.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, full_interval) VALUES "
+                 "(%(integration)s, %(endpoint)s, '1 day')", names)
     assert (EMPLOYEES, "delta") in [(row["endpoint"], row["kind"]) for row in assert_ok(sync_delta(hris))]
 
 

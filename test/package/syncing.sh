@@ -10,7 +10,7 @@ SANDBOX_OPTIONS=(--port 0 --api-key "$API_KEY" --integration "$INTEGRATION" --em
 check() {
     printf '\n# %s\n' "$1"
     "${@:2}"
-    printf 'ok %s\n' "$1"
+    printf 'ok %s, %d s after the start\n' "$1" "$SECONDS"
 }
 
 # synced_by_worker DATABASE
