@@ -161,7 +161,8 @@ def test_a_list_that_kombo_offers_again_is_fetched_in_full(hris, sandbox):
 
 
 @pytest.mark.parametrize("off, on", [
-    ("INSERT INTO kombo.subscriptions (integration_id, endpoint, enabled) VALUES (%(integration)s, %(endpoint)s, false)",
+    ("INSERT INTO kombo.subscriptions (integration_id, endpoint, enabled) "
+     "VALUES (%(integration)s, %(endpoint)s, false)",
      "DELETE FROM kombo.subscriptions"),
     ("UPDATE kombo.endpoints SET enabled = false WHERE path = %(endpoint)s",
      "UPDATE kombo.endpoints SET enabled = true WHERE path = %(endpoint)s")], ids=["subscription", "catalogue"])
