@@ -11,7 +11,7 @@ OBJS = $(SOURCES:.cpp=.o)
 
 # The order matters: each part uses what the parts before it define.
 INSTALL_PARTS = catalogue edits listing hris ats lms assessment check filters integrations wrapper tables live exclusions
-INSTALL_PARTS += fields operate schedule worker citus privileges changes status
+INSTALL_PARTS += fields operate erase schedule worker citus privileges changes status
 # (INSTALL_SCRIPT would be the natural name, but it is a variable of PGXS: the install program.)
 FULL_SCRIPT = $(EXTENSION)--$(EXTVERSION).sql
 # The upgrade from the previous version is made of the same parts, between what is special about it and after the rows

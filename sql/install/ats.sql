@@ -126,7 +126,7 @@ SELECT kombo_internal.ship_fields('ats_applications', $$
     current_stage_index        numeric     <current_stage.index> Place of that stage in the order of the job's stages,
                                            from 0.
     job_id                     text        <job_id, job.id> Job applied for: id in ats_jobs.
-    candidate_id               text        <candidate_id, candidate.id> Who applied: id in ats_candidates.
+    candidate_id               text about  <candidate_id, candidate.id> Who applied: id in ats_candidates.
     screening_question_answers jsonb       List of answers to screening questions: question (remote_id, title, type)
                                            and answer, whose key goes by the type: content of TEXT, choice of
                                            SINGLE_SELECT, choices of MULTI_SELECT, checked of BOOLEAN, number of
@@ -164,7 +164,7 @@ SELECT kombo_internal.ship_fields('ats_interviews', $$
     location               jsonb       Where it takes place: street_1, street_2, zip_code, city, state, country (ISO
                                        3166-1 alpha-2), raw.
     video_conferencing_url text        URL of the video call.
-    application_id         text        <application_id, application.id> Application that it is about: id in
+    application_id         text about  <application_id, application.id> Application that it is about: id in
                                        ats_applications.
     stage_id               text        Stage that it belongs to: id in ats_application_stages.
     canceled               boolean     Whether it was called off.
@@ -173,7 +173,7 @@ SELECT kombo_internal.ship_fields('ats_interviews', $$
 $$);
 SELECT kombo_internal.ship_fields('ats_job_postings', $$
     remote_id        text Id of the posting in the recruiting system.
-    job_id           text <> Job that is advertised: id in ats_jobs.
+    job_id           text about <> Job that is advertised: id in ats_jobs.
     title            text Title of the posting.
     description_html text Text of the posting, as HTML.
     status           text ACTIVE, INACTIVE or DRAFT.
@@ -241,8 +241,8 @@ SELECT kombo_internal.ship_fields('ats_join_jobs_users', $$
 $$);
 SELECT kombo_internal.ship_fields('ats_notes', $$
     remote_id         text        Id of the note in the recruiting system.
-    candidate_id      text        Whom it is about: id in ats_candidates.
-    application_id    text        Application that it is about: id in ats_applications.
+    candidate_id      text about  Whom it is about: id in ats_candidates.
+    application_id    text about  Application that it is about: id in ats_applications.
     author_id         text        <author_id, author.id> Who wrote it: id in ats_users.
     title             text        Title of the note.
     content_html      text        Text of the note, as HTML.
@@ -254,8 +254,8 @@ SELECT kombo_internal.ship_fields('ats_offers', $$
     remote_id             text        Id of the offer in the recruiting system.
     status                text        ACCEPTED, DECLINED, SENT, APPROVED, DRAFT or ABANDONED.
     employment_start_date date        First day of work that is offered.
-    application_id        text        Application that it answers: id in ats_applications.
-    candidate_id          text        <application.candidate.id> Who gets it: id in ats_candidates.
+    application_id        text about  Application that it answers: id in ats_applications.
+    candidate_id          text about  <application.candidate.id> Who gets it: id in ats_candidates.
     job_id                text        <application.job.id> Job that is offered: id in ats_jobs.
     remote_created_at     timestamptz When the recruiting system created it.
     remote_updated_at     timestamptz When the recruiting system last changed it.

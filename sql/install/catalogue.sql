@@ -134,13 +134,16 @@ CREATE TABLE kombo.fields (
     json_key        text CHECK (json_key <> ''),
     fallback_keys   text[] NOT NULL DEFAULT '{}',
     key             boolean NOT NULL DEFAULT false,
+    refers_to       text CHECK (refers_to <> ''),
+    belongs         boolean NOT NULL DEFAULT false,
     "position"      integer NOT NULL DEFAULT 0,
     comment         text,
     shipped         boolean NOT NULL DEFAULT false,
     edited          text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (table_name, column_name),
     -- A join table has the others only if a list of its own delivers them: see kombo.check_catalogue.
-    CONSTRAINT fields_column_is_not_implicit CHECK (column_name NOT IN ('integration_id', 'extra', 'synced_at'))
+    CONSTRAINT fields_column_is_not_implicit CHECK (column_name NOT IN ('integration_id', 'extra', 'synced_at')),
+    CONSTRAINT fields_belongs_to_what_it_refers_to CHECK (NOT belongs OR refers_to IS NOT NULL)
 );
 COMMENT ON TABLE kombo.fields IS
     'Catalogue: the columns of the data tables, and where in a record their values are. Columns that every data table '
@@ -155,6 +158,11 @@ COMMENT ON COLUMN kombo.fields.fallback_keys IS
     'Keys that are looked at in this order where the record has no value under json_key: the same value comes in other '
     'places where the record is nested.';
 COMMENT ON COLUMN kombo.fields.key IS 'Whether the column is part of a join table''s primary key.';
+COMMENT ON COLUMN kombo.fields.refers_to IS
+    'Table whose id the column holds. NULL: the value is no id of a record. kombo.erase follows it.';
+COMMENT ON COLUMN kombo.fields.belongs IS
+    'Whether the row is about the record that the column refers to, and is erased with it. false: it only names that '
+    'record, and the column becomes NULL. Part of a key: always erased with it.';
 COMMENT ON COLUMN kombo.fields."position" IS
     'Order of the columns within the table, and of the keys within the primary key.';
 COMMENT ON COLUMN kombo.fields.comment IS 'What the value is, with its unit. It becomes the comment of the column.';

@@ -128,7 +128,7 @@ SELECT kombo_internal.ship_fields('hris_absence_types', $$
 $$);
 SELECT kombo_internal.ship_fields('hris_absences', $$
     remote_id         text        Id of the absence in the HR system.
-    employee_id       text        Who is absent: id in hris_employees.
+    employee_id       text about  Who is absent: id in hris_employees.
     start_date        date        First day of the absence.
     end_date          date        Last day of the absence.
     start_half_day    boolean     Whether only half of the first day is taken.
@@ -150,7 +150,7 @@ SELECT kombo_internal.ship_fields('hris_employee_document_categories', $$
 $$);
 SELECT kombo_internal.ship_fields('hris_employee_skill_proficiency_ratings', $$
     remote_id     text  Id of the rating in the HR system.
-    employee_id   text  Who is rated: id in hris_employees.
+    employee_id   text about Who is rated: id in hris_employees.
     skill_id      text  The skill: id in hris_skills.
     proficiency   jsonb Level reached, by its type: of SINGLE_SELECT {"options": [...], "selected_option_id": ...}.
     rating_source text  Who rated, such as SELF or EXTERNAL.
@@ -194,7 +194,7 @@ SELECT kombo_internal.ship_fields('hris_employees', $$
 $$);
 SELECT kombo_internal.ship_fields('hris_employments', $$
     remote_id          text    Id of the employment in the HR system.
-    employee_id        text    Who is employed: id in hris_employees.
+    employee_id        text about Who is employed: id in hris_employees.
     job_title          text    Job title under these terms.
     pay_rate           numeric Pay per "pay_period", in "pay_currency".
     pay_period         text    Span that "pay_rate" pays for: HOUR, DAY, WEEK, TWO_WEEKS, HALF_MONTH, MONTH,
@@ -236,7 +236,7 @@ SELECT kombo_internal.ship_fields('hris_performance_reviews', $$
     summary_comment text  Overall verdict in words.
     summary_rating  jsonb Overall rating: type NUMERIC with min, max, value, or SINGLE_SELECT with ordered_options,
                           value.
-    reviewee_id     text  <reviewee.id> Who is reviewed: id in hris_employees.
+    reviewee_id     text about <reviewee.id> Who is reviewed: id in hris_employees.
     reviewer_id     text  <reviewer.id> Who reviews: id in hris_employees.
     review_cycle_id text  <review_cycle.id> Round of reviews: id in hris_performance_review_cycles.
 $$);
@@ -274,7 +274,7 @@ SELECT kombo_internal.ship_fields('hris_staffing_entities', $$
 $$);
 SELECT kombo_internal.ship_fields('hris_time_off_balances', $$
     remote_id    text    Id of the balance in the HR system.
-    employee_id  text    Whose balance: id in hris_employees.
+    employee_id  text about Whose balance: id in hris_employees.
     type_id      text    Kind of absence: id in hris_absence_types.
     balance      numeric Balance of time off, counted in "balance_unit".
     balance_unit text    Unit of "balance": HOURS or DAYS.
@@ -283,7 +283,7 @@ SELECT kombo_internal.ship_fields('hris_time_off_balances', $$
 $$);
 SELECT kombo_internal.ship_fields('hris_timesheets', $$
     remote_id            text        Id of the timesheet in the HR system.
-    employee_id          text        Who worked: id in hris_employees.
+    employee_id          text about  Who worked: id in hris_employees.
     started_at           timestamptz When work began.
     ended_at             timestamptz When work ended.
     timezone             text        Offset from UTC at the place of work, as +HH:MM or -HH:MM.

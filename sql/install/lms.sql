@@ -44,7 +44,7 @@ SELECT endpoint, json_path, relation, table_name, parent_column, true
 -- The fields of each table; what every table has is not listed.
 SELECT kombo_internal.ship_fields('lms_course_progressions', $$
     remote_id          text        Id of the progression in the learning system.
-    user_id            text        <user_id, user.id> Who learns: id in lms_users.
+    user_id            text about  <user_id, user.id> Who learns: id in lms_users.
     course_revision_id text        <course_revision_id, course_revision.id> What is learnt: id in lms_course_revisions.
     status             text        ENROLLED, IN_PROGRESS, COMPLETED or DROPPED.
     enrolled_at        timestamptz When the learner was enrolled.
@@ -56,7 +56,7 @@ SELECT kombo_internal.ship_fields('lms_course_providers', $$
 $$);
 SELECT kombo_internal.ship_fields('lms_course_revisions', $$
     remote_id          text        Id of the version in the learning system.
-    course_id          text        <course_id, course.id> Course of which it is a version: id in lms_courses.
+    course_id          text about  <course_id, course.id> Course of which it is a version: id in lms_courses.
     title              text        Title of the course.
     description        text        Description of the course.
     remote_url         text        URL of the course in the learning system.

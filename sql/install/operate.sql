@@ -167,6 +167,23 @@ REVOKE ALL ON FUNCTION kombo_internal.check_integration(text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.check_integration(text) IS
     'Raises on an integration that is NULL or unknown, naming those that exist.';
 
+CREATE FUNCTION kombo_internal.lock_integration(integration_id text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s'
+AS $$
+BEGIN
+    -- The background worker gives the lock up when somebody waits for it.
+    PERFORM kombo_internal.take_lock(integration_id, true);
+EXCEPTION WHEN lock_not_available THEN
+    RAISE EXCEPTION 'integration "%" is being synced by another session', integration_id
+        USING ERRCODE = 'object_in_use',
+              HINT = 'Call it again when that session is done, or cancel that session first.';
+END
+$$;
+REVOKE ALL ON FUNCTION kombo_internal.lock_integration(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.lock_integration(text) IS
+    'Keeps syncs of the integration out until the transaction ends. Waits up to 10 seconds for one that runs, then '
+    'raises.';
+
 CREATE FUNCTION kombo.remove_integration(integration_id text, purge boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET lock_timeout = '10s'
 AS $$
@@ -182,12 +199,7 @@ BEGIN
         RAISE EXCEPTION 'purge must not be null' USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Use true to delete the rows of the integration, too, and false to keep them.';
     END IF;
-    BEGIN -- The background worker gives the lock up when somebody waits for it.
-        PERFORM kombo_internal.take_lock(old_id, true);
-    EXCEPTION WHEN lock_not_available THEN
-        RAISE EXCEPTION 'integration "%" is being synced by another session', old_id USING ERRCODE = 'object_in_use',
-            HINT = 'Call it again when that session is done, or cancel that session first.';
-    END;
+    PERFORM kombo_internal.lock_integration(old_id);
     IF purge THEN
         FOR tab IN SELECT d.relation, d.owner FROM kombo.data_tables d ORDER BY d.table_name LOOP
             IF NOT pg_has_role(tab.owner, 'USAGE') THEN

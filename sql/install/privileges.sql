@@ -46,10 +46,15 @@ CREATE FUNCTION kombo_internal.sync_role_privileges() RETURNS text[]
         'SELECT, UPDATE, DELETE ON kombo.webhook_inbox',
         'SELECT, INSERT, UPDATE, DELETE ON kombo.changes',
         'SELECT, UPDATE ON kombo.change_consumers',
+        'SELECT, INSERT, UPDATE, DELETE ON kombo.erased_records',
         'EXECUTE ON FUNCTION kombo_internal.sync_role(), kombo_internal.this_database(), '
         'kombo_internal.interface_number(), kombo_internal.request_due(), kombo_internal.take_lock(text, boolean), '
         'kombo_internal.wake(boolean), kombo_internal.note_changes(), kombo_internal.prune_changes(), '
-        'kombo_internal.decode_value(text, text)'];
+        'kombo_internal.decode_value(text, text), kombo_internal.lock_integration(text), '
+        'kombo_internal.check_erasable(text, text, text), '
+        'kombo_internal.execute_as_sync_role(text), kombo_internal.erase_record(text, text, text[], text, text), '
+        'kombo_internal.erase_copies(text, text, text[]), kombo_internal.erase_with(text, text, text, text, text), '
+        'kombo.erase(text, text, text), kombo.readmit(text, text, text)'];
 REVOKE ALL ON FUNCTION kombo_internal.sync_role_privileges() FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.sync_role_privileges() IS
     'What syncing needs of catalogue, state, requests and inbox, as GRANT and REVOKE have it.';
@@ -67,7 +72,8 @@ BEGIN
        AND has_function_privilege(role, 'kombo_internal.request_due()', 'EXECUTE')
        AND has_function_privilege(role, 'kombo_internal.take_lock(text, boolean)', 'EXECUTE')
        AND has_function_privilege(role, 'kombo_internal.decode_value(text, text)', 'EXECUTE')
-       AND has_table_privilege(role, 'kombo.changes', 'DELETE') THEN
+       AND has_table_privilege(role, 'kombo.changes', 'DELETE')
+       AND has_function_privilege(role, 'kombo.readmit(text, text, text)', 'EXECUTE') THEN
         RETURN;
     END IF;
     FOREACH privileges IN ARRAY kombo_internal.sync_role_privileges() LOOP
@@ -234,7 +240,8 @@ BEGIN
                    'kombo_internal.check_integration(text), kombo_internal.provide_tables(text), '
                    'kombo_internal.warn_of_superuser(regrole), kombo_internal.execute_as_sync_role(text), '
                    'kombo_internal.sync_role(), kombo_internal.interface_number(), '
-                   'kombo_internal.take_lock(text, boolean), kombo_internal.lift_limit(oid), '
+                   'kombo_internal.take_lock(text, boolean), kombo_internal.lock_integration(text), '
+                   'kombo_internal.lift_limit(oid), '
                    'kombo_internal.wake(boolean) TO %s', role);
     PERFORM kombo_internal.grant_status(role::text);
     RAISE NOTICE 'role % needs USAGE on the servers whose integrations it is to run', role USING

@@ -66,6 +66,10 @@ ALTER TABLE kombo.endpoint_models ADD COLUMN edited text[] NOT NULL DEFAULT '{}'
 ALTER TABLE kombo.fields ADD COLUMN edited text[] NOT NULL DEFAULT '{}';
 ALTER TABLE kombo.nested_records ADD COLUMN edited text[] NOT NULL DEFAULT '{}';
 ALTER TABLE kombo.fields ADD COLUMN fallback_keys text[] NOT NULL DEFAULT '{}';
+ALTER TABLE kombo.fields
+    ADD COLUMN refers_to text CHECK (refers_to <> ''),
+    ADD COLUMN belongs boolean NOT NULL DEFAULT false,
+    ADD CONSTRAINT fields_belongs_to_what_it_refers_to CHECK (NOT belongs OR refers_to IS NOT NULL);
 ALTER TABLE kombo.fields DROP CONSTRAINT fields_column_is_not_implicit;
 ALTER TABLE kombo.fields
     ADD CONSTRAINT fields_column_is_not_implicit CHECK (column_name NOT IN ('integration_id', 'extra', 'synced_at'));

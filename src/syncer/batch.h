@@ -38,8 +38,8 @@ enum class Mode : uint8_t {
 };
 
 struct Row {
-    const Cell *cells = nullptr; ///< one per field of the table
-    std::string_view extra;      ///< JSON object, or empty
+    Cell *cells = nullptr;  ///< one per field of the table
+    std::string_view extra; ///< JSON object, or empty
     std::optional<int64_t> changed_at;
 };
 

@@ -24,6 +24,8 @@ struct Field {
     std::vector<std::string> fallback_keys{}; ///< looked at in this order where json_key has no value
     std::string column_type{}; ///< of a column that has another type than this: both in words, "integer, not numeric"
     std::string stored_as{};   ///< the SQL type through which a value goes to be what such a column would hold
+    std::optional<size_t> refers_to{}; ///< the table whose id it holds
+    bool belongs = false;              ///< the row is about that record, and erased with it
 };
 
 struct Table {

@@ -54,7 +54,7 @@ void Fetch::store(const PageStream::Arrived &arrived, std::unordered_set<std::st
     arena_.clear();
 }
 
-/// A tombstone that is past purge in its own list is not taken from another, either.
+/// A tombstone that is past purge in its own list is not taken from another, either; an erased record from none.
 Batch Fetch::unfold(const std::vector<std::string_view> &records) {
     Batch batch = unfolder_.unfold(records, arena_);
     for (size_t i = 1; i < batch.sets.size(); ++i) {
@@ -68,6 +68,11 @@ Batch Fetch::unfold(const std::vector<std::string_view> &records) {
         };
         set.rows.erase(std::remove_if(set.rows.begin(), set.rows.end(), past_purge), set.rows.end());
     }
+    if (store_.has_erased())
+        for (const Belonging &record : keep_out(catalogue_, batch, arena_, [this](const auto &ids) {
+                 return store_.find_erased(ids);
+             }))
+            store_.erase(record);
     return batch;
 }
 

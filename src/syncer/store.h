@@ -3,6 +3,7 @@
 #include "kombo/time.h"
 #include "syncer/batch.h"
 #include "syncer/catalogue.h"
+#include "syncer/kept_out.h"
 #include "syncer/links.h"
 #include "syncer/plan.h"
 #include "syncer/result.h"
@@ -31,6 +32,15 @@ public:
     /// values if it is newer.
     virtual void write(const Endpoint &endpoint, const Dependents &dependents, const Batch &batch,
                        kombo::Timestamp requested_at, TableCounts &counts) = 0;
+
+    /// True if records of the integration were erased, and must be kept out of what is written.
+    virtual bool has_erased() const = 0;
+
+    /// The erased records among those of these ids.
+    virtual ErasedRecords find_erased(const std::vector<std::string_view> &ids) = 0;
+
+    /// Erases a record, and what belongs to it, as it belongs to an erased one.
+    virtual void erase(const Belonging &record) = 0;
 
     /// The 8-byte hash that ids are compared by.
     virtual uint64_t hash(std::string_view id) = 0;

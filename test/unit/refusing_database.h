@@ -68,6 +68,9 @@ public:
     size_t steps = 1;              ///< that find_missing() takes, and remove_orphans() for each list
     std::set<std::string> touched; ///< written since any time
 
+    ErasedRecords erased;          ///< must be kept out
+    Ids erased_with;               ///< ids of belongings that were met
+
     Ids stored;
     std::vector<size_t> attempts; ///< rows of each write
     Ids parked;                   ///< "id sqlstate record"
@@ -94,6 +97,9 @@ public:
     std::function<void()> on_success = [] {};
     std::function<void(const std::string &)> on_failure = [](const std::string &) {}; ///< is to be noted, of that path
 
+    bool has_erased() const override { return !erased.empty(); }
+    ErasedRecords find_erased(const std::vector<std::string_view> &) override { return erased; }
+    void erase(const Belonging &record) override { erased_with.push_back(record.id); }
     void in_subtransaction(const std::function<void()> &body) override {
         const auto before = std::make_tuple(stored, parked, removed, open, seen_pages, succeeded_with, runs);
         try {

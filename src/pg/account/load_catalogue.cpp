@@ -164,7 +164,8 @@ private:
         const Result rows = execute(R"(
             SELECT f.table_name, f.column_name, f.type, f.json_key, f.key, x.column_name IS NOT NULL,
                 EXISTS (SELECT FROM pg_attribute a JOIN kombo.data_tables d ON d.relation = a.attrelid
-                        WHERE d.table_name = f.table_name AND a.attname = f.column_name AND NOT a.attisdropped)
+                        WHERE d.table_name = f.table_name AND a.attname = f.column_name AND NOT a.attisdropped),
+                f.refers_to, f.belongs
             FROM kombo.fields f
             LEFT JOIN kombo.excluded_fields x ON x.table_name = f.table_name AND x.column_name = f.column_name
             ORDER BY f.table_name, f.key DESC, f.position, f.column_name)");
@@ -177,7 +178,11 @@ private:
             const syncer::Type type = type_of(rows.text(i, 3), table->first + "." + column);
             const std::vector<std::string> others = fallbacks[{table->first, column}];
             if (!rows.boolean(i, 6)) {
-                fields[table->second].push_back({column, type, rows.text(i, 4), rows.boolean(i, 5), others});
+                syncer::Field field{column, type, rows.text(i, 4), rows.boolean(i, 5), others};
+                const auto referred = tables_.find(rows.text(i, 8));
+                if (referred != tables_.end()) field.refers_to = referred->second;
+                field.belongs = rows.boolean(i, 9);
+                fields[table->second].push_back(std::move(field));
                 continue;
             }
             std::vector<std::string> &excluded = catalogue_.tables[table->second].excluded_keys;

@@ -8,6 +8,7 @@
 #include "pg/base/wait.h"
 #include "pg/functions/sync_arguments.h"
 #include "pg/store/difference.h"
+#include "pg/store/erased.h"
 #include "syncer/failure.h"
 #include "syncer/plan.h"
 #include "syncer/unfold.h"
@@ -66,7 +67,11 @@ private:
         while (auto arrived = pages.next(waiter_)) {
             if (!endpoint.paginated) pages.end();
             arena.clear();
-            differences_.compare(unfolder.unfold(arrived->page.records(), arena), arrived->requested_at);
+            syncer::Batch batch = unfolder.unfold(arrived->page.records(), arena);
+            if (has_erased(integration_.id))
+                keep_out(catalogue_, batch, arena,
+                         [this](const auto &ids) { return find_erased(catalogue_, integration_.id, ids); });
+            differences_.compare(batch, arrived->requested_at);
         }
         differences_.find_surplus();
     }

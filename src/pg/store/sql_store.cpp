@@ -4,6 +4,7 @@
 #include "pg/account/sync_requests.h"
 #include "pg/base/memory.h"
 #include "pg/store/columns.h"
+#include "pg/store/erased.h"
 #include "pg/store/temporary_file.h"
 #include "syncer/result.h"
 
@@ -23,6 +24,11 @@ constexpr size_t longest_parked_id = 1000;
 /// 256 MB at most. A larger record is parked by its id and error alone.
 constexpr size_t longest_parked_record = 16UL * 1024 * 1024;
 
+/// A record that names an erased one, as an employee does his manager, is parked by its id and error alone.
+constexpr const char *unless_it_names_erased =
+    "CASE WHEN NOT EXISTS (SELECT FROM jsonb_path_query($4, 'strict $.**') v JOIN kombo.erased_records e "
+    "ON e.integration_id = $1 AND e.id = v #>> '{}' AND jsonb_typeof(v) = 'string') THEN $4 END";
+
 /// That more of a full fetch was refused than was stored, or of a delta that brought many records; in words.
 std::optional<std::string> mostly_refused(const syncer::RunResult &result) {
     constexpr int64_t many = 10;
@@ -35,10 +41,20 @@ std::optional<std::string> mostly_refused(const syncer::RunResult &result) {
 } // namespace
 
 SqlStore::SqlStore(const syncer::Catalogue &catalogue, std::string integration_id)
-    : RowStore(catalogue, std::move(integration_id)) {
+    : RowStore(catalogue, std::move(integration_id)), has_erased_(pg::has_erased(RowStore::integration_id())) {
     const Result rows = execute("SELECT DISTINCT endpoint FROM kombo.rejected_records WHERE integration_id = $1", key(),
                                 Planning::ByKey);
     for (uint64_t i = 0; i < rows.size(); ++i) has_parked_[rows.text(i, 1)] = true;
+}
+
+syncer::ErasedRecords SqlStore::find_erased(const std::vector<std::string_view> &ids) {
+    return pg::find_erased(catalogue(), integration_id(), ids);
+}
+
+void SqlStore::erase(const syncer::Belonging &record) {
+    Params params = key();
+    params.text(table(record.table).name).text(record.id).text(table(record.owner_table).name).text(record.owner_id);
+    execute("SELECT kombo_internal.erase_with($1, $2, $3, $4, $5)", params);
 }
 
 void SqlStore::park(const syncer::Endpoint &endpoint, std::optional<std::string_view> id, const std::string &record,
@@ -55,7 +71,8 @@ void SqlStore::park(const syncer::Endpoint &endpoint, std::optional<std::string_
         .instant(kombo::current_timestamp());
     past_sequences([&] {
         execute("INSERT INTO kombo.rejected_records (integration_id, endpoint, record_id, record, sqlstate, error, "
-                "rejected_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                "rejected_at) VALUES ($1, $2, $3, " +
+                    std::string(has_erased_ ? unless_it_names_erased : "$4") + ", $5, $6, $7)",
                 params);
     });
     has_parked_[endpoint.path] = true;

@@ -18,6 +18,9 @@ public:
 
     SqlStore(const syncer::Catalogue &catalogue, std::string integration_id);
 
+    bool has_erased() const override { return has_erased_; }
+    syncer::ErasedRecords find_erased(const std::vector<std::string_view> &ids) override;
+    void erase(const syncer::Belonging &record) override;
     void park(const syncer::Endpoint &endpoint, std::optional<std::string_view> id, const std::string &record,
               const std::string &sqlstate, const std::string &error) override;
     void unpark(const syncer::Endpoint &endpoint, const std::vector<std::string_view> &ids) override;
@@ -48,6 +51,8 @@ private:
     void request_carriers(const syncer::Endpoint &unavailable);
 
     std::map<std::string, bool> has_parked_;
+    /// Read under the lock of the integration, which kombo.erase takes as well.
+    const bool has_erased_;
     int record_failures_ = 0; ///< in a row
 };
 

@@ -18,6 +18,10 @@ constexpr size_t most_rows = 200;
 constexpr int64_t most_bytes = 4 * 1024 * 1024;
 constexpr size_t most_pruned = 1000;
 
+/// Characters that are kept of a body that is rejected: Kombo's own are shorter, and anybody's who can insert may be
+/// 1 MB, which would lie there for the whole retention.
+constexpr int64_t longest_rejected = 16384;
+
 /// A row of the inbox and what is made of it. Texts are cut to what the columns are to hold.
 struct Arrival {
     int64_t id = 0;
@@ -282,11 +286,20 @@ private:
         execute(R"(
             UPDATE kombo.webhook_inbox i SET status = j.status, webhook_id = nullif(j.webhook_id, ''),
                 webhook_type = nullif(j.webhook_type, ''), integration_id = nullif(j.integration_id, ''),
-                error = nullif(j.error, ''), processed_at = now()
+                error = nullif(j.error, ''), processed_at = now(),
+                body = CASE WHEN j.status = 'rejected' AND octet_length(i.body) > $7 THEN left(i.body, $7::integer)
+                            ELSE i.body END
             FROM unnest($1::bigint[], $2, $3, $4, $5, $6)
                 AS j (id, status, webhook_id, webhook_type, integration_id, error)
             WHERE i.id = j.id)",
-                Params().text(ids + "}").texts(statuses).texts(webhooks).texts(types).texts(integrations).texts(errors),
+                Params()
+                    .text(ids + "}")
+                    .texts(statuses)
+                    .texts(webhooks)
+                    .texts(types)
+                    .texts(integrations)
+                    .texts(errors)
+                    .integer(longest_rejected),
                 Planning::ByKey);
     }
 
