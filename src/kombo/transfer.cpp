@@ -96,6 +96,8 @@ void set_connection(Transfer &transfer, const HttpOptions &options) {
         set(transfer, CURLOPT_CAPATH, static_cast<char *>(nullptr));
         set(transfer, CURLOPT_PROXY_CAINFO, options.ca_file.c_str());
         set(transfer, CURLOPT_PROXY_CAPATH, static_cast<char *>(nullptr));
+        // The file may be replaced. libcurl would go on trusting its old authorities for a day.
+        set(transfer, CURLOPT_CA_CACHE_TIMEOUT, 0L);
     }
     set(transfer, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
     set(transfer, CURLOPT_ACCEPT_ENCODING, "");

@@ -161,6 +161,21 @@ def test_a_changed_key_ends_the_pause_at_once_and_brings_what_was_missed(few, sa
     wait_synced(few)
 
 
+def test_a_change_of_one_server_has_nothing_be_tried_at_another(two_servers, sandbox):
+    db, other = two_servers
+    for kombo in (sandbox, other):
+        kombo.faults({"path": GROUPS, "status": 403, "code": "PLATFORM.SOMETHING_FINAL", "times": -1})
+    for integration in (sandbox.integration, SECOND):
+        db.execute("SELECT kombo.request_sync(%s, 'delta', ARRAY[%s])", [integration, GROUPS])
+        wait_for_state(db, GROUPS, "failed", integration)
+    for kombo in (sandbox, other):
+        kombo.clear_requests()
+    db.execute("ALTER SERVER kombo_us OPTIONS (ADD max_response_size '1MB')")
+    until(db, lambda: asked(other, GROUPS), what="another try at the server that was changed")
+    assert 12 * 3600 < seconds_until_next_attempt(db, state_of(db, GROUPS, sandbox.integration))
+    assert asked(sandbox, GROUPS) == []
+
+
 def test_a_key_that_is_right_again_is_found_by_the_daily_try(few, sandbox):
     sandbox.settings(api_key="changed")
     key = change_person(sandbox, "Missed")

@@ -117,6 +117,8 @@ TEST(Explain, tells_what_cannot_help_to_try_again_soon_and_whom_else_it_concerns
     kombo::ApiError permanent(ErrorClass::Transport, 0, "no such protocol");
     permanent.permanent = true;
     EXPECT_TRUE(explain(permanent).lasting);
+    permanent.host_unreachable = true; // as by a certificate that has expired
+    EXPECT_FALSE(explain(permanent).lasting);
 }
 
 TEST(Explain, an_integration_that_kombo_does_not_know_concerns_all_its_endpoints) {

@@ -20,6 +20,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 /// The background worker: one event loop that listens to its latch, to the clock and to the network. All work is rows
 /// of kombo.sync_requests; what arrives in the inbox, and what the schedule says, becomes such rows first.
@@ -110,8 +111,8 @@ private:
     bool read_only_ = false;                 ///< by the setting: nothing is to be written
     std::optional<kombo::Timestamp> due_at_; ///< what the schedule has next
     bool schedule_changed_ = false;
-    bool new_key_ = false;       ///< what it may end is not ended yet
-    std::optional<size_t> keys_; ///< hash of all addresses and keys
+    std::vector<std::string> changed_servers_;             ///< what their new keys may end is not ended yet
+    std::optional<std::map<std::string, size_t>> servers_; ///< of each the hash of address and key
     Clock::time_point next_tick_ = Clock::now();
     Clock::time_point next_poll_ = Clock::now();
     Clock::time_point next_webhook_prune_ = Clock::now();
@@ -139,7 +140,7 @@ Worker::Worker() {
     chores_ = {
         {"reading requests and configuration", [this] { return queue_changed_; }, [this] { read_queue(); }},
         {"reading keys", [] { return key_changed; }, [this] { look_at_keys(); }},
-        {"trying another key", [this] { return new_key_; }, [this] { try_new_key(); }},
+        {"trying another key", [this] { return !changed_servers_.empty(); }, [this] { try_new_key(); }},
         {"judging webhooks", [this] { return inbox_changed_; }, [this] { judge(); }},
         // Many integrations may be added one by one.
         {"the schedule", schedule_is_due, [this] { schedule(); }, 100ms},
@@ -386,40 +387,46 @@ void Worker::idle_because(const std::string &trouble, const std::string &remedy)
     idle_remedy_ = remedy;
 }
 
-/// Pauses and back-offs that another key, or another address, may end.
+/// Pauses and back-offs that another key, or another address, may end: those of the server's own integrations.
 /// The invalidation may be of something else: caches are reset as a whole, too, when there is much of it.
 void Worker::look_at_keys() {
     key_changed = false; // before it is read: another change is another reason
-    std::string all;
+    std::map<std::string, size_t> found;
     in_transaction([&] {
         for (const Server &server : all_servers()) {
-            all += server.name + " " + server.base_url + " " + server.http.ca_file + " " + server.http.proxy + " " +
-                   proxy_user_password(server) + " " + std::to_string(server.page_size) + " " +
-                   std::to_string(server.http.request_timeout.count()) + " ";
+            std::string all = server.base_url + " " + server.http.ca_file + " " + server.http.proxy + " " +
+                              proxy_user_password(server) + " " + std::to_string(server.page_size) + " " +
+                              std::to_string(server.http.request_timeout.count()) + " " +
+                              std::to_string(server.http.max_response_size) + " ";
             try {
                 all += api_key(server);
             } catch (const syncer::InvalidRequest &) {
                 all += "none";
             }
+            found.emplace(server.name, std::hash<std::string>()(all));
         }
     });
-    const size_t hash = std::hash<std::string>()(all);
-    if (std::exchange(keys_, hash) == hash) return;
+    if (servers_ == found) return;
+    for (const auto &[name, hash] : found) {
+        const bool known = servers_ && servers_->count(name) > 0 && servers_->at(name) == hash;
+        if (!known) changed_servers_.push_back(name);
+    }
+    servers_ = std::move(found);
     dispatcher_->close_all();
-    new_key_ = true;
 }
 
 void Worker::try_new_key() {
-    const Params now = Params().instant(kombo::current_timestamp());
+    const Params now = Params().instant(kombo::current_timestamp()).texts(changed_servers_);
     as_sync_role(role_, [&] {
         execute("UPDATE kombo.integrations i SET next_attempt_at = $1 "
-                "WHERE i.paused_by = 'kombo_sync' AND i.next_attempt_at > $1",
+                "WHERE i.paused_by = 'kombo_sync' AND i.next_attempt_at > $1 AND i.server = ANY ($2)",
                 now);
-        execute("UPDATE kombo.sync_state s SET next_attempt_at = NULL "
-                "WHERE s.last_status = 'failed' AND s.next_attempt_at > $1",
+        execute("UPDATE kombo.sync_state s SET next_attempt_at = NULL FROM kombo.integrations i "
+                "WHERE i.integration_id = s.integration_id AND i.server = ANY ($2) "
+                "AND s.last_status = 'failed' AND s.next_attempt_at > $1",
                 now);
     });
-    new_key_ = false;
+    changed_servers_.clear();
     queue_changed_ = config_changed_ = true; // what was put off, and what is due
 }
 
