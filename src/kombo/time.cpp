@@ -264,6 +264,9 @@ std::optional<Timestamp> parse_http_date(std::string_view text) {
     if (seconds == -1 || copy.find('\0') != std::string::npos) {
         return std::nullopt;
     }
+    if (seconds < first_micros / micros_per_second || seconds > last_micros / micros_per_second) { // of any year
+        return std::nullopt;
+    }
     return Timestamp{static_cast<int64_t>(seconds) * micros_per_second};
 }
 

@@ -53,6 +53,7 @@ std::optional<CalendarDate> parse_date(std::string_view text);
 std::optional<int64_t> parse_time_of_day(std::string_view text);
 
 /// Reads the date of an HTTP header (`Date`, `Retry-After`): IMF-fixdate and the two obsolete forms of RFC 9110 5.6.7.
+/// Only years 0001 to 9999.
 std::optional<Timestamp> parse_http_date(std::string_view text);
 
 } // namespace kombo

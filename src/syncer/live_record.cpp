@@ -1,6 +1,7 @@
 #include "syncer/live_record.h"
 
 #include "syncer/decode.h"
+#include "syncer/redaction.h"
 
 #include <algorithm>
 #include <limits>
@@ -41,26 +42,13 @@ const Withheld &Withheld::inner(std::string_view key) const {
 }
 
 std::string_view Withheld::redact(std::string_view raw, kombo::Arena &arena, kombo::Repairs &repairs) const {
-    if (empty() || raw.empty() || (raw.front() != '{' && raw.front() != '['))
-        return kombo::jsonb_text(raw, arena, repairs);
-    // A copy: the parser wants padding, and the caller's own is busy with the outer record.
-    const simdjson::padded_string padded(raw);
-    od::parser parser;
-    od::document document = checked(parser.iterate(padded));
-    std::string out;
-    if (raw.front() == '[') {
-        for (auto element : checked(document.get_array())) {
-            out += out.empty() ? "[" : ", ";
-            out += redact(kombo::raw_text(checked(std::move(element))), arena, repairs);
-        }
-        return arena.store(out.empty() ? "[]" : out + "]");
-    }
-    kombo::for_each_field(checked(document.get_object()), arena, repairs, [&](std::string_view key, od::value value) {
-        if (keys.count(key) > 0) return;
-        out += (out.empty() ? "{" : ", ") + json_quote(key) + ": ";
-        out += inner(key).redact(kombo::raw_text(value), arena, repairs);
-    });
-    return arena.store(out.empty() ? "{}" : out + "}");
+    if (empty()) return kombo::jsonb_text(raw, arena, repairs);
+    const auto member_of = [](const Withheld &of, std::string_view key) -> std::optional<const Withheld *> {
+        if (of.keys.count(key) > 0) return std::nullopt;
+        const Withheld &inner = of.inner(key);
+        return inner.empty() ? nullptr : &inner;
+    };
+    return arena.store(Redaction<Withheld, decltype(member_of)>(member_of, arena, repairs).of(raw, this));
 }
 
 LiveRecord::LiveRecord(const std::vector<Column> &columns, const std::set<std::string> &known, Withheld withheld,

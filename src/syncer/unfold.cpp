@@ -1,6 +1,7 @@
 #include "syncer/unfold.h"
 
 #include "syncer/decode.h"
+#include "syncer/redaction.h"
 
 #include <algorithm>
 #include <unordered_map>
@@ -401,29 +402,14 @@ std::string Unfolder::redacted(std::string_view record) {
 std::string Unfolder::redact(const Shape *shape, std::string_view raw) {
     kombo::Arena arena;
     kombo::Repairs repairs;
-    if (!shape || raw.empty() || (raw.front() != '{' && raw.front() != '['))
-        return std::string(kombo::jsonb_text(raw, arena, repairs));
-    // A copy: the parser wants padding, and the callers' own parser is busy with the outer record.
-    const simdjson::padded_string padded(raw);
-    od::parser parser;
-    od::document document = checked(parser.iterate(padded));
-    if (raw.front() == '[') {
-        std::string items;
-        for (auto element : checked(document.get_array())) {
-            if (!items.empty()) items += ", ";
-            items += redact(shape, kombo::raw_text(checked(std::move(element))));
-        }
-        return "[" + items + "]";
-    }
-    std::string members;
-    kombo::for_each_field(checked(document.get_object()), arena, repairs, [&](std::string_view key, od::value value) {
-        const auto found = shape->index.find(key);
-        const Shape::Member *member = found == shape->index.end() ? nullptr : found->second;
-        const std::string_view text = kombo::raw_text(value);
-        if (member && (member->dropped || member->id_excluded)) return;
-        append_member(members, key, redact(member ? member->nested.get() : nullptr, text));
-    });
-    return "{" + members + "}";
+    const auto member_of = [](const Shape &of, std::string_view key) -> std::optional<const Shape *> {
+        const auto found = of.index.find(key);
+        if (found == of.index.end()) return nullptr;
+        const Shape::Member &member = *found->second;
+        if (member.dropped || member.id_excluded) return std::nullopt;
+        return member.nested.get();
+    };
+    return Redaction<Shape, decltype(member_of)>(member_of, arena, repairs).of(raw, shape);
 }
 
 } // namespace syncer

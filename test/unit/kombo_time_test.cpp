@@ -133,6 +133,7 @@ TEST(Time, http_dates_are_read_in_all_three_forms) {
     }
     EXPECT_EQ(parse_http_date("soon"), std::nullopt);
     EXPECT_EQ(parse_http_date(""), std::nullopt);
+    EXPECT_EQ(parse_http_date("Sun, 06 Nov 999999 08:49:37 GMT"), std::nullopt) << "its microseconds are too many";
 }
 
 } // namespace

@@ -83,6 +83,17 @@ TEST_F(LiveRecordTest, what_is_withheld_is_in_no_value_at_any_depth) {
     EXPECT_TRUE(extra_.empty());
 }
 
+TEST_F(LiveRecordTest, lists_that_nest_without_end_show_nothing_that_is_withheld) {
+    syncer::Withheld withheld;
+    withheld.add("jobs", "pay");
+    constexpr size_t depth = 100'000;
+    const std::string inner = std::string(depth, '[') + R"({"pay": 9})" + std::string(depth, ']');
+    const simdjson::padded_string json(R"({"id": "a", "jobs": )" + inner + ", \"new\": " + inner + "}");
+    of({{{"id"}, Type::Text}, {{"jobs"}, Type::Jsonb}}, withheld).read(json, arena_, cells_, extra_);
+    EXPECT_EQ(text(1), std::string(1024, '[') + "null" + std::string(1024, ']'));
+    EXPECT_EQ(extra_.substr(0, 10), R"({"new": "[)") << "where nothing is withheld it is kept as text";
+}
+
 TEST_F(LiveRecordTest, a_column_that_is_not_wanted_stays_null) {
     const simdjson::padded_string json(std::string(R"({"id": "a", "age": 7})"));
     of({{{"id"}, Type::Text}, {{"age"}, Type::Numeric, false}}).read(json, arena_, cells_, extra_);

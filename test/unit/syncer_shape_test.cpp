@@ -109,6 +109,21 @@ TEST(Redacted, keeps_all_that_is_not_excluded_and_makes_jsonb_of_it) {
     }
 }
 
+TEST(Redacted, lists_that_nest_without_end_take_no_more_than_their_text) {
+    Invented given;
+    given.exclude(Invented::Jobs, "title");
+    const Endpoint &people = given.catalogue.endpoints[0];
+    Unfolder unfolder(given.catalogue, compile_shape(given.catalogue, people, none), std::nullopt);
+    constexpr size_t depth = 100'000;
+    const std::string jobs = std::string(depth, '[') + R"({"title":"SECRET"})" + std::string(depth, ']');
+    const kombo::Page page = page_of({R"({"id":"p1","jobs":)" + jobs + "}"});
+    kombo::Arena arena;
+    const std::string kept = std::string(1024, '[') + "null" + std::string(1024, ']');
+    EXPECT_EQ(unfolder.redacted(page.records()[0]), R"({"id": "p1", "jobs": )" + kept + "}");
+    const std::string rows = told(given.catalogue, people, unfolder.unfold(page.records(), arena));
+    EXPECT_EQ(rows.find("SECRET"), rows.npos) << rows.substr(0, 200);
+}
+
 TEST(CompileShape, rows_that_contradict_each_other_are_refused) {
     Invented no_parent;
     no_parent.people().nested[0].parent_column = "owner_id";
