@@ -90,7 +90,8 @@ def check_status(world):
         SELECT integration_id, endpoint, state, reason, next, failures, rejected FROM kombo.sync_status
         WHERE CASE WHEN integration_id IS NULL THEN state <> 'running'
                    WHEN integration_id = ANY (%s) THEN state <> 'paused'
-                   WHEN integration_id = ANY (%s) THEN state NOT IN ('paused', 'fresh', 'failed', 'unavailable')
+                   WHEN integration_id = ANY (%s) THEN state NOT IN
+                       ('paused', 'fresh', 'failed', 'unavailable', 'never synced')
                    ELSE state <> 'fresh' OR failures > 0 OR rejected > 0 END""", [paused, inactive])
     runs = wrong and world.db.execute("""
         SELECT r.endpoint, r.kind, r.trigger, r.status, r.started_at, r.finished_at, r.error FROM kombo.sync_runs r
