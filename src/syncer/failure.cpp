@@ -37,8 +37,7 @@ Failure failure(Status status, const char *sqlstate, std::string message, const 
     failed.of_integration = of_integration;
     failed.of_server = error.error_class == kombo::ErrorClass::Unauthorized;
     // A certificate that is not trusted is of no use within the call, and may be in order an hour later.
-    failed.lasting = !kombo::retryable(error) && !(error.error_class == kombo::ErrorClass::Transport &&
-                                                   error.host_unreachable);
+    failed.lasting = !kombo::retryable(error) && !error.host_unreachable;
     failed.retry_after = error.retry_after;
     failed.too_much = error.too_much;
     return failed;

@@ -15,12 +15,12 @@
 #include "pg/worker/direct_reads.h"
 #include "pg/worker/dispatcher.h"
 #include "pg/worker/inbox.h"
+#include "pg/worker/known_servers.h"
 #include "pg/worker/queue.h"
 #include "syncer/retry.h"
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 
 /// The background worker: one event loop that listens to its latch, to the clock and to the network. All work is rows
 /// of kombo.sync_requests; what arrives in the inbox, and what the schedule says, becomes such rows first.
@@ -111,8 +111,7 @@ private:
     bool read_only_ = false;                 ///< by the setting: nothing is to be written
     std::optional<kombo::Timestamp> due_at_; ///< what the schedule has next
     bool schedule_changed_ = false;
-    std::vector<std::string> changed_servers_;             ///< what their new keys may end is not ended yet
-    std::optional<std::map<std::string, size_t>> servers_; ///< of each the hash of address and key
+    KnownServers servers_;
     Clock::time_point next_tick_ = Clock::now();
     Clock::time_point next_poll_ = Clock::now();
     Clock::time_point next_webhook_prune_ = Clock::now();
@@ -140,7 +139,7 @@ Worker::Worker() {
     chores_ = {
         {"reading requests and configuration", [this] { return queue_changed_; }, [this] { read_queue(); }},
         {"reading keys", [] { return key_changed; }, [this] { look_at_keys(); }},
-        {"trying another key", [this] { return !changed_servers_.empty(); }, [this] { try_new_key(); }},
+        {"trying another key", [this] { return servers_.changed(); }, [this] { try_new_key(); }},
         {"judging webhooks", [this] { return inbox_changed_; }, [this] { judge(); }},
         // Many integrations may be added one by one.
         {"the schedule", schedule_is_due, [this] { schedule(); }, 100ms},
@@ -391,42 +390,14 @@ void Worker::idle_because(const std::string &trouble, const std::string &remedy)
 /// The invalidation may be of something else: caches are reset as a whole, too, when there is much of it.
 void Worker::look_at_keys() {
     key_changed = false; // before it is read: another change is another reason
-    std::map<std::string, size_t> found;
-    in_transaction([&] {
-        for (const Server &server : all_servers()) {
-            std::string all = server.base_url + " " + server.http.ca_file + " " + server.http.proxy + " " +
-                              proxy_user_password(server) + " " + std::to_string(server.page_size) + " " +
-                              std::to_string(server.http.request_timeout.count()) + " " +
-                              std::to_string(server.http.max_response_size) + " ";
-            try {
-                all += api_key(server);
-            } catch (const syncer::InvalidRequest &) {
-                all += "none";
-            }
-            found.emplace(server.name, std::hash<std::string>()(all));
-        }
-    });
-    if (servers_ == found) return;
-    for (const auto &[name, hash] : found) {
-        const bool known = servers_ && servers_->count(name) > 0 && servers_->at(name) == hash;
-        if (!known) changed_servers_.push_back(name);
-    }
-    servers_ = std::move(found);
-    dispatcher_->close_all();
+    bool changed = false;
+    in_transaction([&] { changed = servers_.look(); });
+    if (changed) dispatcher_->close_all();
 }
 
 void Worker::try_new_key() {
-    const Params now = Params().instant(kombo::current_timestamp()).texts(changed_servers_);
-    as_sync_role(role_, [&] {
-        execute("UPDATE kombo.integrations i SET next_attempt_at = $1 "
-                "WHERE i.paused_by = 'kombo_sync' AND i.next_attempt_at > $1 AND i.server = ANY ($2)",
-                now);
-        execute("UPDATE kombo.sync_state s SET next_attempt_at = NULL FROM kombo.integrations i "
-                "WHERE i.integration_id = s.integration_id AND i.server = ANY ($2) "
-                "AND s.last_status = 'failed' AND s.next_attempt_at > $1",
-                now);
-    });
-    changed_servers_.clear();
+    as_sync_role(role_, [&] { servers_.end_waits(); });
+    servers_.waits_have_ended();
     queue_changed_ = config_changed_ = true; // what was put off, and what is due
 }
 
