@@ -13,7 +13,8 @@ cache_folder() {
     local base=${XDG_CACHE_HOME:-}
     if [[ $base != /* ]]; then base=${HOME:-/nonexistent}/.cache; fi
     if ((EUID == 0)); then base=/var/cache; fi
-    printf '%s' "${KOMBO_CACHE:-$base/kombo_sync}"
+    # Objects of another kind are kept apart.
+    printf '%s%s' "${KOMBO_CACHE:-$base/kombo_sync}" "${SANITIZE:+/sanitized}"
 }
 
 # cache_open: takes the lock, and makes TREE/src what SRC is.
@@ -86,7 +87,7 @@ cache_clean() {
     size=$(size_of "$folder")
     # Of ./check bare, ./check matrix and ./package.
     chroot_clean "$folder"
-    rm -rf "$folder/tree" "$folder/lock"
+    rm -rf "$folder/tree" "$folder/sanitized" "$folder/lock"
     rmdir "$folder" 2>/dev/null
     printf 'Removed the kept build in %s: %s freed.\n' "$folder" "$size"
 }
@@ -101,8 +102,9 @@ cache_versions() {
     printf 'tree %s\nsystem %s %s\n' "$TREE" "$(sed -n 's/^PRETTY_NAME=//p' /etc/os-release)" "$(uname -m)"
     printf 'compiler %s\n' "$("${CXX:-g++}" --version 2>&1 | head -n 1)"
     printf 'flags %s|%s|%s|%s|%s|%s\n' "${CXX:-}" "${CXXFLAGS:-}" "${CPPFLAGS:-}" "${LDFLAGS:-}" "${COPT:-}" \
-        "${PROFILE:-}"
-    for name in libc6-dev cmake "${BUILD_PACKAGES[@]}" "${UNIT_PACKAGES[@]}" "${BENCH_PACKAGES[@]}"; do
+        "${PROFILE:-}${SANITIZE:-}"
+    for name in libc6-dev cmake "${BUILD_PACKAGES[@]}" "${UNIT_PACKAGES[@]}" "${BENCH_PACKAGES[@]}" \
+        "${FUZZ_PACKAGES[@]}"; do
         if [[ $name == *-dev* || $name == cmake ]]; then
             dpkg-query -W -f '${Package} ${Version}\n' "$name" 2>/dev/null
         fi

@@ -46,6 +46,7 @@ BENCH_TARGETS=(raw-client kombo_micro)
 # The part of the CMake project that each target is in.
 declare -A TARGET_PARTS=([kombo_unit_tests]=unit [kombo-sandbox]=sandbox [raw-client]=bench [kombo_micro]=bench)
 LINT_PACKAGES=(clang-format clang-tidy shellcheck)
+FUZZ_PACKAGES=(clang libclang-rt-dev)
 
 # shellcheck source=test/progress.sh
 source "${BASH_SOURCE%/*}/progress.sh"
@@ -55,6 +56,8 @@ source "${BASH_SOURCE%/*}/cache.sh"
 source "${BASH_SOURCE%/*}/chroot.sh"
 # shellcheck source=test/listening.sh
 source "${BASH_SOURCE%/*}/listening.sh"
+# shellcheck source=test/instrument.sh
+source "${BASH_SOURCE%/*}/instrument.sh"
 
 T='' LOG='' SRC='' BUILD='' PGBIN='' OWNER='' CHILD='' SANDBOX_URL='' MADE_OVERRIDE=''
 # Set where a log was named: it is to be there afterwards, also after Ctrl-C.
@@ -242,9 +245,10 @@ stage_close() {
 
 # Ends the server of a postmaster.pid in T, if it is one of ours indeed.
 stop_postmaster() {
-    local pid
+    local pid program
     pid=$(head -n 1 "$1") || return 0
-    [[ $(readlink "/proc/$pid/exe") == "$(readlink -f "$PGBIN")"/postgres ]] || return 0
+    program=$(readlink "/proc/$pid/exe")
+    [[ $program == "$(readlink -f "$PGBIN")"/postgres* || (${VALGRIND:-} && $program == */valgrind/*) ]] || return 0
     kill -QUIT "$pid" 2>/dev/null
     for _ in {1..50}; do
         kill -0 "$pid" 2>/dev/null || return 0
@@ -287,7 +291,7 @@ stage_make() {
     local make=(make -C "$TREE/src" "PG_CONFIG=$SYSTEM_PG/bin/pg_config") steps
     steps=$(as_owner "${make[@]}" -n all | grep -c -- ' -c -o ')
     as_owner "${make[@]}" -j"$JOBS" all | percentages "$steps" ' -c -o ' &&
-        as_owner "${make[@]}" install DESTDIR="$T"
+        as_owner "${make[@]}" install DESTDIR="$T" ${VALGRIND:+DEBUG=1} && instrument_postgres
 }
 
 # stage_cmake TARGET…: configures only the parts that these targets are in. Other parts need packages that the caller

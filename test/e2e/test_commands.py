@@ -49,8 +49,9 @@ def test_a_demo_that_is_terminated_leaves_nothing(folder):
 
 
 @pytest.mark.parametrize("command, said", [(("./demo", "--slow"), "the options are --fast"),
-                                           (("./check", "unti"), "parts are unit, regress, e2e, lint, soak and bare"),
+                                           (("./check", "unti"), "parts are unit, regress, e2e, lint, fuzz, soak"),
                                            (("./check", "lint", "-k", "x"), "the parts are"),
+                                           (("./check", "--sanitize", "fuzz", "all"), "the parts are"),
                                            (("./check", "unit", "bare"), "bare needs root"),
                                            (("./check", "matrix", "16"), "PostgreSQL 16; the majors are 15 17 18"),
                                            (("./check", "matrix", "17", "unti"), 'unknown major or part "unti"'),

@@ -11,6 +11,7 @@ import argparse
 import pathlib
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -92,6 +93,7 @@ def main():
     parser.add_argument("--test", required=True)
     parser.add_argument("files", nargs="+", type=pathlib.Path)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # by an exception: the file is put back
     if not run(options.build, 3600) or not run(options.test, 3600):
         sys.exit("the tests fail without a change")
     found = [place for path in options.files for place in places(path)]
