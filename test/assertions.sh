@@ -1,17 +1,25 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2016,SC2034
 # A PostgreSQL with assertions, from Debian's source package, for ./check --assertions. Sourced by stage.sh.
 
 ASSERTIONS_PACKAGES=(dpkg-dev bison flex perl libssl-dev zlib1g-dev debian-archive-keyring)
 
-# assertions_postgres: builds it, unless the one that is kept is of the version that apt has; sets KEPT_POSTGRES.
+# assertions_postgres: a copy of the one that is kept; that one is built first, unless it has the version that apt knows.
 assertions_postgres() {
-    local version source=$T/tmp/postgresql
-    KEPT_POSTGRES=$(cache_folder)/postgresql
+    local kept version
+    kept=$(cache_folder)/postgresql
     version=$(apt-cache policy "postgresql-$PG_MAJOR" | awk '/Candidate:/ {print $2}')
-    if [[ $(cat "$KEPT_POSTGRES/debian-version" 2>/dev/null) == "$version" ]]; then return; fi
-    mkdir -p "$KEPT_POSTGRES" "$source"
-    if ((EUID == 0)); then chown "$OWNER" "$KEPT_POSTGRES" "$source"; fi
-    as_owner find "$KEPT_POSTGRES" -mindepth 1 -delete &&
+    if [[ $(cat "$kept/debian-version" 2>/dev/null) != "$version" ]]; then
+        assertions_build "$kept" "$version" || return 1
+    fi
+    mkdir -p "$T/usr/lib/postgresql" && cp -a "$kept" "$T$SYSTEM_PG"
+}
+
+# assertions_build FOLDER VERSION
+assertions_build() {
+    local source=$T/tmp/postgresql
+    mkdir -p "$1" "$source"
+    if ((EUID == 0)); then chown "$OWNER" "$1" "$source"; fi
+    as_owner find "$1" -mindepth 1 -delete &&
         assertions_source "$source" &&
         as_owner bash -ec '
             cd "$1"
@@ -22,7 +30,8 @@ assertions_postgres() {
             make -s -j"$3"
             make -s install
             make -s -C contrib install
-            echo "$4" >"$2/debian-version"' assertions "$source" "$KEPT_POSTGRES" "$JOBS" "$version"
+            echo "$4" >"$2/debian-version"' assertions "$source" "$1" "$JOBS" "$2" &&
+        rm -rf "$source"
 }
 
 # assertions_source FOLDER: Debian's source package, by lists of its own, as apt need not know sources here. Of a

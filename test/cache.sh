@@ -14,7 +14,7 @@ cache_folder() {
     if [[ $base != /* ]]; then base=${HOME:-/nonexistent}/.cache; fi
     if ((EUID == 0)); then base=/var/cache; fi
     # Objects of another kind are kept apart.
-    printf '%s%s' "${KOMBO_CACHE:-$base/kombo_sync}" "${SANITIZE:+/sanitized}"
+    printf '%s%s%s' "${KOMBO_CACHE:-$base/kombo_sync}" "${SANITIZE:+/sanitized}" "${ASSERTIONS:+/assertions}"
 }
 
 # cache_open: takes the lock, and makes TREE/src what SRC is.
@@ -87,7 +87,7 @@ cache_clean() {
     size=$(size_of "$folder")
     # Of ./check bare, ./check matrix and ./package.
     chroot_clean "$folder"
-    rm -rf "$folder/tree" "$folder/sanitized" "$folder/lock"
+    rm -rf "$folder/tree" "$folder/sanitized" "$folder/assertions" "$folder/lock"
     rmdir "$folder" 2>/dev/null
     printf 'Removed the kept build in %s: %s freed.\n' "$folder" "$size"
 }

@@ -56,6 +56,8 @@ source "${BASH_SOURCE%/*}/cache.sh"
 source "${BASH_SOURCE%/*}/chroot.sh"
 # shellcheck source=test/listening.sh
 source "${BASH_SOURCE%/*}/listening.sh"
+# shellcheck source=test/assertions.sh
+source "${BASH_SOURCE%/*}/assertions.sh"
 # shellcheck source=test/instrument.sh
 source "${BASH_SOURCE%/*}/instrument.sh"
 
@@ -281,6 +283,10 @@ tree_files() {
 
 # PostgreSQL finds its files relative to its programs, so a copy of it is another installation.
 stage_postgres() {
+    if [[ ${ASSERTIONS:-} ]]; then
+        assertions_postgres
+        return
+    fi
     mkdir -p "$T/usr/lib/postgresql" "$T/usr/share/postgresql"
     cp -a "$SYSTEM_PG" "$T/usr/lib/postgresql/"
     cp -a "/usr/share/postgresql/$PG_MAJOR" "$T/usr/share/postgresql/"
@@ -288,10 +294,13 @@ stage_postgres() {
 }
 
 stage_make() {
-    local make=(make -C "$TREE/src" "PG_CONFIG=$SYSTEM_PG/bin/pg_config") steps
+    local config=$SYSTEM_PG/bin/pg_config root=$T make steps
+    # It says itself where it lies.
+    if [[ ${ASSERTIONS:-} ]]; then config=$PGBIN/pg_config root=''; fi
+    make=(make -C "$TREE/src" "PG_CONFIG=$config")
     steps=$(as_owner "${make[@]}" -n all | grep -c -- ' -c -o ')
     as_owner "${make[@]}" -j"$JOBS" all | percentages "$steps" ' -c -o ' &&
-        as_owner "${make[@]}" install DESTDIR="$T" ${VALGRIND:+DEBUG=1} && instrument_postgres
+        as_owner "${make[@]}" install DESTDIR="$root" ${VALGRIND:+DEBUG=1} && instrument_postgres
 }
 
 # stage_cmake TARGET…: configures only the parts that these targets are in. Other parts need packages that the caller
