@@ -294,13 +294,13 @@ stage_postgres() {
 }
 
 stage_make() {
-    local config=$SYSTEM_PG/bin/pg_config root=$T make steps
+    local config=$SYSTEM_PG/bin/pg_config target=$T make steps
     # It says itself where it lies.
-    if [[ ${ASSERTIONS:-} ]]; then config=$PGBIN/pg_config root=''; fi
+    if [[ ${ASSERTIONS:-} ]]; then config=$PGBIN/pg_config target=''; fi
     make=(make -C "$TREE/src" "PG_CONFIG=$config")
     steps=$(as_owner "${make[@]}" -n all | grep -c -- ' -c -o ')
     as_owner "${make[@]}" -j"$JOBS" all | percentages "$steps" ' -c -o ' &&
-        as_owner "${make[@]}" install DESTDIR="$root" ${VALGRIND:+DEBUG=1} && instrument_postgres
+        as_owner "${make[@]}" install DESTDIR="$target" ${VALGRIND:+DEBUG=1} && instrument_postgres
 }
 
 # stage_cmake TARGET…: configures only the parts that these targets are in. Other parts need packages that the caller
