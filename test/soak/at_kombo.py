@@ -60,6 +60,8 @@ def undelete(world, on, model, id):
     integration = world.integrations[on]
     if world.at_kombo(integration, "undelete", model, id=id):
         note_deletion(world, integration, model)
+        if (model, id) in integration.purged:
+            integration.need("full", f"{model}: what names a purged record shows it again, and is not changed")
 
 
 @step(0.7, draw_record)
@@ -68,6 +70,7 @@ def purge(world, on, model, id):
     integration = world.integrations[on]
     if world.at_kombo(integration, "purge", model, id=id):
         integration.need("full", f"{model}: a purge shows in fulls alone")
+        integration.purged.add((model, id))
 
 
 def draw_move(world, chance):

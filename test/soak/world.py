@@ -51,6 +51,7 @@ class Integration:
         self.id = f"personio:soak{name}"
         self.category = category
         self.ids = {}  # of each model all that ever were
+        self.purged = set()
         self.state = "ACTIVE"  # at Kombo: INVALID or gone otherwise
         self.paused = False  # by the operator
         self.troubled = False  # its lists may wait long for their next attempt
