@@ -150,6 +150,7 @@ Finished finish(Transfer &transfer, CURLcode code) {
         failure.too_large = transfer.too_large;
         failure.out_of_memory = transfer.out_of_memory;
         failure.max_response_size = transfer.max_response_size;
+        curl_easy_getinfo(transfer.easy.get(), CURLINFO_HTTP_CONNECTCODE, &failure.proxy_status);
         return transport_error(failure);
     }
     Response response = std::move(transfer.response);

@@ -8,10 +8,17 @@ std::string in_seconds(std::chrono::milliseconds duration) {
     return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
 }
 
+bool was_refused_by_proxy(const TransportFailure &failure) {
+    return failure.proxy_status >= 300;
+}
+
 std::string message(const TransportFailure &failure) {
     if (failure.too_large || failure.code == CURLE_FILESIZE_EXCEEDED) {
         return "the response is larger than max_response_size (" + std::to_string(failure.max_response_size) +
                " bytes)";
+    }
+    if (was_refused_by_proxy(failure)) {
+        return "the proxy refused to connect with HTTP status " + std::to_string(failure.proxy_status);
     }
     switch (failure.code) {
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -53,6 +60,9 @@ std::string message(const TransportFailure &failure) {
 }
 
 bool is_unreachable(const TransportFailure &failure) {
+    if (was_refused_by_proxy(failure)) {
+        return true;
+    }
     switch (failure.code) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:

@@ -5,15 +5,17 @@ import pathlib
 import shutil
 import sys
 
+import psycopg
 import pytest
 
 from cluster import TEMPLATE, Database, needed
 from sandbox import Sandbox
 from syncing import assert_ok, sync_delta
-from worker import new_served, serve, wait_synced
+from worker import new_served, serve, until, wait_synced
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "faults"))
 
+from body_faults import Endless  # noqa: E402
 from certificates import Certificates  # noqa: E402
 from database_faults import DATABASE  # noqa: E402
 from fronts import Call, Live, Worker, turns  # noqa: E402
@@ -109,6 +111,25 @@ def test_the_worker_survives_every_fault(at_worker, group):
         batch = todo[begin:begin + SLOTS]
         wrong.update({name(*batch[number]): error for number, error in at_worker.run(batch).items()})
     tell(wrong)
+
+
+def test_a_list_without_end_is_read_until_the_call_is_ended_and_holds_up_no_other_in_the_worker(at_sessions, at_worker):
+    call = Call(at_sessions)
+    at_sessions.middle.arm(Endless(), 2)
+    call.session.execute("SET statement_timeout = '1s'")
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        call.sync("full", 0)
+    at_sessions.middle.disarm()
+    call.session.execute("SET statement_timeout = '20s'")
+    call.well("delta")
+    call.session.close()
+    place = at_worker.places[0]
+    place.middle.arm(Endless(), 2)
+    at_worker.request(place, "full")
+    until(at_worker.db, lambda: place.middle.hits > 5, what="some pages")
+    at_worker.serves_others()
+    place.middle.disarm()
+    at_worker.settled(place)
 
 
 def test_the_tables_of_faults_in_the_docs_are_those_of_these_tests():

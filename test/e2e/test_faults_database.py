@@ -1,5 +1,5 @@
-"""The fault matrix, what happens to the database: see test_faults.py. Which page is under way makes no difference there,
-and foreign tables write nothing."""
+"""The fault matrix, what happens to the database: see test_faults.py. Which page is under way makes no difference
+there, and foreign tables write nothing."""
 
 import contextlib
 import os
@@ -176,7 +176,7 @@ def test_a_page_that_the_workers_memory_does_not_suffice_for_fails_the_list_and_
 
 # --- a full disk --------------------------------------------------------------------------------------------------
 
-# The server gets a file system of its own, where PostgreSQL refuses root: so a user namespace within the one that mounts.
+# The server gets a file system of its own. PostgreSQL refuses root: so a user namespace within the one that mounts.
 START_WITH_SMALL_DISK = ('mount -t tmpfs -o size=16M,mode=1777 tmpfs "$1" && '
                          'exec unshare --user --map-user="$2" --map-group="$3" "$4" -D "$5" -l "$6" -w -s start')
 

@@ -190,6 +190,9 @@ class Middle:
                     self.hits += acts
                 if acts and not self.fault.accept(self, client):
                     return
+            if self.tls and client.recv(7, socket.MSG_PEEK) == b"CONNECT":
+                client.recv(65536)
+                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             if self.tls:
                 client = self.tls.wrap_socket(client, server_side=True)
             self.open.add(client)

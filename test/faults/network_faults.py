@@ -154,6 +154,35 @@ NETWORK = [
 
 
 
+# --- a proxy ------------------------------------------------------------------------------------------------------
+
+def refuses(status):
+    """A proxy that does not connect to the host."""
+    def act(middle, client):
+        client.recv(65536)
+        client.sendall(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode())
+        return False
+    return Accepting(act)
+
+
+def silent_proxy(middle, client):
+    middle.hush(client)
+
+
+VIA = {"proxy": lambda place: f"http://127.0.0.1:{place.middle.port}"}
+NO_TUNNEL = "the proxy refused to connect with HTTP status "
+PROXY = [
+    Cell("the proxy's connection is refused", Refused(), AGAIN, "08001", "could not connect", counted=False,
+         options={**VIA, "base_url": lambda place: place.sandbox.base_url}),
+    Cell("the proxy's connection is reset within the body", reset_in_body, AGAIN, "08006", LOST,
+         options={**VIA, "base_url": lambda place: place.sandbox.base_url}),
+    *(Cell(f"the proxy refuses to connect with {status}", refuses(status), AGAIN, "08001", NO_TUNNEL + str(status),
+           tls=True, options=VIA) for status in (302, 403, 407, 502)),
+    Cell("the proxy does not answer", Accepting(silent_proxy), AGAIN, "08001", "could not connect within", tls=True,
+         options={**VIA, "connect_timeout": "500ms"}),
+]
+
+
 # --- TLS ----------------------------------------------------------------------------------------------------------
 
 class Presents:
