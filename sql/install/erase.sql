@@ -23,6 +23,18 @@ COMMENT ON COLUMN kombo.erased_records.with_table IS
 COMMENT ON COLUMN kombo.erased_records.with_id IS 'Id of that record.';
 SELECT pg_catalog.pg_extension_config_dump('kombo.erased_records', '');
 
+CREATE FUNCTION kombo_internal.time_of_change(relation regclass) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- A mark of our own is known by having the time of the row.
+    SELECT CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation
+                               AND a.attname = 'remote_deleted_at' AND NOT a.attisdropped)
+                THEN 'CASE WHEN t.remote_deleted_at = t.synced_at THEN t.synced_at ELSE now() END' ELSE 'now()' END
+$$;
+REVOKE ALL ON FUNCTION kombo_internal.time_of_change(regclass) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.time_of_change(regclass) IS
+    'The expression that synced_at of a row "t" of a data table is set to by a change that is not Kombo''s.';
+
 -- Statements on data tables run as their owner: whatever types and triggers that role gave them, they do not get the
 -- rights of a superuser who calls.
 CREATE FUNCTION kombo_internal.erase_record(integration_id text, table_name text, ids text[], with_table text,
@@ -37,15 +49,13 @@ DECLARE
     condition text;
 BEGIN
     FOR field IN
-        SELECT d.table_name, d.relation, f.column_name, f.key OR f.belongs AS goes, a.attname IS NOT NULL AS marked,
+        SELECT d.table_name, d.relation, f.column_name, f.key OR f.belongs AS goes,
                -- What refers to a row by the row's own id is erased with it.
                NOT EXISTS (SELECT FROM kombo.fields k WHERE k.table_name = f.table_name AND k.key)
                AND EXISTS (SELECT FROM kombo.fields r WHERE r.refers_to = f.table_name AND (r.belongs OR r.key))
                AS has_more
         FROM kombo.fields f JOIN kombo.data_tables d ON d.table_name = f.table_name
         JOIN pg_attribute c ON c.attrelid = d.relation AND c.attname = f.column_name AND NOT c.attisdropped
-        LEFT JOIN pg_attribute a ON a.attrelid = d.relation AND a.attname = 'remote_deleted_at'
-            AND NOT a.attisdropped
         WHERE f.refers_to = erase_record.table_name
         ORDER BY d.table_name, f.column_name
     LOOP
@@ -71,9 +81,7 @@ BEGIN
         ELSE
             erased := kombo_internal.execute_as_sync_role(format(
                 'UPDATE %s t SET %I = NULL, synced_at = %s WHERE %s', field.relation, field.column_name,
-                -- A mark of our own is known by having the time of the row.
-                CASE WHEN field.marked THEN 'CASE WHEN t.remote_deleted_at = t.synced_at THEN t.synced_at '
-                                            'ELSE now() END' ELSE 'now()' END, condition));
+                kombo_internal.time_of_change(field.relation), condition));
         END IF;
         erased_from := field.table_name;
         RETURN NEXT;
@@ -111,9 +119,10 @@ BEGIN
         erased_from := its.table_name;
         erased := kombo_internal.execute_as_sync_role(format(
             'UPDATE %s t SET extra = (SELECT jsonb_object_agg(e.key, e.value) FROM jsonb_each(t.extra) e '
-            'WHERE NOT EXISTS %s), synced_at = now() '
+            'WHERE NOT EXISTS %s), synced_at = %s '
             'WHERE t.integration_id = %L AND jsonb_typeof(t.extra) = ''object'' AND EXISTS %s',
-            its.relation, format(named, 'e.value', ids), integration_id, format(named, 't.extra', ids)));
+            its.relation, format(named, 'e.value', ids), kombo_internal.time_of_change(its.relation), integration_id,
+            format(named, 't.extra', ids)));
         RETURN NEXT;
     END LOOP;
     erased_from := 'rejected_records';
@@ -206,7 +215,7 @@ COMMENT ON FUNCTION kombo_internal.check_erasable(text, text, text) IS
 
 CREATE FUNCTION kombo.erase(integration_id text, table_name text, id text)
     RETURNS TABLE (erased_from text, "rows" bigint)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN

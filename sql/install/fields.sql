@@ -166,8 +166,6 @@ DECLARE
     path text[] := string_to_array(field.json_key, '.');
     its_value text;
     rest text := format('t.extra #- %L', path);
-    marked boolean := EXISTS (SELECT FROM pg_attribute a
-                              WHERE a.attrelid = relation AND a.attname = 'remote_deleted_at');
 BEGIN
     IF relation IS NULL OR field IS NULL THEN
         RAISE EXCEPTION 'there is no field "%" of table "%" to fill', fill_field.column_name, fill_field.table_name
@@ -192,10 +190,7 @@ BEGIN
         'WHERE t.extra #> %6$L IS NOT NULL AND t.%2$I IS NULL AND d.decoded IS NOT NULL LIMIT %8$s FOR UPDATE OF t) v '
         'WHERE t.ctid = v.place',
         relation, field.column_name, its_value, rest,
-        -- A mark of our own is known by having the time of the row.
-        CASE WHEN marked THEN 'CASE WHEN t.remote_deleted_at = t.synced_at THEN t.synced_at ELSE now() END'
-             ELSE 'now()' END,
-        path, field.type, coalesce(at_most::text, 'ALL')));
+        kombo_internal.time_of_change(relation), path, field.type, coalesce(at_most::text, 'ALL')));
 END
 $$;
 REVOKE ALL ON FUNCTION kombo.fill_field(text, text, integer) FROM PUBLIC;

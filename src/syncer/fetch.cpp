@@ -68,11 +68,9 @@ Batch Fetch::unfold(const std::vector<std::string_view> &records) {
         };
         set.rows.erase(std::remove_if(set.rows.begin(), set.rows.end(), past_purge), set.rows.end());
     }
+    const auto find = [this](const std::vector<std::string_view> &ids) { return store_.find_erased(ids); };
     if (store_.has_erased())
-        for (const Belonging &record : keep_out(catalogue_, batch, arena_, [this](const auto &ids) {
-                 return store_.find_erased(ids);
-             }))
-            store_.erase(record);
+        for (const Belonging &record : keep_out(catalogue_, batch, arena_, find)) store_.erase(record);
     return batch;
 }
 

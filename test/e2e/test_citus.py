@@ -153,6 +153,18 @@ def test_on_a_node_everything_says_that_the_coordinator_syncs(spread, on_node, c
         citus_cluster.nodes[0].reset_settings()
 
 
+def test_a_person_is_erased_from_the_nodes_and_stays_away(spread, sandbox):
+    assert_ok(sync_full(spread))
+    person = spread.value("SELECT manager_id FROM kombo.hris_employees WHERE manager_id IS NOT NULL LIMIT 1")
+    spread.execute("SELECT * FROM kombo.erase(%s, 'hris_employees', %s)", [sandbox.integration, person])
+    for _ in range(2):
+        for table, column in (("employees", "id"), ("employees", "manager_id"), ("absences", "employee_id"),
+                              ("employments", "employee_id"), ("join_employees_teams", "employee_id")):
+            assert spread.value(f"SELECT count(*) FROM kombo.hris_{table} WHERE {column} = %s", [person]) == 0, table
+        assert_ok(sync_full(spread))
+    assert spread.value("SELECT count(*) FROM kombo.hris_employees") == sandbox.count("hris_employees") - 1
+
+
 def test_tables_are_distributed_once_and_brought_back_whole(spread, sandbox):
     assert_ok(sync_full(spread))
     before = stored(spread)

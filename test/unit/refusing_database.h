@@ -68,8 +68,8 @@ public:
     size_t steps = 1;              ///< that find_missing() takes, and remove_orphans() for each list
     std::set<std::string> touched; ///< written since any time
 
-    ErasedRecords erased;          ///< must be kept out
-    Ids erased_with;               ///< ids of belongings that were met
+    ErasedRecords erased; ///< must be kept out
+    Ids erased_with;      ///< ids of belongings that were met
 
     Ids stored;
     std::vector<size_t> attempts; ///< rows of each write
