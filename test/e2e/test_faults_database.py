@@ -15,7 +15,7 @@ import pytest
 from cluster import needed
 from sandbox import Sandbox
 from syncing import notices_of, wait_until
-from worker import WORKER_SETTINGS, new_served, private_kilobytes, until, wait_synced, worker_pid
+from worker import WORKER_SETTINGS, new_served, private_kilobytes, serve, until, wait_synced, worker_pid
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "faults"))
 
@@ -30,6 +30,7 @@ def tried(worker_cluster):
     """A Worker with one place."""
     kombo = Sandbox(needed("KOMBO_SANDBOX"), employees=60)
     db = new_served(worker_cluster, kombo)
+    serve(db, max_retries=0)
     place = Place(db, kombo, 200, None, None)
     db.add_integration(kombo.integration, only=["/hris/groups"])
     wait_synced(db)
@@ -210,6 +211,7 @@ def fill(db):
 def test_a_full_disk_fails_the_lists_whose_tables_are_on_it(small_disk):
     kombo = Sandbox(needed("KOMBO_SANDBOX"), employees=60)
     db = new_served(small_disk, kombo)
+    serve(db, max_retries=0)
     place = Place(db, kombo, 300, None, None)
     db.add_integration(kombo.integration, only=["/hris/groups"])
     wait_synced(db)
