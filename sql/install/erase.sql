@@ -26,10 +26,12 @@ SELECT pg_catalog.pg_extension_config_dump('kombo.erased_records', '');
 CREATE FUNCTION kombo_internal.time_of_change(relation regclass) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    -- A mark of our own is known by having the time of the row.
-    SELECT CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation
-                               AND a.attname = 'remote_deleted_at' AND NOT a.attisdropped)
-                THEN 'CASE WHEN t.remote_deleted_at = t.synced_at THEN t.synced_at ELSE now() END' ELSE 'now()' END
+    -- A mark of our own is known by having the time of the row. (Citus takes no now() in a CASE.)
+    SELECT format(CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation
+                                      AND a.attname = 'remote_deleted_at' AND NOT a.attisdropped)
+                       THEN 'CASE WHEN t.remote_deleted_at = t.synced_at THEN t.synced_at ELSE %1$L::timestamptz END'
+                       ELSE '%1$L::timestamptz' END,
+                  to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'))
 $$;
 REVOKE ALL ON FUNCTION kombo_internal.time_of_change(regclass) FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.time_of_change(regclass) IS
