@@ -1,8 +1,7 @@
 # shellcheck shell=bash
-# PostgreSQL under a tool that finds errors of memory. Sourced by stage.sh.
+# Our own code under sanitizers in the server. Sourced by stage.sh.
 #
 # SANITIZE   what our own code is built with, as -fsanitize=… has it; "address,undefined" by ./check --sanitize
-# VALGRIND   not empty: each process of the server runs under valgrind; ./check --valgrind
 #
 # PostgreSQL itself is Debian's and not instrumented. An error ends the process by a signal, hence in the server's crash
 # recovery and a failed test; what was found is in $LOG.
@@ -13,9 +12,7 @@ SANITIZED='address,undefined'
 instrument_postgres() {
     local before
     if [[ ${SANITIZE:-} == address* ]]; then
-        before=$(under_sanitizers)
-    elif [[ ${VALGRIND:-} ]]; then
-        before=$(under_valgrind)
+        before=$(under_sanitizers) || return 1
     else
         return 0
     fi
@@ -26,24 +23,24 @@ instrument_postgres() {
 }
 
 # The libraries come before all others, since postgres knows nothing of them; libstdc++ too, as AddressSanitizer looks
-# for the functions that throw when the program starts. Leaks are not looked for: PostgreSQL leaves its memory to the
-# end of the process. An error ends in a signal, as a backend that ends with status 1 has only closed its session.
+# for the functions that throw when the program starts. With AddressSanitizer before it, glibc 2.36 waits for ever for
+# its own lock in the first bindtextdomain() of postgres: messages stay untranslated. Leaks are not looked for:
+# PostgreSQL leaves its memory to the end of the process. An error ends in a signal: a backend that ends with status 1
+# has only closed its session.
 under_sanitizers() {
     local libraries=() name settings
     for name in libasan.so libubsan.so libstdc++.so; do
         libraries+=("$(readlink -f "$(g++ -print-file-name=$name)")")
     done
     settings="abort_on_error=1:print_stacktrace=1:log_path=$LOG/sanitizer"
+    printf 'char *%s(const char *a, const char *b) { return (void)a, (char *)b; }\n' bindtextdomain \
+        bind_textdomain_codeset | as_owner gcc -shared -fPIC -x c - -o "$PGBIN/untranslated.so" || return 1
+    libraries+=("$PGBIN/untranslated.so")
     printf 'env LD_PRELOAD="%s" ASAN_OPTIONS=%s UBSAN_OPTIONS=%s' "${libraries[*]}" "detect_leaks=0:$settings" \
         "$settings"
 }
 
-under_valgrind() {
-    printf 'valgrind --quiet --trace-children=no --leak-check=no --num-callers=40 --gen-suppressions=all '
-    printf -- '--suppressions=%q --log-file=%q/valgrind-%%p.log' "$SRC/test/valgrind.supp" "$LOG"
-}
-
 # memory_errors: the logs of processes in which something was found.
 memory_errors() {
-    find "${LOG:-/nonexistent}" \( -name 'sanitizer.*' -o -name 'valgrind-*.log' \) -size +0 2>/dev/null | sort
+    find "${LOG:-/nonexistent}" -name 'sanitizer.*' -size +0 2>/dev/null | sort
 }

@@ -250,7 +250,7 @@ stop_postmaster() {
     local pid program
     pid=$(head -n 1 "$1") || return 0
     program=$(readlink "/proc/$pid/exe")
-    [[ $program == "$(readlink -f "$PGBIN")"/postgres* || (${VALGRIND:-} && $program == */valgrind/*) ]] || return 0
+    [[ $program == "$(readlink -f "$PGBIN")"/postgres* ]] || return 0
     kill -QUIT "$pid" 2>/dev/null
     for _ in {1..50}; do
         kill -0 "$pid" 2>/dev/null || return 0
@@ -300,7 +300,7 @@ stage_make() {
     make=(make -C "$TREE/src" "PG_CONFIG=$config")
     steps=$(as_owner "${make[@]}" -n all | grep -c -- ' -c -o ')
     as_owner "${make[@]}" -j"$JOBS" all | percentages "$steps" ' -c -o ' &&
-        as_owner "${make[@]}" install DESTDIR="$target" ${VALGRIND:+DEBUG=1} && instrument_postgres
+        as_owner "${make[@]}" install DESTDIR="$target" && instrument_postgres
 }
 
 # stage_cmake TARGET…: configures only the parts that these targets are in. Other parts need packages that the caller
