@@ -49,6 +49,7 @@ def settle(world):
                 world.db.execute("SELECT kombo.request_sync(%s, %s, %s)",
                                  [integration.id, kind, endpoint and [endpoint]])
     try:
+        wait_until(lambda: not inbox(world.db).get("new"), 60, "the judgement of all webhooks")
         if active:
             wait_synced(world.db, *(integration.id for integration in active), timeout=60)
     except AssertionError as error:
