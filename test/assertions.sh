@@ -3,7 +3,8 @@
 
 ASSERTIONS_PACKAGES=(dpkg-dev bison flex perl libssl-dev zlib1g-dev debian-archive-keyring)
 
-# assertions_postgres: a copy of the one that is kept; that one is built first, unless it has the version that apt knows.
+# assertions_postgres: a copy of the one that is kept. That one is built first, unless it has the version that apt
+# knows.
 assertions_postgres() {
     local kept version
     kept=$(cache_folder)/postgresql
@@ -25,8 +26,8 @@ assertions_build() {
             cd "$1"
             dpkg-source --no-check -x ./*.dsc source
             cd source
-            ./configure -q --prefix="$2" --enable-cassert --enable-debug --with-openssl --without-readline --without-icu \
-                CFLAGS="-O1 -g"
+            ./configure -q --prefix="$2" --enable-cassert --enable-debug --with-openssl --without-readline \
+                --without-icu CFLAGS="-O1 -g"
             make -s -j"$3"
             make -s install
             make -s -C contrib install
