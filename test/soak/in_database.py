@@ -140,6 +140,10 @@ def request(world, on, kind):
         world.db.execute("SELECT kombo.request_sync(%s, %s)", [world.integrations[on].id, kind])
 
 
+# Other steps drop columns, and refuse records.
+REFUSED = (psycopg.errors.UndefinedColumn, psycopg.errors.RaiseException, psycopg.IntegrityError)
+
+
 # --- rows and tables --------------------------------------------------------------------------------------------------
 
 def draw_edit(world, chance):
@@ -165,9 +169,7 @@ def edit(world, on, model, id, how):
                   "ON CONFLICT DO NOTHING"}[how]
     if how == "insert" and row["keeps"]:
         return
-    # Other steps drop columns, and refuse records.
-    with unless_locked(), contextlib.suppress(psycopg.errors.UndefinedColumn, psycopg.errors.RaiseException,
-                                              psycopg.IntegrityError):
+    with unless_locked(), contextlib.suppress(*REFUSED):
         world.db.execute(statement, keys)
         integration.need("full", f"{model}: edited by hand", row["endpoint"])
 
@@ -249,7 +251,7 @@ def create_tables(world, on):
 
 @step(0.3, lambda world, chance: draw_model(world, chance, lambda row: row["text_key"]))
 def exclude_field(world, on, model):
-    with unless_locked(), contextlib.suppress(psycopg.errors.UndefinedColumn):
+    with unless_locked(), contextlib.suppress(*REFUSED):
         world.db.execute("SELECT kombo.exclude_field(%s, %s)", [model, world.models[model]["text_column"]])
         found = world.db.value(f"SELECT count(*) FROM kombo.{model} WHERE {world.models[model]['text_column']} "
                                "IS NOT NULL")
