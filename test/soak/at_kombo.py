@@ -64,7 +64,7 @@ def undelete(world, on, model, id):
             integration.need("full", f"{model}: what names a purged record shows it again, and is not changed")
 
 
-@step(0.7, draw_record)
+@step(0.7, lambda world, chance: draw_record(world, chance, lambda row: row["text_key"] and not row["keeps"]))
 def purge(world, on, model, id):
     """Kombo does not tell of it: it is 14 days after the deletion, of which it told."""
     integration = world.integrations[on]
