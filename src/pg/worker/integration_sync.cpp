@@ -155,7 +155,10 @@ void IntegrationSync::drop(const ActiveFetch &fetch) {
     fetches.erase(
         std::find_if(fetches.begin(), fetches.end(), [&](const auto &other) { return other.get() == &fetch; }));
     if (task.kind != Kind::Delta) return;
-    standing.had_delta.insert(task.endpoint->path);
+    const bool first = standing.had_delta.insert(task.endpoint->path).second;
+    // The delta may have answered the only request that the first full fetch had: the schedule asks for it again.
+    const syncer::EndpointState &state = states_.at(task.endpoint->path);
+    if (first && state.open_full && !state.watermark) shared::wake(MyDatabaseId, true);
     for (const auto &other : fetches)
         if (other->run->task().endpoint == task.endpoint) other->gave_way_at = other->run->result().pages;
 }
