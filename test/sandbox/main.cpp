@@ -180,6 +180,7 @@ int main(int argc, char **argv) {
         const_cast<httplib::Request &>(request).headers.erase("Accept-Encoding");
         return httplib::Server::HandlerResponse::Unhandled;
     });
+    server.set_payload_max_length(1'000'000'000); // newer versions of the library take 100 MB
     server.set_keep_alive_max_count(1'000'000);
     server.set_keep_alive_timeout(30);
     // httplib's own choice is SO_REUSEPORT, which would let two servers share a port unnoticed
