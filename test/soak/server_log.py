@@ -15,8 +15,9 @@ EXPECTED = re.compile("|".join([
     r"could not open directory \"base/", r"some useless files may be left behind",  # a DROP DATABASE that is done again
     r"canceling (autovacuum|statement) ", r"lock timeout", r"could not obtain lock", r"current transaction is aborted",
     # What calls are told of the state that other steps have brought about.
-    r"soak \S+ ERROR:  integration .* (is paused|is being synced)", r"no background worker serves this database",
-    r"skipped: sync of .* another session syncs", r"integrations? were left out"]))
+    r"soak \S+ ERROR:  (integration .* (is paused|is being synced)|endpoint .* is switched off)",
+    r"no background worker serves this database", r"skipped: sync of .* another session syncs",
+    r"integrations? were left out"]))
 # What only some steps explain.
 CAUSED = {"gone": r"Kombo does not know this integration",
           "table": r"column .* does not exist|row-level security|violates not-null",
