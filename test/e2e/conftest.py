@@ -15,6 +15,7 @@ import signal
 import pytest
 from psycopg.rows import tuple_row
 
+from categories import connect
 from citus import ON_CITUS, CitusCluster, citus_bindir
 from cluster import TEMPLATE, Cluster, Database, needed
 from fake_kombo import FakeKombo
@@ -184,6 +185,13 @@ def db(cluster, sandbox):
 def hris(db, sandbox):
     """`db` with the sandbox's integration added."""
     db.add_integration(sandbox.integration)
+    return db
+
+
+@pytest.fixture
+def ats(db, sandbox):
+    """As `hris`, for recruiting."""
+    connect(db, sandbox, "ATS")
     return db
 
 

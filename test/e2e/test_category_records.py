@@ -9,12 +9,6 @@ from syncing import assert_ok, deleted, one, rows, same_as_sandbox, sync_delta, 
 
 
 @pytest.fixture
-def ats(db, sandbox):
-    connect(db, sandbox, "ATS")
-    return db
-
-
-@pytest.fixture
 def lms(db, sandbox):
     connect(db, sandbox, "LMS")
     return db

@@ -5,7 +5,6 @@ import time
 import psycopg
 import pytest
 
-from categories import connect
 from cluster import Database
 from syncing import Background, assert_ok, notices_of, one, rows, sync_delta, sync_full, wait_until
 from worker import send_webhook, until, wait_requested, wait_synced
@@ -25,12 +24,6 @@ def about(db, id):
                               UNION ALL SELECT 'id' WHERE d.table_name = 'hris_employees') c""")
     return {f"{row['table_name']}.{row['column_name']}" for row in found
             if db.value(f"SELECT EXISTS (SELECT FROM kombo.{row['table_name']} WHERE {row['column_name']} = %s)", [id])}
-
-
-@pytest.fixture
-def ats(db, sandbox):
-    connect(db, sandbox, "ATS")
-    return db
 
 
 @pytest.fixture

@@ -25,20 +25,25 @@ from http_faults import changed  # noqa: E402
 from place import EMPLOYEES, Place  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def tried(worker_cluster):
-    """A Worker with one place."""
+def new_tried(cluster, number):
+    """A Worker of a new database with one place, of that number."""
     kombo = Sandbox(needed("KOMBO_SANDBOX"), employees=60)
-    db = new_served(worker_cluster, kombo)
+    db = new_served(cluster, kombo)
     serve(db, max_retries=0)
-    place = Place(db, kombo, 200, None, None)
+    place = Place(db, kombo, number, None, None)
     db.add_integration(kombo.integration, only=["/hris/groups"])
     wait_synced(db)
-    yield Worker(db, kombo, [place], kombo.integration)
-    place.close()
+    return Worker(db, kombo, [place], kombo.integration)
+
+
+@pytest.fixture(scope="module")
+def tried(worker_cluster):
+    new = new_tried(worker_cluster, 200)
+    yield new
+    new.places[0].close()
     worker_cluster.reset_settings()
-    db.drop()
-    kombo.stop()
+    new.db.drop()
+    new.sandbox.stop()
 
 
 @contextlib.contextmanager
@@ -209,13 +214,8 @@ def fill(db):
 
 
 def test_a_full_disk_fails_the_lists_whose_tables_are_on_it(small_disk):
-    kombo = Sandbox(needed("KOMBO_SANDBOX"), employees=60)
-    db = new_served(small_disk, kombo)
-    serve(db, max_retries=0)
-    place = Place(db, kombo, 300, None, None)
-    db.add_integration(kombo.integration, only=["/hris/groups"])
-    wait_synced(db)
-    tried, pid = Worker(db, kombo, [place], kombo.integration), worker_pid(db)
+    tried = new_tried(small_disk, 300)
+    db, place, pid = tried.db, tried.places[0], worker_pid(tried.db)
     for table in ("hris_employees", "hris_employments"):
         db.execute(f"ALTER TABLE kombo.{table} SET TABLESPACE small")
         db.execute(f"ALTER TABLE kombo.{table} ALTER remote_data SET STORAGE EXTERNAL")
@@ -236,4 +236,4 @@ def test_a_full_disk_fails_the_lists_whose_tables_are_on_it(small_disk):
     expect(worker_pid(db) == pid, "the worker has ended")
     expect(db.value("SELECT count(*) FROM kombo.rejected_records") == 0, "records were parked")
     place.close()
-    kombo.stop()
+    tried.sandbox.stop()
