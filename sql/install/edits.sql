@@ -115,9 +115,9 @@ BEGIN
         UPDATE kombo.webhook_endpoints w SET endpoint = NEW.path WHERE w.endpoint = OLD.path;
         UPDATE kombo.endpoint_filters t SET endpoint = NEW.path WHERE t.endpoint = OLD.path;
     END IF;
-    -- A restore, which switches this off, brings the watermark itself.
-    IF TG_OP = 'UPDATE' AND NEW.enabled AND NOT OLD.enabled AND current_setting('check_function_bodies') = 'on' THEN
-        UPDATE kombo.sync_state s SET watermark = NULL
+    -- As in forget_watermark.
+    IF TG_OP = 'UPDATE' AND NEW.enabled <> OLD.enabled AND current_setting('check_function_bodies') = 'on' THEN
+        UPDATE kombo.sync_state s SET watermark = CASE WHEN NOT NEW.enabled THEN s.watermark END, full_started_at = NULL
         WHERE s.endpoint = NEW.path AND NOT EXISTS (
             SELECT FROM kombo.subscriptions u
             WHERE (u.integration_id, u.endpoint) = (s.integration_id, s.endpoint));

@@ -227,8 +227,8 @@ BEGIN
                    'kombo.sync_runs, kombo.sync_status, '
                    'kombo.integration_status, kombo.sync_progress TO %s', role);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON kombo.integrations, kombo.subscriptions TO %s', role);
-    EXECUTE format('GRANT SELECT, UPDATE (watermark, accept_sweep, next_attempt_at, failures, attempts) '
-                   'ON kombo.sync_state TO %s', role);
+    EXECUTE format('GRANT SELECT, UPDATE (watermark, full_started_at, accept_sweep, next_attempt_at, '
+                   'failures, attempts) ON kombo.sync_state TO %s', role);
     EXECUTE format('GRANT SELECT, DELETE ON kombo.sync_requests TO %s', role);
     EXECUTE format('GRANT EXECUTE ON FUNCTION '
                    'kombo.kombo_sync_delta(text, text[]), kombo.kombo_sync_full(text, text[]), '

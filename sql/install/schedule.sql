@@ -115,10 +115,12 @@ DECLARE
     by_default CONSTANT boolean := (SELECT e.enabled FROM kombo.endpoints e
                                     WHERE e.path = coalesce(NEW.endpoint, OLD.endpoint));
 BEGIN
-    -- A restore, which switches this off, brings the watermark itself.
-    IF coalesce(OLD.enabled, by_default) IS FALSE AND coalesce(NEW.enabled, by_default)
+    -- A restore, which switches this off, brings the watermark itself. Of a full fetch that broke off the pages that
+    -- came are as old as the watermark.
+    IF coalesce(OLD.enabled, by_default) <> coalesce(NEW.enabled, by_default)
        AND current_setting('check_function_bodies') = 'on' THEN
-        UPDATE kombo.sync_state s SET watermark = NULL
+        UPDATE kombo.sync_state s
+        SET watermark = CASE WHEN NOT coalesce(NEW.enabled, by_default) THEN s.watermark END, full_started_at = NULL
         WHERE (s.integration_id, s.endpoint) = (coalesce(NEW.integration_id, OLD.integration_id),
                                                 coalesce(NEW.endpoint, OLD.endpoint));
     END IF;
@@ -128,7 +130,8 @@ $$;
 REVOKE ALL ON FUNCTION kombo_internal.forget_watermark() FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.forget_watermark() IS
     'Trigger of kombo.subscriptions: the next fetch of a list that is switched on again is a full one. While it was '
-    'off, the lists that carry its model wrote its rows, with fewer fields, and marked those that nobody named.';
+    'off, the lists that carry its model wrote its rows, with fewer fields, and marked those that nobody named. A full '
+    'fetch that broke off before that begins anew.';
 CREATE TRIGGER forget_watermark AFTER INSERT OR UPDATE OF enabled OR DELETE ON kombo.subscriptions
     FOR EACH ROW EXECUTE FUNCTION kombo_internal.forget_watermark();
 COMMENT ON TRIGGER forget_watermark ON kombo.subscriptions IS 'a list that was off is fetched in full';
