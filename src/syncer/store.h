@@ -62,10 +62,11 @@ public:
                                                kombo::Timestamp since) = 0;
 
     /// Goes through the next rows of a nested table, by their parent's id, behind `after`, and removes those whose
-    /// parent does not exist; a record of the endpoint does where it is among `seen`. Returns the last parent's id;
-    /// nullopt: there are no more.
+    /// parent does not exist. A record of the endpoint does where it is among `seen`, and where its row is live or was
+    /// written since `since`: the sweep decides on that. Returns the last parent's id; nullopt: there are no more.
     virtual std::optional<std::string> remove_orphans(const Endpoint &endpoint, const Nested &nested,
-                                                      const std::string &after, SeenIds &seen, TableCounts &counts) = 0;
+                                                      const std::string &after, SeenIds &seen, kombo::Timestamp since,
+                                                      TableCounts &counts) = 0;
 
     /// Goes through the next live rows of a table that comes linked, by id, behind `after`, and removes those that none
     /// of the links names. Returns the last id; nullopt: there are no more.

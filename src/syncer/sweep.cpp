@@ -47,7 +47,7 @@ bool Sweep::remove(const std::vector<std::string> &gone, SeenIds &seen, kombo::T
                       counts);
         if (draft_.removed < gone.size()) return false;
     }
-    return next_orphans(seen, counts) && next_unlinked(counts) && next_purged(counts);
+    return next_orphans(seen, fetch_began, counts) && next_unlinked(counts) && next_purged(counts);
 }
 
 bool Sweep::purge(TableCounts &counts) {
@@ -56,12 +56,12 @@ bool Sweep::purge(TableCounts &counts) {
 }
 
 /// A walk that comes to its end has passed few rows: the next one begins in the same step.
-bool Sweep::next_orphans(SeenIds &seen, TableCounts &counts) {
+bool Sweep::next_orphans(SeenIds &seen, kombo::Timestamp fetch_began, TableCounts &counts) {
     for (; draft_.nested < dependents_.size(); ++draft_.nested) {
         const Nested &nested = *dependents_[draft_.nested];
         // A list of its own looks after it.
         if (nested.relation != Relation::Join && own_list_delivers(catalogue_, states_, nested.table)) continue;
-        const auto last = store_.remove_orphans(*task_.endpoint, nested, draft_.after, seen, counts);
+        const auto last = store_.remove_orphans(*task_.endpoint, nested, draft_.after, seen, fetch_began, counts);
         draft_.after = last.value_or("");
         if (last) return false;
     }

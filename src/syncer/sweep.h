@@ -50,7 +50,7 @@ private:
         size_t linked = 0;  ///< those of which what is not linked any more is removed
     };
 
-    bool next_orphans(SeenIds &seen, TableCounts &counts);
+    bool next_orphans(SeenIds &seen, kombo::Timestamp fetch_began, TableCounts &counts);
     bool next_unlinked(TableCounts &counts);
     bool next_purged(TableCounts &counts);
     OnMissing on_missing() const { return states_.at(task_.endpoint->path).subscription.on_missing; }

@@ -169,7 +169,7 @@ public:
     }
 
     std::optional<std::string> remove_orphans(const Endpoint &, const Nested &nested, const std::string &after,
-                                              SeenIds &seen_ids, TableCounts &counts) override {
+                                              SeenIds &seen_ids, kombo::Timestamp, TableCounts &counts) override {
         EXPECT_EQ(seen_ids.find(hashes_of(asked_for)), came);
         orphan_sweeps.push_back(nested.json_path + " " + after);
         ++counts[nested.table].deleted;

@@ -341,7 +341,7 @@ std::vector<std::string> RowStore::untouched(const syncer::Endpoint &endpoint, c
 
 std::optional<std::string> RowStore::remove_orphans(const syncer::Endpoint &endpoint, const syncer::Nested &nested,
                                                     const std::string &after, syncer::SeenIds &seen,
-                                                    syncer::TableCounts &counts) {
+                                                    kombo::Timestamp since, syncer::TableCounts &counts) {
     const MemoryScope scope;
     if (after.empty() && nested.relation == syncer::Relation::Owned) {
         Params params = key();
@@ -363,16 +363,17 @@ std::optional<std::string> RowStore::remove_orphans(const syncer::Endpoint &endp
             if (parents.empty() || parents.back() != id) parents.emplace_back(id);
         });
     const size_t parent_table = endpoint.parent_table(nested);
-    const std::vector<std::string> suspects =
-        parent_table == endpoint.table ? not_seen(std::move(parents), seen) : std::move(parents);
+    const bool own = parent_table == endpoint.table;
+    const std::vector<std::string> suspects = own ? not_seen(std::move(parents), seen) : std::move(parents);
     const Removal remove = [&](size_t begin, size_t end) {
         Params params = key();
         params.instant(kombo::current_timestamp())
             .texts(std::vector<std::string_view>(suspects.begin() + static_cast<std::ptrdiff_t>(begin),
                                                  suspects.begin() + static_cast<std::ptrdiff_t>(end)));
+        if (own) params.instant(since);
         return static_cast<int64_t>(
-            execute(statements::remove_orphans(table(nested.table), nested.parent_column, table(parent_table)), params,
-                    Planning::ByKey)
+            execute(statements::remove_orphans(table(nested.table), nested.parent_column, table(parent_table), own),
+                    params, Planning::ByKey)
                 .size());
     };
     remove_unreferenced(

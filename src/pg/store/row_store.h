@@ -59,7 +59,7 @@ public:
                                        kombo::Timestamp since) override;
     std::optional<std::string> remove_orphans(const syncer::Endpoint &endpoint, const syncer::Nested &nested,
                                               const std::string &after, syncer::SeenIds &seen,
-                                              syncer::TableCounts &counts) override;
+                                              kombo::Timestamp since, syncer::TableCounts &counts) override;
     std::optional<std::string> remove_unlinked(size_t target, const std::vector<syncer::Link> &links,
                                                syncer::OnMissing how, const std::string &after,
                                                syncer::TableCounts &counts) override;

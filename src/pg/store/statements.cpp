@@ -276,11 +276,13 @@ std::string show_stored(const syncer::Table &table) {
            "), to_jsonb(t) - 'synced_at' FROM " + qualified(table) + " t, " + by_keys(table, 2);
 }
 
-std::string remove_orphans(const syncer::Table &table, const std::string &parent_column, const syncer::Table &parents) {
+std::string remove_orphans(const syncer::Table &table, const std::string &parent_column, const syncer::Table &parents,
+                           bool unseen) {
     const std::string orphans =
         "(SELECT s.id FROM (SELECT unnest($3::text[]) AS id) s LEFT JOIN LATERAL (SELECT true AS found FROM " +
-        qualified(parents) + " p WHERE p.integration_id = $1 AND p.id = s.id OFFSET 0) d ON true " +
-        "WHERE d.found IS NULL) o WHERE t." + quoted(parent_column) + " = o.id AND ";
+        qualified(parents) + " p WHERE p.integration_id = $1 AND p.id = s.id" +
+        (unseen ? " AND (p.remote_deleted_at IS NULL OR p.synced_at > $4)" : "") +
+        " OFFSET 0) d ON true WHERE d.found IS NULL) o WHERE t." + quoted(parent_column) + " = o.id AND ";
     return removal(table) + orphans + (table.join ? "t.integration_id = $1" : live());
 }
 

@@ -44,8 +44,10 @@ std::string unlisted(const syncer::Table &table, const std::string &parent_colum
 std::string remove(const syncer::Table &table);
 
 /// Removes the rows of a nested table whose parent does not exist: a join row goes, an owned one is marked deleted. $1
-/// integration id, $2 now, $3 the ids of the parents in question.
-std::string remove_orphans(const syncer::Table &table, const std::string &parent_column, const syncer::Table &parents);
+/// integration id, $2 now, $3 the ids of the parents in question. `unseen`: a full fetch that began at $4 did not see
+/// these parents, and Kombo no longer has those of them that were dead by then.
+std::string remove_orphans(const syncer::Table &table, const std::string &parent_column, const syncer::Table &parents,
+                           bool unseen);
 
 /// The same of owned records that name no parent. $1 integration id, $2 now.
 std::string remove_parentless(const syncer::Table &table, const std::string &parent_column);
