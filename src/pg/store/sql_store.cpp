@@ -137,6 +137,7 @@ void SqlStore::succeeded(const syncer::Task &task, const syncer::States &states,
             accept_sweep = s.accept_sweep AND NOT $8)",
             params);
     if (full && before.open_full) forget_full(*task.endpoint);
+    if (full && before.unavailable) request_full(*task.endpoint, result.finished_at);
     begin_anew();
     if (watermark) advance_implied(task, states, result, *watermark);
     const bool in_vain = !syncer::changed_rows(result.counts) && result.parked == 0;
@@ -218,6 +219,16 @@ void SqlStore::forget_full(const syncer::Endpoint &endpoint) {
             "full_cursor = NULL, full_cursor_at = NULL, full_progress = NULL "
             "WHERE s.integration_id = $1 AND s.endpoint = $2",
             of(endpoint));
+}
+
+/// Kombo offers the list again. Until that is known, the lists that carry its model may have removed rows that this
+/// full fetch had read already.
+void SqlStore::request_full(const syncer::Endpoint &endpoint, kombo::Timestamp at) {
+    Params params = of(endpoint);
+    params.instant(at);
+    execute("INSERT INTO kombo.sync_requests (integration_id, endpoint, kind, trigger, requested_at) "
+            "VALUES ($1, $2, 'full', 'schedule', $3)",
+            params);
 }
 
 /// From now on the lists that carry the model write its rows: what they brought before is asked for again.

@@ -49,6 +49,7 @@ private:
     void advance_implied(const syncer::Task &task, const syncer::States &states, const syncer::RunResult &result,
                          kombo::Timestamp watermark);
     void request_carriers(const syncer::Endpoint &unavailable);
+    void request_full(const syncer::Endpoint &endpoint, kombo::Timestamp at);
 
     std::map<std::string, bool> has_parked_;
     /// Read under the lock of the integration, which kombo.erase takes as well.
