@@ -38,6 +38,13 @@ curl_off_t get_info(const Transfer &transfer, CURLINFO info) {
     return value;
 }
 
+/// Whether the connection, TLS included, was up. Where a kept one broke and libcurl could not make a new one, the
+/// times are the old one's, but not the words.
+bool was_connected(const Transfer &transfer) {
+    return get_info(transfer, CURLINFO_PRETRANSFER_TIME_T) > 0 && has_peer(transfer) &&
+           std::string_view(transfer.error_text).rfind("Connection timed out", 0) != 0;
+}
+
 size_t on_body(char *data, size_t, size_t size, void *context) noexcept {
     auto &transfer = *static_cast<Transfer *>(context);
     std::string &body = transfer.response.body;
@@ -146,7 +153,7 @@ Finished finish(Transfer &transfer, CURLcode code) {
     if (code != CURLE_OK) {
         TransportFailure failure{code, transfer.error_text};
         failure.elapsed = std::chrono::duration_cast<milliseconds>(elapsed);
-        failure.connected = get_info(transfer, CURLINFO_PRETRANSFER_TIME_T) > 0 && has_peer(transfer);
+        failure.connected = was_connected(transfer);
         failure.too_large = transfer.too_large;
         failure.out_of_memory = transfer.out_of_memory;
         failure.max_response_size = transfer.max_response_size;
