@@ -18,13 +18,6 @@ LINKS = {("hris_employees", "groups"): "hris_teams",
          ("lms_course_revisions", "skill_assignments"): "lms_skills"}
 
 
-def note_deletion(world, integration, model):
-    """What deltas do not show, a full must bring."""
-    row = world.models[model]
-    if row["owned"]:
-        integration.need("full", f"{model}: its tombstones are in no parent's list", row["endpoint"])
-
-
 def draw_change(world, chance):
     found = draw_record(world, chance)
     return found and {**found, "value": f"Änderung {world.number()}"}
@@ -51,17 +44,14 @@ def create(world, on, model, id, value):
 @step(7, draw_record)
 def delete(world, on, model, id):
     integration = world.integrations[on]
-    if world.at_kombo(integration, "delete", model, id=id):
-        note_deletion(world, integration, model)
+    world.at_kombo(integration, "delete", model, id=id)
 
 
 @step(6, draw_record)
 def undelete(world, on, model, id):
     integration = world.integrations[on]
-    if world.at_kombo(integration, "undelete", model, id=id):
-        note_deletion(world, integration, model)
-        if (model, id) in integration.purged:
-            integration.need("full", f"{model}: what names a purged record shows it again, and is not changed")
+    if world.at_kombo(integration, "undelete", model, id=id) and (model, id) in integration.purged:
+        integration.need("full", f"{model}: what names a purged record shows it again, and is not changed")
 
 
 @step(0.7, lambda world, chance: draw_record(world, chance, lambda row: row["text_key"] and not row["keeps"]))
@@ -86,7 +76,8 @@ def draw_move(world, chance):
 def move(world, on, model, id, field, to):
     """Another parent, manager, place of work …"""
     integration = world.integrations[on]
-    world.at_kombo(integration, "change", model, id=id, set={field: to})
+    if world.at_kombo(integration, "change", model, id=id, set={field: to}) and model == "ats_applications":
+        integration.need("delta", "an offer tells of its application's job and candidate", "/ats/offers")
 
 
 def draw_links(world, chance):

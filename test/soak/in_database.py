@@ -129,6 +129,9 @@ def call(world, on, kind, what, end):
                 sync.wait(60)
                 sync.connection.execute(end)
             sync.connection.close()
+        integration = world.integrations[on]
+        if integration.troubled:
+            integration.need("delta", "what a call failed to fetch is nobody's but the caller's to try again")
     world.opened.append(finish)
 
 
@@ -271,7 +274,9 @@ def draw_removal(world, chance):
 @step(0.4, draw_removal)
 def remove_and_add(world, on, purge):
     integration = world.integrations[on]
-    with unless_locked(), world.db.connection.transaction():
+    # With a row security that is forced nobody can tell what a purge would leave.
+    with (unless_locked(), contextlib.suppress(psycopg.errors.InsufficientPrivilege),
+          world.db.connection.transaction()):
         world.db.execute("SELECT kombo.remove_integration(%s, %s)", [integration.id, purge])
         world.db.execute("SELECT kombo.add_integration(%s, 'kombo_eu', %s)", [integration.id, integration.category])
         integration.paused = False

@@ -93,7 +93,7 @@ def check_status(world):
         WHERE CASE WHEN integration_id IS NULL THEN state <> 'running'
                    WHEN integration_id = ANY (%s) THEN state <> 'paused'
                    WHEN integration_id = ANY (%s) THEN state NOT IN
-                       ('paused', 'fresh', 'failed', 'unavailable', 'never synced')
+                       ('paused', 'fresh', 'failed', 'waiting', 'rejecting', 'unavailable', 'never synced')
                    ELSE state <> 'fresh' OR failures > 0 OR rejected > 0 END""", [paused, inactive])
     runs = wrong and world.db.execute("""
         SELECT r.endpoint, r.kind, r.trigger, r.status, r.started_at, r.finished_at, r.error FROM kombo.sync_runs r
@@ -103,7 +103,10 @@ def check_status(world):
 
 
 LEFT = {
-    "sync_seen": "SELECT * FROM kombo.sync_seen WHERE integration_id <> ALL (%s)",
+    # Of a list that was switched off they stay until its next full fetch.
+    "sync_seen": "SELECT * FROM kombo.sync_seen n WHERE integration_id <> ALL (%s) AND NOT EXISTS (SELECT FROM "
+                 "kombo.subscriptions s WHERE (s.integration_id, s.endpoint) = (n.integration_id, n.endpoint) "
+                 "AND NOT s.enabled)",
     "open full": "SELECT integration_id, endpoint FROM kombo.sync_state WHERE full_started_at IS NOT NULL "
                  "AND integration_id <> ALL (%s)",
     "prepared": "SELECT gid FROM pg_prepared_xacts WHERE %s::text[] IS NOT NULL",
@@ -115,8 +118,15 @@ LEFT = {
 def check_leftovers(world):
     left = [integration.id for integration in world.integrations.values() if not integration.is_active()]
     for what, statement in LEFT.items():
-        rows = world.db.execute(statement, [left])
-        world.expect(not rows, f"left {what}", "\n".join(map(str, rows[:10])))
+        rows = []
+
+        def gone(statement=statement, rows=rows):
+            rows[:] = world.db.execute(statement, [left])
+            return not rows
+        try:
+            wait_until(gone, 20, "the end of what is asked for once more")
+        except AssertionError:
+            raise Finding(f"left {what}", "\n".join(map(str, rows[:10]))) from None
 
 
 def check_secrets(world):

@@ -7,7 +7,8 @@ from world import API_KEY, WEBHOOK_SECRET
 LINE = re.compile(r"^\S+ \S+ UTC \[(\d+)\] (.*?)(PANIC|FATAL|ERROR|WARNING|LOG):  (.*)$")
 NEVER = re.compile("|".join([
     r"TRAP:", r"PANIC:", r"was terminated by signal (?!9|3)", r"stuck spinlock", r"invalid memory alloc",
-    r"cache lookup failed", r"could not (open|read|write) file", r"unexpected (?!pageaddr)", r"leak", r"corrupt"]))
+    r"cache lookup failed", r"could not (open|read|write) file", r"leak", r"corrupt",
+    r"unexpected (?!pageaddr|response from Kombo)"]))
 EXPECTED = re.compile("|".join([
     # The server's own, of crashes and signals, and ours, of waits for other steps' locks.
     r"the database system is ", r"terminating connection ", r"terminating background worker",
@@ -16,13 +17,14 @@ EXPECTED = re.compile("|".join([
     r"canceling (autovacuum|statement) ", r"lock timeout", r"could not obtain lock", r"current transaction is aborted",
     # What calls are told of the state that other steps have brought about.
     r"soak \S+ ERROR:  (integration .* (is paused|is being synced)|endpoint .* is switched off)",
+    r"fields that were excluded before are excluded again",  # of columns that came back
     r"no background worker serves this database", r"skipped: sync of .* another session syncs",
-    r"integrations? were left out"]))
+    r"integrations? were left out", r"query would be affected by row-level security"]))
 # What only some steps explain.
 CAUSED = {"gone": r"Kombo does not know this integration",
           "table": r"column .* does not exist|row-level security|violates not-null",
           "signal": r"ended soon after its start",
-          "fault": r"sync of .* failed: |requests? .* failed|A fault of the test",
+          "fault": r"sync of .* failed: |failed: sync of |requests? .* failed|A fault of the test",
           "refusal": r"said a soak trigger|violates check constraint \"soak_|could not be stored|parked",
           "lock": r"locked|deadlock detected"}
 

@@ -132,6 +132,11 @@ class World:
         except RuntimeError:  # the record is gone, or was never made in this script
             return False
         self.collect()
+        row = self.models[model]
+        if row["owned"] and op != "purge":
+            record = self.sandbox.get(model, more["id"], integration.id)
+            if op == "undelete" or record and record["remote_deleted_at"]:
+                integration.need("full", f"{model}: its tombstones are in no parent's list", row["endpoint"])
         return True
 
     def collect(self):
@@ -153,8 +158,9 @@ class World:
             if integration.id == data["integration_id"]:
                 integration.need("delta", "a webhook was lost")
                 for model in (changed["name"] for changed in data["changed_models"]):
-                    if model in self.models and not self.models[model]["by_delta"]:
-                        integration.need("full", f"a webhook for {model} was lost", self.models[model]["endpoint"])
+                    row = self.models.get(model)  # none: a join
+                    if not row or not row["by_delta"]:
+                        integration.need("full", f"a webhook for {model} was lost", row and row["endpoint"])
 
     def trouble(self):
         """Lists may fail, and wait for their next attempt until somebody resumes them."""
