@@ -256,7 +256,7 @@ SELECT kombo_internal.ship_fields('ats_offers', $$
     employment_start_date date        First day of work that is offered.
     application_id        text about  Application that it answers: id in ats_applications.
     candidate_id          text about  <application.candidate.id> Who gets it: id in ats_candidates.
-    job_id                text        <application.job.id> Job that is offered: id in ats_jobs.
+    job_id                text        <application.job.id> Job offered, as of the offer's last fetch: id in ats_jobs.
     remote_created_at     timestamptz When the recruiting system created it.
     remote_updated_at     timestamptz When the recruiting system last changed it.
     integration_fields    jsonb       List of the fields mapped for this integration: id, key, type (DEFAULT or
