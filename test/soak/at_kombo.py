@@ -76,14 +76,8 @@ def draw_move(world, chance):
 def move(world, on, model, id, field, to):
     """Another parent, manager, place of work …"""
     integration = world.integrations[on]
-    row = world.models[model]
-    if not world.at_kombo(integration, "change", model, id=id, set={field: to}):
-        return
-    if model == "ats_applications":
+    if world.at_kombo(integration, "change", model, id=id, set={field: to}) and model == "ats_applications":
         integration.need("delta", "an offer tells of its application's job and candidate", "/ats/offers")
-    parent = world.sandbox.get(dict(row["references"])[field], to, integration.id)
-    if row["owned"] and not (parent and not parent["remote_deleted_at"]):
-        integration.need("full", f"{model}: moved into a record that is gone", row["endpoint"])
 
 
 def draw_links(world, chance):

@@ -11,7 +11,7 @@ import psycopg
 
 from cluster import TEMPLATE, Database
 from sandbox import Sandbox
-from syncing import wait_until
+from syncing import lists_at, wait_until
 from worker import serve, workers_of
 
 API_KEY = "soak-key-5c1f0e77"
@@ -133,11 +133,16 @@ class World:
             return False
         self.collect()
         row = self.models[model]
-        if row["owned"] and op != "purge":
-            record = self.sandbox.get(model, more["id"], integration.id)
-            if op == "undelete" or record and record["remote_deleted_at"]:
-                integration.need("full", f"{model}: its tombstones are in no parent's list", row["endpoint"])
+        if row["owner"] and op != "purge" and (op == "undelete" or not self.is_listed(integration, row, more["id"])):
+            integration.need("full", f"{model}: what is in no live parent's list is in no delta", row["endpoint"])
         return True
+
+    def is_listed(self, integration, row, key):
+        """Whether an owned record is in the list of a record that is not deleted."""
+        table, path = row["owner"]
+        return any(item["id"] == key for parent in self.sandbox.dump(table, integration.id)
+                   if not parent["remote_deleted_at"]
+                   for _, items in lists_at(parent, path) for item in items or [])
 
     def collect(self):
         self.held += self.sandbox.outbox()
@@ -232,7 +237,9 @@ class World:
 MODELS = r"""
     SELECT DISTINCT ON (m.model) m.model, e.category, m.endpoint, e.incremental, m.model = e.table_name AS listed,
            e.on_missing = 'keep' AS keeps, coalesce(m.delta AND e.incremental, false) AS by_delta,
-           EXISTS (SELECT FROM kombo.nested_records o WHERE (o.table_name, o.relation) = (m.model, 'owned')) AS owned,
+           (SELECT ARRAY[p.table_name, o.json_path] FROM kombo.nested_records o
+            JOIN kombo.endpoints p ON p.path = o.endpoint
+            WHERE (o.table_name, o.relation) = (m.model, 'owned') LIMIT 1) AS owner,
            t.json_key AS text_key, t.column_name AS text_column, r.list AS "references"
     FROM kombo.endpoint_models m JOIN kombo.endpoints e ON e.path = m.endpoint
     LEFT JOIN kombo.nested_records n ON (n.endpoint, n.table_name) = (m.endpoint, m.model)
