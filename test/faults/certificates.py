@@ -3,6 +3,7 @@
 import functools
 import ssl
 import subprocess
+import threading
 
 CONFIGURATION = """
 [ca]
@@ -18,6 +19,17 @@ commonName = supplied
 """
 
 
+def once(function):
+    """As functools.cache, which lets two threads make the same thing at a time."""
+    lock, cached = threading.RLock(), functools.cache(function)
+
+    @functools.wraps(function)
+    def call(*arguments, **named):
+        with lock:
+            return cached(*arguments, **named)
+    return call
+
+
 class Certificates:
     """`authority` is the file that the extension trusts."""
 
@@ -26,11 +38,13 @@ class Certificates:
         folder.chmod(0o755)
         self.made = 0
 
-    @functools.cached_property
+    @property
+    @once
     def authority(self):
         return self.make_authority("authority")
 
-    @functools.cached_property
+    @property
+    @once
     def other(self):
         return self.make_authority("other")
 
@@ -40,7 +54,8 @@ class Certificates:
         file.write_bytes(authority.read_bytes())
         return file
 
-    @functools.cached_property
+    @property
+    @once
     def good(self):
         return self.context("good")
 
@@ -57,7 +72,7 @@ class Certificates:
         file.chmod(0o644)
         return file
 
-    @functools.cache
+    @once
     def context(self, name, host="IP:127.0.0.1", authority=None, expired=False):
         """A server's context with a certificate of that authority; authority="self": its own."""
         file = self.folder / f"{name}.pem"
