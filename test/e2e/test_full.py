@@ -233,3 +233,22 @@ def test_lists_without_pages_and_deltas_are_read_whole(hris, sandbox):
         assert [request["params"] for request in sandbox.requests()] == [{}, {}]
     for table in ("hris_skills", "hris_employee_skill_proficiency_ratings"):
         assert rows(hris, table).keys() == {record["id"] for record in sandbox.dump(table)} != set()
+
+
+def test_what_lies_in_a_record_that_kombo_has_purged_goes(hris, sandbox):
+    """As long as Kombo shows the tombstone, it shows what lies in it."""
+    hris.subscribe_only(sandbox.integration, EMPLOYEES)
+    assert_ok(sync_full(hris))
+    parent = hris.value("SELECT min(employee_id) FROM kombo.hris_employments WHERE remote_deleted_at IS NULL")
+    sandbox.record("delete", "hris_employees", parent)
+    assert_ok(sync_delta(hris))
+    alive = "SELECT count(*) FROM kombo.hris_employments WHERE employee_id = %s AND remote_deleted_at IS NULL"
+    assert one(hris, "hris_employees", parent)["remote_deleted_at"] and hris.value(alive, [parent]) > 0
+    assert_ok(sync_full(hris))
+    assert hris.value(alive, [parent]) > 0
+    sandbox.record("purge", "hris_employees", parent)
+    found = hris.execute("SELECT * FROM kombo.drift(%s)", [sandbox.integration])
+    assert "hris_employments" in {row["table_name"] for row in found if row["difference"] == "surplus"}
+    assert_ok(sync_full(hris))
+    assert hris.value(alive, [parent]) == 0
+    assert not hris.execute("SELECT * FROM kombo.drift(%s)", [sandbox.integration])

@@ -336,24 +336,6 @@ def test_children_whose_parent_is_not_there_go_where_nothing_else_tells_of_them(
     assert one(db, "hris_employments", "orphan")["remote_deleted_at"] is not None
 
 
-def test_what_lies_in_a_record_that_kombo_has_purged_goes_with_the_next_full(employees_only, sandbox):
-    """As long as Kombo shows the tombstone, it shows what lies in it."""
-    db = employees_only
-    parent = db.value("SELECT min(employee_id) FROM kombo.hris_employments WHERE remote_deleted_at IS NULL")
-    sandbox.record("delete", "hris_employees", parent)
-    delta(db, sandbox, "hris_employees")
-    alive = "SELECT count(*) FROM kombo.hris_employments WHERE employee_id = %s AND remote_deleted_at IS NULL"
-    assert one(db, "hris_employees", parent)["remote_deleted_at"] and db.value(alive, [parent]) > 0
-    assert_ok(sync_full(db, sandbox.integration))
-    assert db.value(alive, [parent]) > 0
-    sandbox.record("purge", "hris_employees", parent)
-    found = db.execute("SELECT * FROM kombo.drift(%s)", [sandbox.integration])
-    assert "hris_employments" in {row["table_name"] for row in found if row["difference"] == "surplus"}
-    assert_ok(sync_full(db, sandbox.integration))
-    assert db.value(alive, [parent]) == 0
-    assert not db.execute("SELECT * FROM kombo.drift(%s)", [sandbox.integration])
-
-
 # --- records that come linked alone ------------------------------------------------------------------------------
 
 def link_skills(sandbox, entity, *skills):

@@ -58,8 +58,8 @@ public:
     std::vector<std::string> untouched(const syncer::Endpoint &endpoint, const std::vector<std::string> &ids,
                                        kombo::Timestamp since) override;
     std::optional<std::string> remove_orphans(const syncer::Endpoint &endpoint, const syncer::Nested &nested,
-                                              const std::string &after, syncer::SeenIds &seen,
-                                              kombo::Timestamp since, syncer::TableCounts &counts) override;
+                                              const std::string &after, syncer::SeenIds &seen, kombo::Timestamp since,
+                                              syncer::TableCounts &counts) override;
     std::optional<std::string> remove_unlinked(size_t target, const std::vector<syncer::Link> &links,
                                                syncer::OnMissing how, const std::string &after,
                                                syncer::TableCounts &counts) override;
