@@ -118,15 +118,13 @@ LEFT = {
 def check_leftovers(world):
     left = [integration.id for integration in world.integrations.values() if not integration.is_active()]
     for what, statement in LEFT.items():
-        rows = []
-
-        def gone(statement=statement, rows=rows):
-            rows[:] = world.db.execute(statement, [left])
-            return not rows
+        def rows(statement=statement):
+            return world.db.execute(statement, [left])
         try:
-            wait_until(gone, 20, "the end of what is asked for once more")
-        except AssertionError:
-            raise Finding(f"left {what}", "\n".join(map(str, rows[:10]))) from None
+            wait_until(lambda: not rows(), 20, "the end of what is asked for once more",
+                       lambda: "\n".join(map(str, rows()[:10])))
+        except AssertionError as error:
+            raise Finding(f"left {what}", str(error)) from None
 
 
 def check_secrets(world):
