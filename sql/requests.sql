@@ -185,7 +185,15 @@ SELECT integration_id, endpoint, kind, trigger FROM kombo.sync_requests;
 -- A clock that was wrong does not put off anything for long.
 SELECT pg_temp.fetched('-10 years', '-10 years');
 UPDATE kombo.integrations SET checked_at = now() + interval '10 years';
+UPDATE kombo.sync_state SET last_status = 'failed', next_attempt_at = now() + CASE endpoint
+    WHEN '/hris/groups' THEN interval '1 day' WHEN '/hris/employees' THEN interval '2 days' END;
 SELECT * FROM pg_temp.due();
+SELECT kombo_internal.heed_clock();
+SELECT * FROM pg_temp.due();
+SELECT endpoint, next_attempt_at > now() AS waits FROM kombo.sync_state WHERE next_attempt_at IS NOT NULL
+ORDER BY integration_id, endpoint;
+SELECT (SELECT count(*) FROM kombo.sync_state WHERE last_success_at > now() OR last_full_at > now()) AS state,
+    (SELECT count(*) FROM kombo.integrations WHERE checked_at > now()) AS integrations;
 
 -- New columns are filled by a full fetch; one that is under way began without them.
 SELECT pg_temp.fetched('1 minute', '1 minute');

@@ -16,8 +16,7 @@ BEGIN
     -- moment.
     WITH integration AS MATERIALIZED (
         SELECT i.integration_id, i.category, i.paused_by IS NOT NULL AS suspended,
-               -- A clock that was put back must not leave anything waiting for what was then the future.
-               CASE WHEN i.checked_at > now() THEN now() ELSE i.checked_at END AS checked_at,
+               i.checked_at,
                interval '1 day' * (1 - (hashtextextended(i.integration_id, 0) & 1023) / 10240.0::float8) AS daily,
                CASE WHEN i.paused_by IS NOT NULL THEN i.next_attempt_at END AS not_before
         FROM kombo.integrations i
@@ -52,6 +51,7 @@ BEGIN
         SELECT s.integration_id, s.endpoint, s.full_i * (1 - s.early) AS full_i,
                -- The other's delta brings its rows, too: its own turn comes only where that fails to.
                s.delta_i * CASE WHEN m.endpoint IS NULL THEN 1 - s.early ELSE 1.1 END AS delta_i,
+               -- By Kombo's clock the watermark may lie ahead.
                least(coalesce(st.last_full_at, st.last_success_at, st.watermark), now()) AS full_since,
                least(coalesce(st.last_success_at, st.watermark), now()) AS delta_since,
                st.watermark IS NULL AS is_new, st.full_started_at IS NOT NULL AS is_open,
@@ -107,6 +107,35 @@ COMMENT ON FUNCTION kombo_internal.request_due() IS
     'asked for yet, a first full fetch of what was never fetched, and once a day the question for the state of each '
     'integration. Returns when something falls due next; NULL: never. The background worker calls it; of two that do '
     'at once, one appends.';
+
+CREATE FUNCTION kombo_internal.heed_clock() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- No wait lasts longer, Kombo's demands included.
+    no_later CONSTANT timestamptz := now() + interval '1 day 1 minute';
+BEGIN
+    -- An UPDATE of no row would tell every worker of a new configuration.
+    IF EXISTS (SELECT FROM kombo.sync_state s
+               WHERE s.last_success_at > now() OR s.last_full_at > now() OR s.next_attempt_at > no_later) THEN
+        UPDATE kombo.sync_state s
+        SET last_success_at = least(s.last_success_at, now()), last_full_at = least(s.last_full_at, now()),
+            next_attempt_at = CASE WHEN s.next_attempt_at > no_later THEN now() ELSE s.next_attempt_at END
+        WHERE s.last_success_at > now() OR s.last_full_at > now() OR s.next_attempt_at > no_later;
+    END IF;
+    IF EXISTS (SELECT FROM kombo.integrations i WHERE i.checked_at > now() OR i.next_attempt_at > no_later) THEN
+        UPDATE kombo.integrations i
+        SET checked_at = least(i.checked_at, now()),
+            next_attempt_at = CASE WHEN i.next_attempt_at > no_later THEN now() ELSE i.next_attempt_at END
+        WHERE i.checked_at > now() OR i.next_attempt_at > no_later;
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo_internal.heed_clock() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.heed_clock() IS
+    'Makes times of what has happened that lie in the future the present one, and ends waits that are longer than any '
+    'is made: they were written before the clock was put back. The background worker calls it when it begins, and when '
+    'the clock was set.';
 
 CREATE FUNCTION kombo_internal.forget_watermark() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

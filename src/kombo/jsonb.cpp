@@ -207,7 +207,7 @@ std::string_view apply(const std::vector<Checker::Edit> &edits, std::string_view
     return {begin, static_cast<size_t>(out - begin)};
 }
 
-// The text as a JSON string. White space between tokens may be control characters.
+// The text as a JSON string. White space between tokens may be control characters; no others are JSON anywhere.
 std::string_view as_string(std::string_view raw, Arena &arena) {
     char *const begin = arena.allocate(2 * raw.size() + 2);
     char *out = begin;
@@ -216,7 +216,13 @@ std::string_view as_string(std::string_view raw, Arena &arena) {
         if (c == '"' || c == '\\') {
             *out++ = '\\';
         }
-        *out++ = is_json_space(c) ? ' ' : c;
+        if (is_json_space(c)) {
+            *out++ = ' ';
+        } else if (static_cast<unsigned char>(c) < ' ') {
+            throw MalformedJson("control character");
+        } else {
+            *out++ = c;
+        }
     }
     *out++ = '"';
     return {begin, static_cast<size_t>(out - begin)};
@@ -231,8 +237,9 @@ std::string_view jsonb_text(std::string_view raw, Arena &arena, Repairs &repairs
     try {
         checker.check();
     } catch (const NestedTooDeeply &) {
+        const std::string_view text = as_string(raw, arena);
         ++repairs.depth;
-        return as_string(raw, arena);
+        return text;
     }
     repairs += found;
     return checker.edits().empty() ? raw : apply(checker.edits(), raw, arena);

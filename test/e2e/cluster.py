@@ -43,10 +43,13 @@ def needed(name):
 
 
 class Cluster:
-    """Started by the constructor; `stop` and `close` are safe to call twice."""
+    """Started by the constructor, with further environment variables; `stop` and `close` are safe to call twice."""
 
-    def __init__(self, bindir, settings=""):
+    environment = {}
+
+    def __init__(self, bindir, settings="", environment=None):
         self.bindir = pathlib.Path(bindir)
+        self.environment = environment or {}
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ks."))
         self.data = self.folder / "data"
         self.log = self.folder / "server.log"
@@ -61,7 +64,8 @@ class Cluster:
     def program(self, name, *arguments, **options):
         """Runs one of PostgreSQL's programs; its output is in the exception if it fails."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
-        environment.update(LC_ALL="C.UTF-8", PGHOST=str(self.folder), PGPORT=str(PORT), PGUSER="postgres")
+        environment.update(self.environment, LC_ALL="C.UTF-8", PGHOST=str(self.folder), PGPORT=str(PORT),
+                           PGUSER="postgres")
         done = subprocess.run([self.bindir / name, *arguments], env=environment, text=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               timeout=options.pop("timeout", 120), check=False, **options)

@@ -211,6 +211,38 @@ def test_excluding_a_field_and_removing_an_integration_reach_the_nodes(spread, s
 
 
 @pytest.mark.sandbox(employees=1500)
+@pytest.mark.parametrize("fill", [True, False])
+def test_an_added_field_is_filled_on_the_nodes(spread, sandbox, fill):
+    other = "hibob:other"
+    sandbox.add_integration(other, employees=20, seed=2)
+    spread.add_integration(other)
+    keys = {sandbox.integration: [r["id"] for r in sandbox.dump("hris_employees")[:3]],
+            other: [r["id"] for r in sandbox.dump("hris_employees", other)[:2]]}
+    for integration, ids in keys.items():
+        for key in ids:
+            sandbox.record("change", "hris_employees", key, {"shoe_size": 42.5}, integration=integration)
+    assert_ok(sync_full(spread, what=EMPLOYEES))
+    assert [(u["json_key"], u["rows"]) for u in spread.execute("SELECT * FROM kombo.unknown_fields")] == [
+        ("shoe_size", 5)]
+    moved = spread.value("SELECT kombo.add_field('hris_employees', 'shoe_size', 'numeric', fill => %s)", [fill])
+    assert moved == (5 if fill else 0)
+    steps = [spread.value("SELECT kombo.fill_field('hris_employees', 'shoe_size', 2)") for _ in range(4)]
+    assert steps == ([0, 0, 0, 0] if fill else [2, 2, 1, 0])
+    assert {(row["integration_id"], row["id"]) for row in spread.execute(
+        "SELECT integration_id, id FROM kombo.hris_employees WHERE shoe_size = 42.5 AND extra IS NULL")} == {
+            (integration, key) for integration, ids in keys.items() for key in ids}
+    assert all(row["updated"] == 0 for row in assert_ok(sync_full(spread, what=EMPLOYEES)))
+
+
+def test_a_custom_field_is_shown_on_the_nodes(spread, sandbox):
+    key = sandbox.dump("hris_employees")[0]["id"]
+    sandbox.record("change", "hris_employees", key, {"custom_fields": {"shoe": "42"}})
+    assert_ok(sync_full(spread, what=EMPLOYEES))
+    spread.execute("SELECT kombo.custom_field('hris_employees', 'shoe')")
+    assert one(spread, "hris_employees", key)["shoe"] == "42"
+    assert all(row["updated"] == 0 for row in assert_ok(sync_full(spread, what=EMPLOYEES)))
+
+
 def test_a_shard_moves_while_the_worker_fetches(spread, sandbox, citus_cluster):
     sandbox.settings(latency_ms=30)
     serve(spread)

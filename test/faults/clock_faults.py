@@ -1,4 +1,4 @@
-"""Clocks: what Kombo says that the time is, and a clock of Kombo's that jumps. Ours would take libfaketime."""
+"""Clocks: what Kombo says that the time is, and a clock of Kombo's that jumps. Ours: test_our_clock.py."""
 
 import time
 

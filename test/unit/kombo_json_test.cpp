@@ -143,6 +143,9 @@ TEST(JsonbText, nesting_is_bounded) {
     EXPECT_EQ(repairs.depth, 0U);
     EXPECT_EQ(jsonb_text(std::string_view(deeper), arena, repairs), '"' + deeper + '"');
     EXPECT_EQ(repairs.depth, 1U);
+    // Beyond these levels the grammar is not checked; a control character is JSON nowhere.
+    EXPECT_THROW(jsonb_text(std::string_view(deeper + "\x1b"), arena, repairs), MalformedJson);
+    EXPECT_EQ(repairs.depth, 1U);
 }
 
 std::string padded(std::string text) {

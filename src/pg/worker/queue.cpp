@@ -6,6 +6,13 @@
 
 namespace pg {
 
+namespace {
+
+/// No request waits longer for its time: a later one was written before the clock was put back.
+constexpr std::chrono::minutes longest_pause(5);
+
+} // namespace
+
 bool Queue::read(syncer::Agenda &agenda, const syncer::Share &share) {
     const auto began = syncer::Clock::now();
     const bool all = began >= whole_read_at_;
@@ -24,7 +31,7 @@ bool Queue::read(syncer::Agenda &agenda, const syncer::Share &share) {
         ids.push_back(id);
         if (known) return;
         const syncer::QueuedRequest request = row.request();
-        if (!request.not_before || *request.not_before <= now)
+        if (!request.not_before || *request.not_before <= now || *request.not_before > now + longest_pause)
             agenda.add(request);
         else if (!due_at || *request.not_before < *due_at)
             due_at = request.not_before;

@@ -1,0 +1,129 @@
+"""Our own clock jumps, while Kombo's goes right: nothing is lost, and nothing waits for a time that the clock has
+said before."""
+
+import pathlib
+import struct
+import subprocess
+
+import pytest
+
+from cluster import Cluster, needed
+from syncing import assert_ok, one, same_as_sandbox, sync_delta
+from worker import WORKER_SETTINGS, new_served, runs, send_webhook, serve, state_of, until, wait_synced, worker_pid
+
+EMPLOYEES = "/hris/employees"
+GROUPS = "/hris/groups"
+SOURCE = pathlib.Path(__file__).resolve().parent.parent / "faults" / "our_clock.c"
+HOUR, YEAR = 3600, 366 * 86400
+JUMPS = [HOUR, -HOUR, YEAR, -YEAR]
+
+
+class OurClock:
+    """What the servers that are started with `environment` take for the time."""
+
+    def __init__(self, folder):
+        library, self.file = folder / "our_clock.so", folder / "seconds"
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, SOURCE], check=True)
+        self.jump(0)
+        self.environment = {"LD_PRELOAD": str(library), "OUR_CLOCK": str(self.file)}
+
+    def jump(self, seconds):
+        """So far from the true time, from now on."""
+        with open(self.file, "r+b" if self.file.exists() else "wb") as file:  # it is mapped
+            file.write(struct.pack("=q", seconds))
+
+
+@pytest.fixture(scope="module")
+def clock(tmp_path_factory):
+    return OurClock(tmp_path_factory.mktemp("clock"))
+
+
+@pytest.fixture(scope="module")
+def cluster_with_clock(clock):
+    cluster = Cluster(needed("KOMBO_PGBIN"), WORKER_SETTINGS, clock.environment)
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def served(cluster_with_clock, clock, sandbox):
+    db = new_served(cluster_with_clock, sandbox)
+    db.add_integration(sandbox.integration)
+    yield db
+    clock.jump(0)
+    cluster_with_clock.reset_settings()
+    db.drop()
+
+
+def change(sandbox, text):
+    key = sandbox.dump("hris_employees")[0]["id"]
+    sandbox.record("change", "hris_employees", key, {"job_title": text})
+    return key
+
+
+def assert_in_step(db, sandbox, text):
+    """The schedule alone, a webhook and a call each bring a change."""
+    for way, ask in (("by itself", lambda: None), ("by a webhook", lambda: send_webhook(db, sandbox)),
+                     ("by a call", lambda: assert_ok(sync_delta(db, what=EMPLOYEES)))):
+        key = change(sandbox, f"{text}, {way}")
+        ask()
+        until(db, lambda: one(db, "hris_employees", key)["job_title"] == f"{text}, {way}", 30, f"{text}, {way}")
+    wait_synced(db)
+    same_as_sandbox(db, sandbox)
+
+
+def often(db, sandbox, *endpoints):
+    """Has these fetched each second."""
+    for endpoint in endpoints:
+        db.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, delta_interval) VALUES (%s, %s, '1s')",
+                   [sandbox.integration, endpoint])
+
+
+@pytest.mark.parametrize("seconds", JUMPS)
+def test_a_clock_that_jumps_between_fetches_keeps_nothing_waiting(served, sandbox, clock, seconds):
+    often(served, sandbox, EMPLOYEES)
+    wait_synced(served)
+    pid = worker_pid(served)
+    for name, away in (("the jump", seconds), ("the jump back", 0)):
+        clock.jump(away)
+        assert_in_step(served, sandbox, f"after {name}")
+    assert worker_pid(served) == pid
+
+
+@pytest.mark.sandbox(employees=900)
+@pytest.mark.parametrize("seconds", JUMPS)
+def test_a_clock_that_jumps_within_fetches_loses_nothing(served, sandbox, clock, seconds):
+    often(served, sandbox, EMPLOYEES)
+    wait_synced(served)
+    pid = worker_pid(served)
+    for away in (seconds, 0):
+        for record in sandbox.dump("hris_employees"):
+            sandbox.record("change", "hris_employees", record["id"], {"job_title": f"at {away}"})
+        sandbox.settings(latency_ms=300)
+        served.execute("SELECT kombo.request_sync(%s, 'full', %s)", [sandbox.integration, [EMPLOYEES]])
+        until(served, lambda: (served.value("SELECT max(pages) FROM kombo.sync_progress WHERE endpoint = %s",
+                                            [EMPLOYEES]) or 0) > 0, what="a page")
+        clock.jump(away)
+        sandbox.settings(latency_ms=0)
+        wait_synced(served)
+        same_as_sandbox(served, sandbox)
+    assert worker_pid(served) == pid
+
+
+@pytest.mark.parametrize("seconds", [YEAR, 2 * YEAR])
+def test_what_failed_before_the_clock_was_put_back_is_tried_again(served, sandbox, clock, seconds):
+    often(served, sandbox, GROUPS)
+    wait_synced(served)
+    clock.jump(seconds)
+    # The worker looks at the clock each second, and fetches these as often.
+    before = len(runs(served, GROUPS))
+    until(served, lambda: len(runs(served, GROUPS)) >= before + 3, what="three fetches")
+    sandbox.faults({"path": GROUPS, "status": 403, "code": "INTEGRATION.PERMISSION_MISSING"})
+    until(served, lambda: state_of(served, GROUPS)["last_status"] == "failed", what="the failure")
+    sandbox.faults()
+    sandbox.record("change", "hris_teams", sandbox.dump("hris_teams")[0]["id"], {"name": "after all"})
+    clock.jump(0)
+    until(served, lambda: state_of(served, GROUPS)["last_status"] == "ok", what="the next attempt")
+    wait_synced(served)
+    same_as_sandbox(served, sandbox)
+
