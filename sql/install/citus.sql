@@ -68,6 +68,24 @@ REVOKE ALL ON FUNCTION kombo_internal.check_nodes(regrole) FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.check_nodes(regrole) IS
     'Raises if Citus cannot connect to the nodes as the sync role.';
 
+CREATE FUNCTION kombo_internal.run_on_nodes(statement text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    said text;
+BEGIN
+    EXECUTE 'SELECT pg_catalog.string_agg(r.result, ''; '') FROM pg_catalog.run_command_on_workers($1) r '
+            'WHERE NOT r.success' INTO said USING statement;
+    IF said IS NOT NULL THEN
+        RAISE EXCEPTION 'a statement failed on a node: %', said USING ERRCODE = 'external_routine_exception',
+            DETAIL = format('The statement was: %s', statement);
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo_internal.run_on_nodes(text) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.run_on_nodes(text) IS
+    'Runs a statement on each node, in a transaction of its own there. Raises if it fails on one.';
+
 CREATE FUNCTION kombo.distribute_tables() RETURNS integer
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -107,6 +125,10 @@ BEGIN
     EXECUTE format('ALTER ROLE %s SET plan_cache_mode = force_generic_plan', sync_role);
     -- Citus makes a shard that it moves as the owner of the table.
     EXECUTE format('GRANT CREATE ON SCHEMA kombo TO %s', sync_role);
+    -- What kombo.fill_field decodes with there. Citus hands on no grants on what is not its own.
+    PERFORM kombo_internal.run_on_nodes(format('GRANT USAGE ON SCHEMA kombo_internal TO %s', sync_role));
+    PERFORM kombo_internal.run_on_nodes(format(
+        'GRANT EXECUTE ON FUNCTION kombo_internal.decode_value(text, text) TO %s', sync_role));
     PERFORM kombo_internal.wake(true);
     RETURN distributed;
 END
@@ -116,8 +138,8 @@ COMMENT ON FUNCTION kombo.distribute_tables() IS
     'Distributes the data tables over the nodes of a Citus cluster by integration_id, those of a category colocated; '
     'returns how many were not distributed yet. Waits for running syncs and keeps others out until its transaction '
     'ends. Sets plan_cache_mode of the sync role to force_generic_plan, which its sessions on the nodes need, and '
-    'grants it CREATE on schema kombo, which Citus needs to move shards. Call it again after an update that added '
-    'tables. Raises without Citus, on a node, without data tables, and if the sync role cannot log in to the nodes.';
+    'grants it CREATE on schema kombo, which Citus needs to move shards, and what kombo.fill_field needs on the nodes. '
+    'Call it again after an update that added tables, and for a new node. Raises without Citus, on a node, without data tables, and if the sync role cannot log in to the nodes.';
 
 CREATE FUNCTION kombo.undistribute_tables() RETURNS integer
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -143,6 +165,9 @@ BEGIN
     END LOOP;
     EXECUTE format('ALTER ROLE %s RESET plan_cache_mode', sync_role);
     EXECUTE format('REVOKE CREATE ON SCHEMA kombo FROM %s', sync_role);
+    PERFORM kombo_internal.run_on_nodes(format('REVOKE ALL ON SCHEMA kombo_internal FROM %s', sync_role));
+    PERFORM kombo_internal.run_on_nodes(format(
+        'REVOKE ALL ON FUNCTION kombo_internal.decode_value(text, text) FROM %s', sync_role));
     PERFORM kombo_internal.wake(true);
     RETURN undistributed;
 END

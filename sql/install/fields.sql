@@ -144,6 +144,13 @@ BEGIN
         RETURN 0;
     END IF;
     PERFORM kombo_internal.add_columns(target);
+    IF fill AND EXISTS (SELECT FROM kombo_internal.distributed_tables() t JOIN kombo.data_tables d USING (relation)
+                        WHERE d.table_name = target) THEN
+        RAISE NOTICE 'the values of "%" are still in "extra"', add_field.column_name USING
+            DETAIL = 'Citus lets nobody write to a table that another role has altered in the same transaction.',
+            HINT = format('Move them now: SELECT kombo.fill_field(%L, %L, NULL).', target, add_field.column_name);
+        RETURN 0;
+    END IF;
     RETURN CASE WHEN fill THEN kombo.fill_field(target, add_field.column_name, NULL) ELSE 0 END;
 END
 $$;
@@ -160,14 +167,16 @@ CREATE FUNCTION kombo.fill_field(table_name text, column_name text, at_most inte
 AS $$
 #variable_conflict use_column
 DECLARE
-    relation regclass := (SELECT d.relation FROM kombo.data_tables d WHERE d.table_name = fill_field.table_name);
+    its_table regclass := (SELECT d.relation FROM kombo.data_tables d WHERE d.table_name = fill_field.table_name);
     field kombo.fields := (SELECT f FROM kombo.fields f WHERE f.table_name = fill_field.table_name
                              AND f.column_name = fill_field.column_name AND f.json_key IS NOT NULL);
     path text[] := string_to_array(field.json_key, '.');
     its_value text;
     rest text := format('t.extra #- %L', path);
+    of_integration text;
+    moved bigint := 0;
 BEGIN
-    IF relation IS NULL OR field IS NULL THEN
+    IF its_table IS NULL OR field IS NULL THEN
         RAISE EXCEPTION 'there is no field "%" of table "%" to fill', fill_field.column_name, fill_field.table_name
             USING ERRCODE = 'undefined_column', HINT = 'kombo.add_field makes one.';
     END IF;
@@ -182,15 +191,25 @@ BEGIN
         rest := format('CASE WHEN ((t.extra #- %1$L) -> %2$L) - ''id''::text = ''{}'' THEN t.extra - %2$L::text '
                        'ELSE t.extra #- %1$L END', path, path[1]);
     END IF;
-    RETURN kombo_internal.execute_as_sync_role(format(
-        'UPDATE %1$s t SET %2$I = %3$s, '
-        'extra = nullif(CASE WHEN v.decoded LIKE ''=%%'' THEN %4$s ELSE t.extra END, ''{}''), '
-        'synced_at = %5$s FROM (SELECT t.ctid AS place, d.decoded FROM %1$s t CROSS JOIN LATERAL '
-        '(SELECT kombo_internal.decode_value((t.extra #> %6$L)::text, %7$L) AS decoded OFFSET 0) d '
-        'WHERE t.extra #> %6$L IS NOT NULL AND t.%2$I IS NULL AND d.decoded IS NOT NULL LIMIT %8$s FOR UPDATE OF t) v '
-        'WHERE t.ctid = v.place',
-        relation, field.column_name, its_value, rest,
-        kombo_internal.time_of_change(relation), path, field.type, coalesce(at_most::text, 'ALL')));
+    FOR of_integration IN
+        SELECT 'true' WHERE its_table NOT IN (SELECT d.relation FROM kombo_internal.distributed_tables() d)
+        UNION ALL
+        -- Citus takes the statement for one integration at a time.
+        SELECT format('t.integration_id = %L', i.integration_id)
+        FROM kombo_internal.distributed_tables() d, kombo.integrations i WHERE d.relation = its_table
+    LOOP
+        moved := moved + kombo_internal.execute_as_sync_role(format(
+            'UPDATE %1$s t SET %2$I = %3$s, '
+            'extra = nullif(CASE WHEN v.decoded LIKE ''=%%'' THEN %4$s ELSE t.extra END, ''{}''), '
+            'synced_at = %5$s FROM (SELECT t.ctid AS place, d.decoded FROM %1$s t CROSS JOIN LATERAL '
+            '(SELECT kombo_internal.decode_value((t.extra #> %6$L)::text, %7$L) AS decoded OFFSET 0) d '
+            'WHERE %9$s AND t.extra #> %6$L IS NOT NULL AND t.%2$I IS NULL AND d.decoded IS NOT NULL '
+            'LIMIT %8$s FOR UPDATE OF t) v WHERE %9$s AND t.ctid = v.place',
+            its_table, field.column_name, its_value, rest, kombo_internal.time_of_change(its_table), path, field.type,
+            coalesce((at_most - moved)::text, 'ALL'), of_integration));
+        EXIT WHEN moved >= at_most;
+    END LOOP;
+    RETURN moved;
 END
 $$;
 REVOKE ALL ON FUNCTION kombo.fill_field(text, text, integer) FROM PUBLIC;
