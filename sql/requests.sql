@@ -192,6 +192,10 @@ SELECT kombo_internal.heed_clock();
 SELECT * FROM pg_temp.due();
 SELECT endpoint, next_attempt_at > now() AS waits FROM kombo.sync_state WHERE next_attempt_at IS NOT NULL
 ORDER BY integration_id, endpoint;
+-- A wait after a failure is as long by the new clock.
+SELECT kombo_internal.heed_clock('2 hours');
+SELECT DISTINCT ceil(extract(epoch FROM next_attempt_at - now()) / 3600) AS hours FROM kombo.sync_state
+WHERE endpoint = '/hris/groups';
 SELECT (SELECT count(*) FROM kombo.sync_state WHERE last_success_at > now() OR last_full_at > now()) AS state,
     (SELECT count(*) FROM kombo.integrations WHERE checked_at > now()) AS integrations;
 

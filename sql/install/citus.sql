@@ -139,7 +139,8 @@ COMMENT ON FUNCTION kombo.distribute_tables() IS
     'returns how many were not distributed yet. Waits for running syncs and keeps others out until its transaction '
     'ends. Sets plan_cache_mode of the sync role to force_generic_plan, which its sessions on the nodes need, and '
     'grants it CREATE on schema kombo, which Citus needs to move shards, and what kombo.fill_field needs on the nodes. '
-    'Call it again after an update that added tables, and for a new node. Raises without Citus, on a node, without data tables, and if the sync role cannot log in to the nodes.';
+    'Call it again after an update that added tables, and for a new node. Raises without Citus, on a '
+    'node, without data tables, and if the sync role cannot log in to the nodes.';
 
 CREATE FUNCTION kombo.undistribute_tables() RETURNS integer
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

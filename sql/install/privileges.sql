@@ -48,7 +48,7 @@ CREATE FUNCTION kombo_internal.sync_role_privileges() RETURNS text[]
         'SELECT, UPDATE ON kombo.change_consumers',
         'SELECT, INSERT, UPDATE, DELETE ON kombo.erased_records',
         'EXECUTE ON FUNCTION kombo_internal.sync_role(), kombo_internal.this_database(), '
-        'kombo_internal.interface_number(), kombo_internal.request_due(), kombo_internal.heed_clock(), '
+        'kombo_internal.interface_number(), kombo_internal.request_due(), kombo_internal.heed_clock(interval), '
         'kombo_internal.take_lock(text, boolean), kombo_internal.wake(boolean), '
         'kombo_internal.note_changes(), kombo_internal.prune_changes(), '
         'kombo_internal.decode_value(text, text), kombo_internal.lock_integration(text), '

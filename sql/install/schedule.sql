@@ -108,34 +108,39 @@ COMMENT ON FUNCTION kombo_internal.request_due() IS
     'integration. Returns when something falls due next; NULL: never. The background worker calls it; of two that do '
     'at once, one appends.';
 
-CREATE FUNCTION kombo_internal.heed_clock() RETURNS void
+CREATE FUNCTION kombo_internal.heed_clock(set_back interval DEFAULT '0') RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     -- No wait lasts longer, Kombo's demands included.
     no_later CONSTANT timestamptz := now() + interval '1 day 1 minute';
+    waits_from CONSTANT timestamptz := CASE WHEN set_back > '0' THEN now() ELSE no_later END;
 BEGIN
     -- An UPDATE of no row would tell every worker of a new configuration.
     IF EXISTS (SELECT FROM kombo.sync_state s
-               WHERE s.last_success_at > now() OR s.last_full_at > now() OR s.next_attempt_at > no_later) THEN
+               WHERE s.last_success_at > now() OR s.last_full_at > now() OR s.next_attempt_at > waits_from) THEN
         UPDATE kombo.sync_state s
         SET last_success_at = least(s.last_success_at, now()), last_full_at = least(s.last_full_at, now()),
-            next_attempt_at = CASE WHEN s.next_attempt_at > no_later THEN now() ELSE s.next_attempt_at END
-        WHERE s.last_success_at > now() OR s.last_full_at > now() OR s.next_attempt_at > no_later;
+            next_attempt_at = CASE WHEN s.next_attempt_at - set_back > no_later THEN now()
+                                   WHEN s.next_attempt_at > waits_from THEN s.next_attempt_at - set_back
+                                   ELSE s.next_attempt_at END
+        WHERE s.last_success_at > now() OR s.last_full_at > now() OR s.next_attempt_at > waits_from;
     END IF;
-    IF EXISTS (SELECT FROM kombo.integrations i WHERE i.checked_at > now() OR i.next_attempt_at > no_later) THEN
+    IF EXISTS (SELECT FROM kombo.integrations i WHERE i.checked_at > now() OR i.next_attempt_at > waits_from) THEN
         UPDATE kombo.integrations i
         SET checked_at = least(i.checked_at, now()),
-            next_attempt_at = CASE WHEN i.next_attempt_at > no_later THEN now() ELSE i.next_attempt_at END
-        WHERE i.checked_at > now() OR i.next_attempt_at > no_later;
+            next_attempt_at = CASE WHEN i.next_attempt_at - set_back > no_later THEN now()
+                                   WHEN i.next_attempt_at > waits_from THEN i.next_attempt_at - set_back
+                                   ELSE i.next_attempt_at END
+        WHERE i.checked_at > now() OR i.next_attempt_at > waits_from;
     END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION kombo_internal.heed_clock() FROM PUBLIC;
-COMMENT ON FUNCTION kombo_internal.heed_clock() IS
-    'Makes times of what has happened that lie in the future the present one, and ends waits that are longer than any '
-    'is made: they were written before the clock was put back. The background worker calls it when it begins, and when '
-    'the clock was set.';
+REVOKE ALL ON FUNCTION kombo_internal.heed_clock(interval) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.heed_clock(interval) IS
+    'Makes times of what has happened that lie in the future the present one, and shortens waits by how much the clock '
+    'was set back just now; those that are longer than any is made end. The background worker calls it when it begins, '
+    'and when the clock was set.';
 
 CREATE FUNCTION kombo_internal.forget_watermark() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

@@ -43,13 +43,14 @@ def needed(name):
 
 
 class Cluster:
-    """Started by the constructor, with further environment variables; `stop` and `close` are safe to call twice."""
+    """Started by the constructor; `stop` and `close` are safe to call twice. `clock`, of class OurClock, is what it
+    takes for the time."""
 
-    environment = {}
+    clock = None
 
-    def __init__(self, bindir, settings="", environment=None):
+    def __init__(self, bindir, settings="", clock=None):
         self.bindir = pathlib.Path(bindir)
-        self.environment = environment or {}
+        self.clock = clock
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ks."))
         self.data = self.folder / "data"
         self.log = self.folder / "server.log"
@@ -64,8 +65,9 @@ class Cluster:
     def program(self, name, *arguments, **options):
         """Runs one of PostgreSQL's programs; its output is in the exception if it fails."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
-        environment.update(self.environment, LC_ALL="C.UTF-8", PGHOST=str(self.folder), PGPORT=str(PORT),
-                           PGUSER="postgres")
+        environment.update(LC_ALL="C.UTF-8", PGHOST=str(self.folder), PGPORT=str(PORT), PGUSER="postgres")
+        if self.clock:
+            environment.update(self.clock.environment)
         done = subprocess.run([self.bindir / name, *arguments], env=environment, text=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               timeout=options.pop("timeout", 120), check=False, **options)
@@ -148,7 +150,7 @@ class Cluster:
         # A new session has what the postmaster has, which told the others when it read them.
         while True:
             with self.connect() as connection:
-                if connection.execute("SELECT pg_conf_load_time() AS at").fetchone()["at"] > before:
+                if connection.execute("SELECT pg_conf_load_time() AS at").fetchone()["at"] != before:
                     return
 
     def log_tail(self, lines=30):

@@ -91,8 +91,10 @@ def time_limit(request):
     signal.signal(signal.SIGALRM, before)
 
 
-def start_cluster(settings=""):
-    return CitusCluster(citus_bindir(), settings) if ON_CITUS else Cluster(needed("KOMBO_PGBIN"), settings)
+def start_cluster(settings="", clock=None):
+    if ON_CITUS:
+        return CitusCluster(citus_bindir(), settings)
+    return Cluster(needed("KOMBO_PGBIN"), settings, clock)
 
 
 @pytest.fixture(scope="session")
@@ -125,8 +127,8 @@ def new_cluster():
     """A factory for clusters of a test's own, for those that kill or configure: new_cluster("work_mem = 1MB\\n")."""
     made = []
 
-    def start(settings=""):
-        made.append(start_cluster(settings))
+    def start(*arguments):
+        made.append(start_cluster(*arguments))
         return made[-1]
 
     yield start

@@ -104,3 +104,9 @@ def fault(world, rule):
 @step(2)
 def no_faults(world):
     world.sandbox.faults()
+
+
+@step(2, lambda world, chance: {"seconds": chance.choice([0, 0, -7200, -30, 30, 7200])})
+def our_clock(world, seconds):
+    """The server's clock is put forward or back, or right again."""
+    world.set_clock(seconds)

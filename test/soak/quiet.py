@@ -29,6 +29,7 @@ def quiet(world):
 def settle(world):
     """Ends what steps have begun, and lets everything arrive."""
     world.end_opened()
+    world.set_clock(0)
     world.sandbox.faults()
     world.served()
     while world.held:

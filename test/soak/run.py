@@ -6,9 +6,11 @@ import pathlib
 import random
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
+for folder in ("e2e", "faults"):
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / folder))
 
 from cluster import Cluster, needed  # noqa: E402
+from our_clock import OurClock  # noqa: E402
 from scripts import Failed, explore, replay, shorten  # noqa: E402
 from worker import WORKER_SETTINGS  # noqa: E402
 from world import Step  # noqa: E402
@@ -21,7 +23,7 @@ def tell(text):
 
 
 def main(minutes="10", *more):
-    cluster = Cluster(needed("KOMBO_PGBIN"), WORKER_SETTINGS)
+    cluster = Cluster(needed("KOMBO_PGBIN"), WORKER_SETTINGS, OurClock())
     try:
         if minutes == "--replay":
             lines = pathlib.Path(more[0]).read_text(encoding="utf-8").splitlines()

@@ -117,6 +117,11 @@ class World:
         self.sizes.clear()
         self.prepare()
 
+    def set_clock(self, seconds):
+        """So far from the true time. Only the first cluster has a clock of its own."""
+        if self.given.clock:
+            self.given.clock.jump(seconds)
+
     def number(self):
         self.numbers += 1
         return self.numbers
@@ -222,6 +227,7 @@ class World:
         wait_until(lambda: workers_of(self.db), 60, "a worker", lambda: self.cluster.log_tail(20))
 
     def close(self):
+        self.set_clock(0)
         with contextlib.suppress(psycopg.Error, AssertionError):
             self.end_opened()
         self.sandbox.stop()

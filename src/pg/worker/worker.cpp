@@ -12,6 +12,7 @@
 #include "pg/base/transaction.h"
 #include "pg/base/version_check.h"
 #include "pg/shared/shared.h"
+#include "pg/worker/clock_watch.h"
 #include "pg/worker/direct_reads.h"
 #include "pg/worker/dispatcher.h"
 #include "pg/worker/inbox.h"
@@ -45,12 +46,6 @@ template <typename Body> void unless_cancelled(Body &&body) {
     } catch (const Error &error) {
         if (error.sqlstate() != "57014") throw;
     }
-}
-
-/// How far the clock is ahead of the one that nobody sets. It grows while the machine sleeps.
-std::chrono::microseconds clock_lead() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch() -
-                                                                 Clock::now().time_since_epoch());
 }
 
 /// Something that the worker does beside the fetches. Where it fails, it alone is put off, longer each time; the
@@ -99,7 +94,6 @@ private:
     void judge();
     void ask(const NewRequest &request);
     void keep_unstored(const Judged &judged, const std::vector<int64_t> &put_off);
-    void heed_clock();
     void schedule();
     void prune_webhooks();
     void prune_history();
@@ -119,8 +113,7 @@ private:
     std::optional<kombo::Timestamp> due_at_; ///< what the schedule has next
     bool schedule_changed_ = false;
     KnownServers servers_;
-    std::chrono::microseconds clock_lead_ = clock_lead();
-    bool clock_changed_ = true; ///< or the worker begins
+    ClockWatch clock_;
     Clock::time_point next_tick_ = Clock::now();
     Clock::time_point next_poll_ = Clock::now();
     Clock::time_point next_webhook_prune_ = Clock::now();
@@ -150,7 +143,7 @@ Worker::Worker() {
         {"reading keys", [] { return key_changed; }, [this] { look_at_keys(); }},
         {"trying another key", [this] { return servers_.changed(); }, [this] { try_new_key(); }},
         {"judging webhooks", [this] { return inbox_changed_; }, [this] { judge(); }},
-        {"heeding the clock", [this] { return share_.leads() && clock_changed_; }, [this] { heed_clock(); }},
+        {"heeding the clock", [this] { return share_.leads() && clock_.changed(); }, [this] { clock_.heed(role_); }},
         // Many integrations may be added one by one.
         {"the schedule", schedule_is_due, [this] { schedule(); }, 100ms},
         {"deleting old webhooks", [=] { return prune_is_due(next_webhook_prune_); }, [this] { prune_webhooks(); }},
@@ -205,10 +198,8 @@ void Worker::check_for_changes() {
 
 void Worker::tick() {
     next_tick_ = Clock::now() + 1s;
-    const auto lead = clock_lead();
-    if (lead > clock_lead_ + 1s || lead < clock_lead_ - 1s) { // what is due is due at another time
-        clock_lead_ = lead;
-        clock_changed_ = queue_changed_ = config_changed_ = true;
+    if (clock_.look()) {
+        queue_changed_ = config_changed_ = true;
         queue_.forget();
     }
     if (!shared::database_is_wanted()) proc_exit(0); // the launcher starts it again when the database is free
@@ -462,11 +453,6 @@ void Worker::keep_unstored(const Judged &judged, const std::vector<int64_t> &put
         log_warning("kombo_sync worker: a webhook cannot be marked as judged: " + why, "55000",
                     "It is row " + std::to_string(id) + " of kombo.webhook_inbox.", "", why);
     }
-}
-
-void Worker::heed_clock() {
-    as_sync_role(role_, [] { execute("SELECT kombo_internal.heed_clock()"); });
-    clock_changed_ = false;
 }
 
 void Worker::schedule() {
