@@ -1,10 +1,12 @@
 """The worker and the locks of others: only what is locked waits, and sync_status says for whom."""
 
+import collections
+
 import pytest
 
 from syncing import SOON, Background, create_trigger, one, same_as_sandbox, wait_until
-from worker import (Watch, asked, inbox, runs, send_webhook, state_of, until, wait_judged, wait_requested,
-                    wait_synced, worker_pid)
+from worker import (Churn, Repeating, Watch, asked, inbox, runs, send_webhook, state_of, until, wait_judged,
+                    wait_requested, wait_synced, worker_pid)
 
 EMPLOYEES = "/hris/employees"
 GROUPS = "/hris/groups"
@@ -161,6 +163,35 @@ def test_a_function_finds_an_integration_that_the_worker_syncs_skipped_and_the_n
     assert by_integration[SECOND]["status"] == "ok"
     sandbox.faults()
     wait_synced(pair)
+
+
+class Calls(Repeating):
+    """Calls of a sync function, again and again."""
+
+    def __init__(self, db, sync):
+        super().__init__(0.01)
+        self.db, self.sync = db, sync
+        self.results = collections.Counter()
+
+    def once(self):
+        self.connection = self.connection or self.db.connect()
+        self.results.update((row["status"], row["error"]) if row["status"] not in ("ok", "skipped") else row["status"]
+                            for row in self.connection.execute(f"SELECT * FROM kombo.{self.sync}()"))
+
+
+def test_two_callers_and_the_worker_share_an_integration(served, sandbox):
+    """Each has its turn or skips it, none fails, and nothing is lost."""
+    served.add_integration(sandbox.integration)
+    wait_synced(served)
+    before = len(runs(served, trigger="webhook"))
+    with Calls(served, "kombo_sync_delta") as deltas, Calls(served, "kombo_sync_full") as fulls, \
+            Churn(served, sandbox, seed=7) as churn:
+        until(served, lambda: churn.webhooks > 60 and len(runs(served, trigger="webhook")) > before + 3
+              and all(calls.results["ok"] > 30 for calls in (deltas, fulls)), 60, "turns of all three")
+    wait_synced(served)
+    for calls in (deltas, fulls):
+        assert set(calls.results) <= {"ok", "skipped"}, calls.results
+    same_as_sandbox(served, sandbox)
 
 
 # --- what users do to their tables --------------------------------------------------------------------------------
