@@ -16,7 +16,7 @@ import pytest
 from psycopg.rows import tuple_row
 
 from categories import connect
-from citus import ON_CITUS, CitusCluster, citus_bindir
+from citus import ON_CITUS, CitusCluster, citus_bindir, is_refusal
 from cluster import TEMPLATE, Cluster, Database, needed
 from fake_kombo import FakeKombo
 from live_tables import import_lists
@@ -48,6 +48,14 @@ class OneTaskAProcess:
         verbose, self.option.verbose = self.option.verbose, 0
         yield
         self.option.verbose = verbose
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.failed and is_refusal(call.excinfo.value):
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), 0, f"Citus: {call.excinfo.value}")
 
 
 def pytest_collection_modifyitems(items):

@@ -85,13 +85,15 @@ def roles(hris, sandbox):
             hris.execute(f"CREATE ROLE {role} LOGIN")
         if function:
             hris.execute(f"SELECT kombo.{function}('{role}')")
+    before = hris.value("SELECT CASE WHEN rolcanlogin THEN 'LOGIN' ELSE 'NOLOGIN' END FROM pg_roles "
+                        "WHERE rolname = 'kombo_owner'")
     hris.execute("ALTER ROLE kombo_owner LOGIN; GRANT USAGE ON FOREIGN SERVER kombo_eu TO operator_with")
     hris.execute("GRANT USAGE ON FOREIGN DATA WRAPPER kombo_sync TO server_owner")
     hris.execute("CREATE SERVER theirs FOREIGN DATA WRAPPER kombo_sync OPTIONS (base_url 'https://api.kombo.dev/v1'); "
                  "ALTER SERVER theirs OWNER TO server_owner")
     yield hris
     made = ", ".join(role for role in ROLES if role != "kombo_owner")
-    hris.execute(f"ALTER ROLE kombo_owner NOLOGIN; DROP OWNED BY {made} CASCADE; DROP ROLE {made}")
+    hris.execute(f"ALTER ROLE kombo_owner {before}; DROP OWNED BY {made} CASCADE; DROP ROLE {made}")
 
 
 def test_no_role_gets_to_the_next_one(roles, sandbox):

@@ -76,6 +76,9 @@ def test_every_sync_gives_the_rows_and_counts_that_it_gives_without_citus(spread
         db.execute("UPDATE kombo.hris_employees SET first_name = 'by hand' WHERE id = ANY (%s)", [keys[:3]])
         db.execute("DELETE FROM kombo.hris_employees WHERE id = ANY (%s)", [keys[3:]])
     sandbox.record("purge", "hris_teams", sandbox.dump("hris_teams")[0]["id"])
+    drifts = [db.execute("SELECT table_name, id, difference, columns FROM kombo.drift(%s) ORDER BY 1, 2",
+                         [sandbox.integration]) for db in (spread, hris)]
+    assert drifts[0] == drifts[1] and len(drifts[0]) > 5
     both(sync_full)
     same_as_sandbox(spread, sandbox)
     assert run_counts(spread) == run_counts(hris)

@@ -178,6 +178,6 @@ def test_judged_rows_are_pruned_in_batches_and_new_ones_never(paused):
     db.execute("INSERT INTO kombo.webhook_inbox (body, received_at) VALUES ('{}', now() - interval '99 days')")
     wait_judged(db)
     for worker in workers_of(db):
-        db.execute("SELECT pg_terminate_backend(%s)", [worker["pid"]])
+        db.execute("SELECT pg_terminate_backend(%s::integer)", [worker["pid"]])
     until(db, lambda: db.value("SELECT count(*) FROM kombo.webhook_inbox WHERE body = 'old'") == 0, 30, "the pruning")
     assert db.value("SELECT count(*) FROM kombo.webhook_inbox") == 2

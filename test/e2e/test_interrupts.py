@@ -60,7 +60,7 @@ def assert_undone_and_usable(db, sandbox, connection):
 @pytest.mark.parametrize("place", PLACES)
 def test_cancel_acts_at_once(small, sandbox, place):
     sync = caught_in(small, sandbox, place)
-    small.execute("SELECT pg_cancel_backend(%s)", [sync.pid])
+    small.execute("SELECT pg_cancel_backend(%s::integer)", [sync.pid])
     sync.wait(SOON)
     assert isinstance(sync.error, psycopg.errors.QueryCanceled), sync.error or sync.rows
     assert_undone_and_usable(small, sandbox, sync.connection)
@@ -69,7 +69,7 @@ def test_cancel_acts_at_once(small, sandbox, place):
 @pytest.mark.parametrize("place", PLACES)
 def test_termination_acts_at_once(small, sandbox, place):
     sync = caught_in(small, sandbox, place)
-    small.execute("SELECT pg_terminate_backend(%s)", [sync.pid])
+    small.execute("SELECT pg_terminate_backend(%s::integer)", [sync.pid])
     sync.wait(SOON)
     assert isinstance(sync.error, psycopg.OperationalError), sync.error or sync.rows
     # The integration is free at once: the session's lock went with it.
@@ -116,7 +116,7 @@ def test_a_cancelled_sync_in_a_savepoint_leaves_the_transaction_usable(small, sa
 def test_a_cancel_is_not_an_endpoints_failure(small, sandbox):
     """No row `failed`: the statement itself ends, and leaves no trace of the endpoint."""
     sync = caught_in(small, sandbox, "the server hangs")
-    small.execute("SELECT pg_cancel_backend(%s)", [sync.pid])
+    small.execute("SELECT pg_cancel_backend(%s::integer)", [sync.pid])
     sync.wait()
     assert sync.rows is None
     assert small.value("SELECT count(*) FROM kombo.sync_state WHERE failures > 0") == 0
@@ -124,7 +124,7 @@ def test_a_cancel_is_not_an_endpoints_failure(small, sandbox):
 
 def test_the_hanging_request_is_dropped_when_the_sync_is_cancelled(small, sandbox):
     sync = caught_in(small, sandbox, "the server hangs")
-    small.execute("SELECT pg_cancel_backend(%s)", [sync.pid])
+    small.execute("SELECT pg_cancel_backend(%s::integer)", [sync.pid])
     sync.wait()
     wait_until(lambda: [r["status"] for r in sandbox.requests(GROUPS)] == [0], 5, "the end of the request")
 
@@ -136,7 +136,7 @@ def test_other_calls_that_ask_kombo_can_be_cancelled(small, sandbox, statement):
     sandbox.clear_requests()
     call = Background(small, statement)
     wait_until(sandbox.requests)
-    small.execute("SELECT pg_cancel_backend(%s)", [call.pid])
+    small.execute("SELECT pg_cancel_backend(%s::integer)", [call.pid])
     call.wait(SOON)
     assert isinstance(call.error, psycopg.errors.QueryCanceled), call.error
 

@@ -103,7 +103,7 @@ def test_a_reload_in_the_middle_of_a_fetch_takes_effect_at_once(few, sandbox):
 def test_a_terminated_worker_comes_back_and_goes_on(few, sandbox):
     in_the_middle_of_a_fetch(few, sandbox)
     pid = worker_pid(few)
-    ended = seconds(lambda: (few.execute("SELECT pg_terminate_backend(%s)", [pid]),
+    ended = seconds(lambda: (few.execute("SELECT pg_terminate_backend(%s::integer)", [pid]),
                              until(few, lambda: pid not in [row["pid"] for row in workers_of(few)], what="its end")))
     assert ended < SOON
     sandbox.faults()
@@ -114,7 +114,7 @@ def test_a_terminated_worker_comes_back_and_goes_on(few, sandbox):
 
 def test_a_terminated_launcher_comes_back_with_its_workers(own, sandbox):
     pid = own.value(LAUNCHER)
-    own.execute("SELECT pg_terminate_backend(%s)", [pid])
+    own.execute("SELECT pg_terminate_backend(%s::integer)", [pid])
     until(own, lambda: own.value(LAUNCHER) not in (None, pid), 20, "another launcher")
     until(own, lambda: len(workers_of(own)) == 1, 20, "a worker")
     assert_a_change_arrives(own, sandbox, "Changed")

@@ -52,7 +52,7 @@ def test_a_schema_of_that_name_that_is_not_ours_does_no_harm(bare, sandbox):
     bare.execute("INSERT INTO kombo.webhook_inbox VALUES (1); INSERT INTO kombo.sync_requests VALUES (1)")
     pid = worker_pid(bare)
     bare.cluster.configure({"kombo_sync.poll_interval": "100ms"})
-    bare.execute("SELECT pg_terminate_backend(%s)", [pid])
+    bare.execute("SELECT pg_terminate_backend(%s::integer)", [pid])
     until(bare, lambda: worker_pid(bare) != pid, what="another worker")
     pid = worker_pid(bare)
     time.sleep(1)  # ten polls
@@ -150,7 +150,7 @@ def test_no_timeout_of_the_database_ends_the_worker_or_its_work(few, sandbox):
     for name in timeouts:
         few.cluster.run(f"ALTER DATABASE {few.name} SET {name} = 1")
     before = worker_pid(few)
-    few.execute("SELECT pg_terminate_backend(%s, 10000)", [before])
+    few.execute("SELECT pg_terminate_backend(%s::integer, 10000)", [before])
     until(few, lambda: worker_pid(few) != before, what="another worker")
     pid = worker_pid(few)
     assert_a_change_arrives(few, sandbox, "Changed")
@@ -262,7 +262,7 @@ def test_the_database_can_be_renamed_and_is_served_under_its_new_name(few, sandb
 def test_a_database_that_allows_no_connections_is_left_in_peace(few, sandbox):
     before = len(text_of(few.cluster.log))
     few.cluster.run(f"ALTER DATABASE {few.name} ALLOW_CONNECTIONS false")
-    few.execute("SELECT pg_terminate_backend(%s)", [worker_pid(few)])
+    few.execute("SELECT pg_terminate_backend(%s::integer)", [worker_pid(few)])
     until(few, lambda: "does not allow connections" in (first_row(few)["reason"] or ""), what="the reason")
     few.cluster.run(f"ALTER DATABASE {few.name} ALLOW_CONNECTIONS true")
     wait_state(few, "running")

@@ -90,8 +90,9 @@ def test_random_values_are_stored_as_plain_sql_would_store_them(hris, sandbox, s
             WHERE ROW(nullif(s.remote_data::jsonb, 'null'), s.name::jsonb #>> '{}',
                       jsonb_build_object('unknown', s."unknown"::jsonb))
                   IS DISTINCT FROM ROW(t.remote_data, t.name, t.extra)
-               OR ROW(nullif(s.remote_data::jsonb, 'null'), jsonb_build_object('unknown', s."unknown"::jsonb))::record
-                  *<> ROW(t.remote_data, t.extra)::record""",
+               OR record_image_ne(ROW(nullif(s.remote_data::jsonb, 'null'),
+                                      jsonb_build_object('unknown', s."unknown"::jsonb)),
+                                  ROW(t.remote_data, t.extra))""",
                                  [json.dumps([{"id": key, **texts} for key, texts in sent.items()])])
         assert different == [], different[:3]
         again = result_of(assert_ok(sync_full(hris, what=GROUPS)), GROUPS)

@@ -117,7 +117,7 @@ def test_a_database_whose_worker_is_killed_again_and_again_does_no_harm_to_anoth
     until(other, lambda: workers_of(other), what="the other's worker")
     for _ in range(2):
         pid = worker_pid(other)
-        other.execute("SELECT pg_terminate_backend(%s)", [pid])
+        other.execute("SELECT pg_terminate_backend(%s::integer)", [pid])
         until(other, lambda pid=pid: [w for w in workers_of(other) if w["pid"] != pid], what="the next worker")
     key = sandbox.dump("hris_employees")[0]["id"]
     sandbox.record("change", "hris_employees", key, {"job_title": "Changed"})

@@ -43,7 +43,7 @@ def wait_for_batches(db, pages):
 def end_worker(db):
     """Ends the worker by pg_terminate_backend and waits for the next one."""
     pid = worker_pid(db)
-    db.execute("SELECT pg_terminate_backend(%s)", [pid])
+    db.execute("SELECT pg_terminate_backend(%s::integer)", [pid])
     until(db, lambda: [w for w in workers_of(db) if w["pid"] != pid], what="the next worker")
 
 

@@ -120,7 +120,8 @@ public:
 
     std::string show() const {
         const auto differs = [](const Source &s) {
-            return "CASE WHEN ROW(d." + s.column + ")::record *<> ROW(" + as_stored(s) + ")::record THEN " +
+            // Citus writes ROW(…)::record *<> ROW(…)::record without the casts, which compares column by column.
+            return "CASE WHEN record_image_ne(ROW(d." + s.column + "), ROW(" + as_stored(s) + ")) THEN " +
                    literal(s.column_name) + " END";
         };
         const auto some = [](const std::string &row) {
