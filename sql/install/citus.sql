@@ -77,7 +77,7 @@ BEGIN
     EXECUTE 'SELECT pg_catalog.string_agg(r.result, ''; '') FROM pg_catalog.run_command_on_workers($1) r '
             'WHERE NOT r.success' INTO said USING statement;
     IF said IS NOT NULL THEN
-        RAISE EXCEPTION 'a statement failed on a node: %', said USING ERRCODE = 'external_routine_exception',
+        RAISE EXCEPTION 'a statement failed on a node: %', said USING ERRCODE = 'object_not_in_prerequisite_state',
             DETAIL = format('The statement was: %s', statement);
     END IF;
 END

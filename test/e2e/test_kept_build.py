@@ -22,6 +22,8 @@ all: $(OBJECTS)
 \tcp $< $@ # -c -o $@
 \techo $< >>$(MADE)
 \tif grep -q slow $<; then while [ ! -e $(GO) ]; do sleep 0.1; done; fi
+# What is made when it is interrupted is that one alone.
+very_slow.o: one.o two.o
 install:
 \tcat $(OBJECTS) >"$(DESTDIR)/program"
 """
