@@ -1,6 +1,8 @@
 """Data tables that Citus distributes over two nodes: they get the rows, and the results the counts, that they get
 without Citus. Needs KOMBO_CITUS_PGBIN; what a database without Citus says is tried everywhere."""
 
+import random
+
 import psycopg
 import pytest
 
@@ -125,6 +127,31 @@ def test_a_row_that_a_user_has_locked_stops_nobody_else(spread, sandbox):
         until(spread, lambda: one(spread, "hris_employees", there)["job_title"] == "Flows", what="the other's change")
         user.rollback()
     until(spread, lambda: one(spread, "hris_employees", key)["job_title"] == "Locked", what="the change")
+
+
+@pytest.mark.sandbox(employees=1000)
+def test_a_sync_that_is_cancelled_anywhere_leaves_the_session_and_no_row(spread, sandbox):
+    spread.subscribe_only(sandbox.integration, EMPLOYEES)
+    chance = random.Random(3)
+    cancelled = 0
+    for _ in range(60):
+        spread.execute(f"SET statement_timeout = {chance.randint(1, 400)}")
+        try:
+            sync_full(spread)
+        except psycopg.errors.QueryCanceled:
+            cancelled += 1
+    spread.execute("RESET statement_timeout")
+    assert cancelled > 20
+    assert_ok(sync_full(spread))
+    same_as_sandbox(spread, sandbox)
+
+
+def test_values_arrive_as_they_are_whatever_the_callers_settings(spread, hris, sandbox):
+    spread.execute("SET DateStyle = 'German, DMY'; SET IntervalStyle = 'sql_standard'; SET timezone = 'Asia/Tokyo'")
+    for db in (spread, hris):
+        assert {row["status"] for row in db.execute("SELECT status FROM kombo.kombo_sync_full()")} == {"ok"}
+    spread.execute("RESET ALL")
+    assert stored(spread) == stored(hris)
 
 
 @pytest.mark.sandbox(employees=3000)

@@ -105,10 +105,16 @@ void subtransaction(const std::function<void()> &body) {
     };
     guard([] { BeginInternalSubTransaction(nullptr); });
     MemoryContextSwitchTo(context);
+    const int level = GetCurrentTransactionNestLevel();
     try {
         body();
     } catch (...) {
-        guard([] { RollbackAndReleaseCurrentSubTransaction(); });
+        guard([&] {
+            // One within it that a cancel kept from beginning, as Citus has it, is not to be rolled back: PostgreSQL
+            // would end the session.
+            if (GetCurrentTransactionNestLevel() > level) AbortCurrentTransaction();
+            RollbackAndReleaseCurrentSubTransaction();
+        });
         back();
         throw;
     }

@@ -25,8 +25,14 @@ SyncRole::SyncRole(Oid role) {
                                    {"jit", "off"}, // the costs of key_planning.h are assumed: compiling would not pay
                                    {"quote_all_identifiers", "off"},
                                    {"kombo_sync.writing", "on"}};
-        for (const auto &setting : pinned)
-            set_config_option(setting[0], setting[1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+        const auto pin = [](const char *setting, const char *value) {
+            set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+        };
+        for (const auto &one : pinned) pin(one[0], one[1]);
+        if (beside_citus_) { // which sends values as text
+            pin("DateStyle", "ISO, MDY");
+            pin("IntervalStyle", "postgres");
+        }
     });
 }
 
