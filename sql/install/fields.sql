@@ -159,8 +159,8 @@ COMMENT ON FUNCTION kombo.add_field(text, text, text, text, boolean) IS
     'Makes a column of a key that Kombo sends and the catalogue does not know, and returns how many values it moved '
     'from "extra" to it. type: one of kombo.fields. json_key: the key in the record, with dots for one of a nested '
     'object; NULL: that of the column''s name. fill: false leaves the values where they are, for kombo.fill_field to '
-    'move in steps. Waits for syncs that run. Raises on an unknown table or type, and on a column or key that is '
-    'there.';
+    'move in steps, as it always has to on Citus. Waits for syncs that run. Raises on an unknown table or type, and on '
+    'a column or key that is there.';
 
 CREATE FUNCTION kombo.fill_field(table_name text, column_name text, at_most integer DEFAULT 10000) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off
