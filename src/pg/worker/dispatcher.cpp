@@ -360,7 +360,11 @@ void Dispatcher::put_off(IntegrationSync &sync, Time now) {
 
 std::shared_ptr<const syncer::Catalogue> Dispatcher::catalogue_of(const std::string &category) {
     auto &catalogue = catalogues_[category];
-    if (!catalogue) catalogue = std::make_shared<const syncer::Catalogue>(load_catalogue(category, role_));
+    if (!catalogue) {
+        catalogue = std::make_shared<const syncer::Catalogue>(load_catalogue(category, role_));
+        // What has changed since the fingerprint was taken, and changes back, would pass for what was read.
+        if (catalogue_fingerprint() != fingerprint_) fingerprint_.clear();
+    }
     return catalogue;
 }
 
