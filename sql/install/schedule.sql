@@ -120,7 +120,10 @@ BEGIN
     IF EXISTS (SELECT FROM kombo.sync_state s
                WHERE s.last_success_at > now() OR s.last_full_at > now() OR s.next_attempt_at > waits_from) THEN
         UPDATE kombo.sync_state s
-        SET last_success_at = least(s.last_success_at, now()), last_full_at = least(s.last_full_at, now()),
+        SET last_success_at = CASE WHEN s.last_success_at > now() THEN least(s.last_success_at - set_back, now())
+                                   ELSE s.last_success_at END,
+            last_full_at = CASE WHEN s.last_full_at > now() THEN least(s.last_full_at - set_back, now())
+                                ELSE s.last_full_at END,
             next_attempt_at = CASE WHEN s.next_attempt_at - set_back > no_later THEN now()
                                    WHEN s.next_attempt_at > waits_from THEN s.next_attempt_at - set_back
                                    ELSE s.next_attempt_at END
@@ -138,9 +141,9 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo_internal.heed_clock(interval) FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.heed_clock(interval) IS
-    'Makes times of what has happened that lie in the future the present one, and shortens waits by how much the clock '
-    'was set back just now; those that are longer than any is made end. The background worker calls it when it begins, '
-    'and when the clock was set.';
+    'Sets times of what has happened that lie in the future, and waits, back by as much as the clock was just now. '
+    'What then still lies in the future is now, and waits that are longer than any is made end. The background worker '
+    'calls it when it begins, and when the clock was set.';
 
 CREATE FUNCTION kombo_internal.forget_watermark() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
