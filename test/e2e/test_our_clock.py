@@ -63,11 +63,16 @@ def assert_in_step(db, sandbox, text):
     same_as_sandbox(db, sandbox)
 
 
-def often(db, sandbox, *endpoints):
-    """Has these fetched each second."""
-    for endpoint in endpoints:
-        db.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, delta_interval) VALUES (%s, %s, '1s')",
-                   [sandbox.integration, endpoint])
+def often(db, sandbox, endpoint):
+    """Has it fetched each second."""
+    db.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, delta_interval) VALUES (%s, %s, '1s')",
+               [sandbox.integration, endpoint])
+
+
+def wait_noticed(db, sandbox, endpoint):
+    """The worker looks at the clock each second, and fetches this as often. There and back within one is no jump."""
+    sandbox.clear_requests()
+    wait_requested(db, sandbox, endpoint, 4)
 
 
 @pytest.mark.parametrize("seconds", JUMPS)
@@ -78,6 +83,7 @@ def test_a_clock_that_jumps_between_fetches_keeps_nothing_waiting(served, sandbo
     for name, away in (("the jump", seconds), ("the jump back", 0)):
         clock.jump(away)
         assert_in_step(served, sandbox, f"after {name}")
+        wait_noticed(served, sandbox, EMPLOYEES)
     assert worker_pid(served) == pid
 
 
@@ -98,6 +104,7 @@ def test_a_clock_that_jumps_within_fetches_loses_nothing(served, sandbox, clock,
         sandbox.settings(latency_ms=0)
         wait_synced(served)
         same_as_sandbox(served, sandbox)
+        wait_noticed(served, sandbox, EMPLOYEES)
     assert worker_pid(served) == pid
 
 
@@ -107,9 +114,7 @@ def test_what_failed_before_the_clock_was_put_back_is_tried_again_as_soon(served
     often(served, sandbox, GROUPS)
     wait_synced(served)
     clock.jump(seconds)
-    # The worker looks at the clock each second, and fetches these as often.
-    sandbox.clear_requests()
-    wait_requested(served, sandbox, GROUPS, 4)
+    wait_noticed(served, sandbox, GROUPS)
     sandbox.faults({"path": GROUPS, "status": 500})
     until(served, lambda: state_of(served, GROUPS)["last_status"] == "failed", what="the failure")
     sandbox.faults()
