@@ -244,5 +244,5 @@ lint_commit_subjects() {
 }
 
 not_imperative() {
-    [[ $1 =~ (ed|ing)$ && ! $1 =~ ^(Bring|Embed|Feed|Need|Ping|Seed|Shed|Speed|String)$ ]]
+    [[ $1 =~ (ed|ing)$ && ! $1 =~ ^(Bring|Embed|Exceed|Feed|Heed|Need|Ping|Proceed|Seed|Shed|Speed|String)$ ]]
 }
