@@ -31,12 +31,10 @@ SELECT c.relname, a.attname AS without_comment
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
 WHERE c.relnamespace = 'kombo'::regnamespace AND c.relkind IN ('r', 'v') AND col_description(c.oid, a.attnum) IS NULL;
 
-SELECT p.oid::regprocedure AS open_to_everybody_or_without_search_path
+SELECT p.oid::regprocedure AS open_to_everybody
 FROM pg_proc p
 WHERE p.pronamespace IN ('kombo'::regnamespace, 'kombo_internal'::regnamespace)
-  AND (has_function_privilege('public', p.oid, 'EXECUTE')
-       -- A body that was parsed when the function was made looks nothing up.
-       OR p.prosqlbody IS NULL AND p.proconfig[1] IS DISTINCT FROM 'search_path=pg_catalog, pg_temp');
+  AND has_function_privilege('public', p.oid, 'EXECUTE');
 
 -- As a foreign key would it acts as the owner of the tables.
 SELECT p.oid::regprocedure AS acts_as_its_owner

@@ -125,10 +125,12 @@ BEGIN
     EXECUTE format('ALTER ROLE %s SET plan_cache_mode = force_generic_plan', sync_role);
     -- Citus makes a shard that it moves as the owner of the table.
     EXECUTE format('GRANT CREATE ON SCHEMA kombo TO %s', sync_role);
-    -- What kombo.fill_field decodes with there. Citus hands on no grants on what is not its own.
+    -- What rows are compared with there, and what kombo.fill_field decodes with. Citus hands on no grants on what is
+    -- not its own.
     PERFORM kombo_internal.run_on_nodes(format('GRANT USAGE ON SCHEMA kombo_internal TO %s', sync_role));
     PERFORM kombo_internal.run_on_nodes(format(
-        'GRANT EXECUTE ON FUNCTION kombo_internal.decode_value(text, text) TO %s', sync_role));
+        'GRANT EXECUTE ON FUNCTION kombo_internal.row_digest(record, bigint), '
+        'kombo_internal.decode_value(text, text) TO %s', sync_role));
     PERFORM kombo_internal.wake(true);
     RETURN distributed;
 END
@@ -138,9 +140,9 @@ COMMENT ON FUNCTION kombo.distribute_tables() IS
     'Distributes the data tables over the nodes of a Citus cluster by integration_id, those of a category colocated; '
     'returns how many were not distributed yet. Waits for running syncs and keeps others out until its transaction '
     'ends. Sets plan_cache_mode of the sync role to force_generic_plan, which its sessions on the nodes need, and '
-    'grants it CREATE on schema kombo, which Citus needs to move shards, and what kombo.fill_field needs on the nodes. '
-    'Call it again after an update that added tables, and for a new node. Raises without Citus, on a '
-    'node, without data tables, and if the sync role cannot log in to the nodes.';
+    'grants it CREATE on schema kombo, which Citus needs to move shards, and the functions of ours that statements '
+    'call on the nodes. Call it again after an update that added tables, and for a new node. Raises without Citus, on '
+    'a node, without data tables, and if the sync role cannot log in to the nodes.';
 
 CREATE FUNCTION kombo.undistribute_tables() RETURNS integer
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -168,7 +170,8 @@ BEGIN
     EXECUTE format('REVOKE CREATE ON SCHEMA kombo FROM %s', sync_role);
     PERFORM kombo_internal.run_on_nodes(format('REVOKE ALL ON SCHEMA kombo_internal FROM %s', sync_role));
     PERFORM kombo_internal.run_on_nodes(format(
-        'REVOKE ALL ON FUNCTION kombo_internal.decode_value(text, text) FROM %s', sync_role));
+        'REVOKE ALL ON FUNCTION kombo_internal.row_digest(record, bigint), '
+        'kombo_internal.decode_value(text, text) FROM %s', sync_role));
     PERFORM kombo_internal.wake(true);
     RETURN undistributed;
 END

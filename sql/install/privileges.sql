@@ -51,7 +51,8 @@ CREATE FUNCTION kombo_internal.sync_role_privileges() RETURNS text[]
         'kombo_internal.interface_number(), kombo_internal.request_due(), kombo_internal.heed_clock(interval), '
         'kombo_internal.take_lock(text, boolean), kombo_internal.wake(boolean), '
         'kombo_internal.note_changes(), kombo_internal.prune_changes(), '
-        'kombo_internal.decode_value(text, text), kombo_internal.lock_integration(text), '
+        'kombo_internal.row_digest(record, bigint), kombo_internal.decode_value(text, text), '
+        'kombo_internal.lock_integration(text), '
         'kombo_internal.check_erasable(text, text, text), kombo_internal.time_of_change(regclass), '
         'kombo_internal.execute_as_sync_role(text), kombo_internal.erase_record(text, text, text[], text, text), '
         'kombo_internal.erase_copies(text, text, text[]), kombo_internal.erase_with(text, text, text, text, text), '
@@ -72,7 +73,7 @@ BEGIN
        AND has_table_privilege(role, 'kombo.sync_seen', 'DELETE')
        AND has_function_privilege(role, 'kombo_internal.request_due()', 'EXECUTE')
        AND has_function_privilege(role, 'kombo_internal.take_lock(text, boolean)', 'EXECUTE')
-       AND has_function_privilege(role, 'kombo_internal.decode_value(text, text)', 'EXECUTE')
+       AND has_function_privilege(role, 'kombo_internal.row_digest(record, bigint)', 'EXECUTE')
        AND has_table_privilege(role, 'kombo.changes', 'DELETE')
        AND has_function_privilege(role, 'kombo.readmit(text, text, text)', 'EXECUTE') THEN
         RETURN;

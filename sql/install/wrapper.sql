@@ -81,6 +81,13 @@ COMMENT ON FUNCTION kombo_internal.take_lock(text, boolean) IS
     'Takes a lock of kombo_sync until the transaction ends: that of an integration, by its id, or another by its name. '
     'wait: whether to wait for it, as long as lock_timeout allows; otherwise false means that somebody else has it.';
 
+CREATE FUNCTION kombo_internal.row_digest(image record, seed bigint) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'row_digest' LANGUAGE c STRICT IMMUTABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION kombo_internal.row_digest(record, bigint) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.row_digest(record, bigint) IS
+    'Returns a hash of the very bytes of a row''s values, as record_image_eq compares them: a sync compares the stored '
+    'rows with those of a page by it. seed: another one gives other hashes.';
+
 CREATE FUNCTION kombo.check_connection(server text) RETURNS text
     AS 'MODULE_PATHNAME', 'check_connection' LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp;

@@ -43,6 +43,11 @@ struct Row {
     std::optional<int64_t> changed_at;
 };
 
+/// `extra` as a value of type jsonb.
+inline Cell extra_of(const Row &row) {
+    return {row.extra, 0, row.extra.empty()};
+}
+
 /// Rows for one table that are written by one statement, in the order of their keys, which are unique within the set.
 struct RowSet {
     size_t table = 0;

@@ -6,33 +6,6 @@ namespace {
 
 constexpr int64_t epoch_days = 10957; // 1970-01-01 to 2000-01-01
 
-struct ElementType {
-    Oid oid;
-    int16 length;
-    bool by_value;
-    char align;
-};
-
-ElementType element_type(syncer::Type type) {
-    switch (type) {
-    case syncer::Type::Boolean:
-        return {BOOLOID, 1, true, TYPALIGN_CHAR};
-    case syncer::Type::Numeric:
-        return {NUMERICOID, -1, false, TYPALIGN_INT};
-    case syncer::Type::Date:
-        return {DATEOID, 4, true, TYPALIGN_INT};
-    case syncer::Type::Time:
-        return {TIMEOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE};
-    case syncer::Type::Timestamptz:
-        return {TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE};
-    case syncer::Type::Jsonb:
-        return {JSONBOID, -1, false, TYPALIGN_INT};
-    case syncer::Type::Text:
-        break;
-    }
-    return {TEXTOID, -1, false, TYPALIGN_INT};
-}
-
 /// Input functions want a terminated string; `buffer` is scratch space that is reused.
 Datum by_input_function(PGFunction input, std::string_view text, StringInfo buffer) {
     resetStringInfo(buffer);
@@ -65,6 +38,26 @@ void add_array(Params &params, syncer::Type type, const syncer::RowSet &set, Jso
 
 } // namespace
 
+ElementType element_type(syncer::Type type) {
+    switch (type) {
+    case syncer::Type::Boolean:
+        return {BOOLOID, 1, true, TYPALIGN_CHAR};
+    case syncer::Type::Numeric:
+        return {NUMERICOID, -1, false, TYPALIGN_INT};
+    case syncer::Type::Date:
+        return {DATEOID, 4, true, TYPALIGN_INT};
+    case syncer::Type::Time:
+        return {TIMEOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE};
+    case syncer::Type::Timestamptz:
+        return {TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE};
+    case syncer::Type::Jsonb:
+        return {JSONBOID, -1, false, TYPALIGN_INT};
+    case syncer::Type::Text:
+        break;
+    }
+    return {TEXTOID, -1, false, TYPALIGN_INT};
+}
+
 Datum make_datum(syncer::Type type, const syncer::Cell &cell, StringInfo buffer, JsonbBuilder &jsonb) {
     switch (type) {
     case syncer::Type::Boolean:
@@ -85,15 +78,17 @@ Datum make_datum(syncer::Type type, const syncer::Cell &cell, StringInfo buffer,
     return PointerGetDatum(cstring_to_text_with_len(cell.text.data(), static_cast<int>(cell.text.size())));
 }
 
-void add_columns(Params &params, const syncer::Table &table, const syncer::RowSet &set, JsonbBuilder &jsonb) {
+void add_fields(Params &params, const syncer::Table &table, const syncer::RowSet &set, const syncer::ColumnSet &columns,
+                JsonbBuilder &jsonb) {
     for (size_t field = 0; field < table.fields.size(); ++field)
-        if (set.columns.test(field))
+        if (columns.test(field))
             add_array(params, table.fields[field].type, set, jsonb,
                       [&](const syncer::Row &row) { return row.cells[field]; });
-    if (set.mode == syncer::Mode::Replace)
-        add_array(params, syncer::Type::Jsonb, set, jsonb, [](const syncer::Row &row) {
-            return syncer::Cell{row.extra, 0, row.extra.empty()};
-        });
+}
+
+void add_columns(Params &params, const syncer::Table &table, const syncer::RowSet &set, JsonbBuilder &jsonb) {
+    add_fields(params, table, set, set.columns, jsonb);
+    if (set.mode == syncer::Mode::Replace) add_array(params, syncer::Type::Jsonb, set, jsonb, syncer::extra_of);
 }
 
 } // namespace pg

@@ -6,8 +6,20 @@
 
 namespace pg {
 
-/// Adds to `params` an array per carried field of the set, and with Mode::Replace one of `extra`, in the order that
-/// statements::compare and upsert expect.
+/// PostgreSQL's description of a type.
+struct ElementType {
+    Oid oid;
+    int16 length;
+    bool by_value;
+    char align;
+};
+ElementType element_type(syncer::Type type);
+
+/// Adds to `params` an array per field that is among `columns`, in the table's order.
+void add_fields(Params &params, const syncer::Table &table, const syncer::RowSet &set, const syncer::ColumnSet &columns,
+                JsonbBuilder &jsonb);
+
+/// The same of all that the set carries, and with Mode::Replace an array of `extra`, as statements::upsert expects.
 void add_columns(Params &params, const syncer::Table &table, const syncer::RowSet &set, JsonbBuilder &jsonb);
 
 /// The value of a cell, palloc'd. `buffer` is scratch space that is reused. Runs inside pg::guard: it raises for want

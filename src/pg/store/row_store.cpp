@@ -2,6 +2,7 @@
 
 #include "pg/base/memory.h"
 #include "pg/store/columns.h"
+#include "pg/store/row_digest.h"
 #include "pg/store/statements.h"
 #include "syncer/watermark.h"
 
@@ -76,7 +77,12 @@ Difference find_difference(const syncer::Catalogue &catalogue, const std::string
     std::iota(numbers.begin(), numbers.end(), 0);
     params.instant(requested_at).instant(now).integers(numbers);
     if (list) params.texts(list->parents);
-    add_columns(params, table, set, jsonb);
+    const statements::Comparison how = statements::comparison(table, set);
+    if (how.by_digest) {
+        const int64_t seed = random_seed();
+        params.integers(row_digests(table, set, how.digested, seed, jsonb)).integer(seed);
+    }
+    add_fields(params, table, set, how.sent, jsonb);
     const std::string *parent_column = list ? &endpoint.nested[list->nested].parent_column : nullptr;
     const Result rows = execute(statements::compare(table, set, parent_column), params, planning_of(set));
     Difference found;

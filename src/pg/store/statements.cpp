@@ -46,6 +46,15 @@ std::vector<Source> sources_of(const syncer::Table &table, const syncer::RowSet 
     return sources;
 }
 
+/// A column that the user gave another type is compared as it comes out of that.
+bool is_digested(const Source &source) {
+    return !source.key && source.stored_as.empty();
+}
+
+bool is_sent(const Source &source) {
+    return !is_digested(source) || source.column == "changed_at";
+}
+
 /// The beginning of a statement that removes rows of a nested table by what follows: a join row goes, an owned child is
 /// marked deleted at $2.
 std::string mark(const syncer::Table &table) {
@@ -82,20 +91,30 @@ public:
           revives_(revives(table, set)) {
         std::partition_copy(sources_.begin(), sources_.end(), std::back_inserter(keys_), std::back_inserter(values_),
                             [](const Source &source) { return source.key; });
+        std::partition_copy(values_.begin(), values_.end(), std::back_inserter(digested_),
+                            std::back_inserter(converted_), is_digested);
+        std::copy_if(sources_.begin(), sources_.end(), std::back_inserter(sent_), is_sent);
     }
 
     /// LATERAL with OFFSET 0 is never flattened: each row looks its stored row up by key.
     std::string compare(const std::string *parent_column) const {
         const std::string by_key =
             list(keys_, " AND ", [&](const Source &s) { return alias_ + "." + s.column + " = n." + s.name; });
-        std::string from = rows(parent_column ? 6 : 5, "unnest($4::bigint[]) AS o, ");
-        std::string found = "WHEN d.found THEN " + verdict_on("d");
+        size_t parameter = parent_column ? 6 : 5;
+        std::string before = "unnest($4::bigint[]) AS o, ";
+        std::string seed;
+        if (!digested_.empty()) {
+            before += "unnest($" + number(parameter++) + "::bigint[]) AS digest, ";
+            seed = "$" + number(parameter++);
+        }
+        std::string from = rows(sent_, parameter, before);
+        std::string found = "WHEN d.found THEN " + verdict_on("d", seed);
         std::string keys, unless_found;
         if (parent_column) {
             from += " FULL JOIN " + stored_of_parents(alias_ + "." + quoted(*parent_column)) + " b ON " +
                     list(keys_, " AND ", [](const Source &s) { return "b." + s.name + " = n." + s.name; });
             found = "WHEN n.o IS NULL THEN CASE WHEN " + no_longer_listed("b") +
-                    " THEN 1 ELSE 2 END WHEN b.found THEN " + verdict_on("b") + " " + found;
+                    " THEN 1 ELSE 2 END WHEN b.found THEN " + verdict_on("b", seed) + " " + found;
             keys = ", " + list(keys_, ", ", [](const Source &s) { return "b." + s.name; });
             unless_found = "b.found IS NULL AND "; // then it may have another parent
         }
@@ -129,7 +148,7 @@ public:
         };
         return "SELECT concat_ws('/', " + list(keys_, ", ", [](const Source &s) { return "n." + s.name; }) +
                "), v.columns, CASE WHEN d.is_stored THEN " + some("d") + " END, CASE WHEN d.is_stored THEN " +
-               some("l") + " ELSE to_jsonb(l) END, d.is_stored IS NOT NULL FROM " + rows(2) +
+               some("l") + " ELSE to_jsonb(l) END, d.is_stored IS NOT NULL FROM " + rows(sources_, 2) +
                " LEFT JOIN LATERAL (SELECT true AS is_stored" +
                list(values_, "",
                     [&](const Source &s) {
@@ -146,10 +165,11 @@ public:
 private:
     /// The rows of the set. Unnested in the target list, where all arrays advance together: in FROM each is put into a
     /// tuplestore of its own first, which took a tenth of an unchanged sync.
-    std::string rows(size_t first_parameter, const std::string &before = "") const {
+    static std::string rows(const std::vector<Source> &sources, size_t first_parameter,
+                            const std::string &before = "") {
         size_t parameter = first_parameter;
         return "(SELECT " + before +
-               list(sources_, ", ",
+               list(sources, ", ",
                     [&](const Source &s) {
                         return "unnest($" + number(parameter++) + "::" + s.type + "[]) AS " + s.name;
                     }) +
@@ -161,13 +181,16 @@ private:
         std::string columns = "true AS found, " + alias_ + ".synced_at";
         if (changed_at()) columns += ", " + alias_ + ".changed_at";
         if (revives_) columns += ", " + marked_here(alias_) + " AS marked_here";
-        // The casts make a record of it, which keeps PostgreSQL from comparing column by column, and tolerate a column
-        // that the user gave another type.
-        if (!values_.empty())
-            columns += ", ROW(" +
-                       list(values_, ", ", [&](const Source &s) { return alias_ + "." + s.column + "::" + s.type; }) +
-                       ")::record AS image";
+        if (!digested_.empty()) columns += ", " + image(digested_) + " AS image";
+        if (!converted_.empty()) columns += ", " + image(converted_) + " AS converted";
         return columns;
+    }
+
+    /// The casts make a record of it, which keeps PostgreSQL from comparing column by column, and tolerate a column
+    /// that the user gave another type.
+    std::string image(const std::vector<Source> &columns) const {
+        return "ROW(" + list(columns, ", ", [&](const Source &s) { return alias_ + "." + s.column + "::" + s.type; }) +
+               ")::record";
     }
 
     /// One look-up by parent finds both the rows to compare with and those that the list no longer holds.
@@ -185,22 +208,25 @@ private:
 
     /// Compared as images, so that a number's digits count and NULLs are equal. What was inserted a moment ago has the
     /// very time.
-    std::string verdict_on(const std::string &found) const {
+    std::string verdict_on(const std::string &found, const std::string &seed) const {
         if (values_.empty() && !revives_) return "2";
         std::string verdict = "CASE WHEN " + found + ".synced_at = $3 THEN 2 ";
         if (const Source *changed = changed_at())
             verdict +=
                 "WHEN " + written_since(found) + " AND " + as_stored(*changed) + " < " + found + ".changed_at THEN 2 ";
         if (revives_) verdict += "WHEN " + found + ".marked_here THEN 1 ";
-        if (!values_.empty())
-            verdict += "WHEN " + found + ".image *<> ROW(" + list(values_, ", ", as_stored) + ")::record THEN 1 ";
+        if (!digested_.empty())
+            verdict += "WHEN kombo_internal.row_digest(" + found + ".image, " + seed + ") <> n.digest THEN 1 ";
+        if (!converted_.empty())
+            verdict +=
+                "WHEN " + found + ".converted *<> ROW(" + list(converted_, ", ", as_stored) + ")::record THEN 1 ";
         return verdict + "ELSE 2 END";
     }
 
     std::string insert(const std::string &on_conflict = "DO NOTHING") const {
         return "INSERT INTO " + qualified(table_) + " AS t (integration_id, " +
                list(sources_, ", ", [](const Source &s) { return s.column; }) + ", synced_at) SELECT $1, " +
-               list(sources_, ", ", [](const Source &s) { return s.name; }) + ", $2 FROM " + rows(3) +
+               list(sources_, ", ", [](const Source &s) { return s.name; }) + ", $2 FROM " + rows(sources_, 3) +
                " ON CONFLICT (integration_id, " + list(keys_, ", ", [](const Source &s) { return s.column; }) + ") " +
                on_conflict;
     }
@@ -233,11 +259,27 @@ private:
     std::vector<Source> sources_;
     std::vector<Source> keys_;
     std::vector<Source> values_;
-    std::string alias_; ///< of the table: an error about a column names it
+    std::vector<Source> digested_;  ///< of the values: those that are compared by a digest
+    std::vector<Source> converted_; ///< and those that are not
+    std::vector<Source> sent_;      ///< what compare() needs the values of
+    std::string alias_;             ///< of the table: an error about a column names it
     bool revives_;
 };
 
 } // namespace
+
+Comparison comparison(const syncer::Table &table, const syncer::RowSet &set) {
+    Comparison how{{}, {}, false};
+    const std::vector<Source> sources = sources_of(table, set);
+    for (const Source &source : sources) {
+        how.by_digest |= is_digested(source);
+        if (const auto field = table.find(source.column_name)) {
+            how.sent.set(*field, is_sent(source));
+            how.digested.set(*field, is_digested(source));
+        }
+    }
+    return how;
+}
 
 std::string compare(const syncer::Table &table, const syncer::RowSet &set, const std::string *parent_column) {
     return Write(table, set).compare(parent_column);

@@ -10,12 +10,20 @@
 /// The SQL texts by which rows are written. Every identifier is quoted, every value a parameter.
 namespace pg::statements {
 
+/// How rows are compared.
+struct Comparison {
+    syncer::ColumnSet sent;     ///< these columns' values are sent: keys, changed_at, those of another type than ours
+    syncer::ColumnSet digested; ///< these are compared by a digest of the row, and with Mode::Replace `extra`
+    bool by_digest;             ///< whether there is anything to digest
+};
+Comparison comparison(const syncer::Table &table, const syncer::RowSet &set);
+
 /// Finds the rows of a set that are not stored as they are: equal ones are left out before anything is written (no
 /// tuple lock, no WAL, no trigger). With `parent_column` the rows are the lists of some parents, and what is stored of
 /// these and not in the set is told, too. $1 integration id, $2 when the page was requested, $3 now, $4 the rows'
-/// numbers (bigint[]), with `parent_column` $5 the parents, then an array per carried field in the table's order, and
-/// with Mode::Replace one of `extra`. Returns number, 0 for new or 1 for different, and, where the number is NULL, the
-/// keys of a row that the lists no longer hold.
+/// numbers (bigint[]), with `parent_column` $5 the parents, then, by_digest, the digests and their seed, then an array
+/// per column that is sent, in the table's order. Returns number, 0 for new or 1 for different, and, where the number
+/// is NULL, the keys of a row that the lists no longer hold.
 std::string compare(const syncer::Table &table, const syncer::RowSet &set, const std::string *parent_column);
 
 /// Inserts rows or updates them. $1 integration id, $2 now, then the arrays.
