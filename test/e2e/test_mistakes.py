@@ -1,5 +1,7 @@
 """Mistakes that a person makes: what is said names the cause and the way out, in the worker as in the functions."""
 
+import re
+
 import psycopg
 import pytest
 
@@ -121,21 +123,38 @@ def test_a_table_of_somebody_elses_is_not_taken_for_a_data_table(db, columns, de
                     ) == columns.split(", PRIMARY")[0].count(",") + 1
 
 
-def test_after_a_failed_function_call_what_is_said_to_come_next_is_true(few, sandbox):
-    """The worker was asked for nothing, so it comes by its schedule, in hours."""
-    sandbox.faults({"path": GROUPS, "status": 400, "code": "PLATFORM.INPUT_INVALID"})
+REFUSED = {"path": GROUPS, "status": 400, "code": "PLATFORM.INPUT_INVALID"}
+
+
+def test_what_a_function_failed_at_the_worker_tries_again(few, sandbox):
+    sandbox.faults(REFUSED)
     assert outcome(sync_full(few, what=GROUPS)) == {GROUPS: "failed"}
-    row = status_of(few, GROUPS)
-    assert state_of(few, GROUPS)["next_attempt_at"] is None and row["pending"] == 0
-    advice = f"SELECT kombo.request_sync('{sandbox.integration}')"
-    assert row["state"] == "failed" and row["next"] == f"tried again by the schedule; at once: {advice}"
+    until(few, lambda: status_of(few, GROUPS)["state"] == "fresh", 20, "the fetch of what failed")
+
+
+def test_what_a_function_failed_at_is_left_where_nothing_is_fetched_by_itself(few, sandbox):
     few.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, full_interval, delta_interval) "
                 "VALUES (%s, %s, NULL, NULL) ON CONFLICT (integration_id, endpoint) DO UPDATE "
                 "SET full_interval = NULL, delta_interval = NULL", [sandbox.integration, GROUPS])
-    assert status_of(few, GROUPS)["next"] == f"not tried again by itself; at once: {advice}"
-    sandbox.faults()
+    sandbox.faults(REFUSED)
+    assert outcome(sync_full(few, what=GROUPS)) == {GROUPS: "failed"}
+    advice = f"SELECT kombo.request_sync('{sandbox.integration}')"
+    row = status_of(few, GROUPS)
+    assert row["state"] == "failed" and row["pending"] == 0
+    assert row["next"] == f"not tried again by itself; at once: {advice}"
     few.execute(advice)
     wait_synced(few)
+
+
+def test_resume_has_what_failed_be_fetched(few, sandbox):
+    """Also where no request is left."""
+    sandbox.faults({**REFUSED, "times": 2})
+    assert outcome(sync_full(few, what=GROUPS)) == {GROUPS: "failed"}
+    until(few, lambda: state_of(few, GROUPS)["next_attempt_at"], 20, "the worker's own attempt")
+    assert re.match("tried again at .*; at once: SELECT kombo.resume", status_of(few, GROUPS)["next"])
+    few.execute("DELETE FROM kombo.sync_requests WHERE endpoint = %s", [GROUPS])
+    few.execute("SELECT kombo.resume(%s)", [sandbox.integration])
+    until(few, lambda: status_of(few, GROUPS)["state"] == "fresh", 20, "the fetch of what failed")
 
 
 # --- an integration that Kombo does not sync ----------------------------------------------------------------------

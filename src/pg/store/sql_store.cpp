@@ -265,6 +265,7 @@ void SqlStore::failed(const syncer::Task &task, const syncer::RunResult &result)
             next_attempt_at = coalesce(excluded.next_attempt_at, s.next_attempt_at),
             page_size = coalesce(excluded.page_size, s.page_size))",
             params);
+    if (!result.next_attempt_at) execute("SELECT kombo_internal.wake(true)"); // it was a call's: a worker tries again
 }
 
 } // namespace pg

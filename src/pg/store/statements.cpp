@@ -215,11 +215,12 @@ private:
             verdict +=
                 "WHEN " + written_since(found) + " AND " + as_stored(*changed) + " < " + found + ".changed_at THEN 2 ";
         if (revives_) verdict += "WHEN " + found + ".marked_here THEN 1 ";
-        if (!digested_.empty())
-            verdict += "WHEN kombo_internal.row_digest(" + found + ".image, " + seed + ") <> n.digest THEN 1 ";
+        // First, as each value that its column cannot hold is to be found out.
         if (!converted_.empty())
             verdict +=
                 "WHEN " + found + ".converted *<> ROW(" + list(converted_, ", ", as_stored) + ")::record THEN 1 ";
+        if (!digested_.empty())
+            verdict += "WHEN kombo_internal.row_digest(" + found + ".image, " + seed + ") <> n.digest THEN 1 ";
         return verdict + "ELSE 2 END";
     }
 
