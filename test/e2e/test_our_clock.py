@@ -8,7 +8,7 @@ import pytest
 
 from cluster import Cluster, needed
 from syncing import one, same_as_sandbox, sync_delta
-from worker import (WORKER_SETTINGS, new_served, send_webhook, state_of, until, wait_requested, wait_synced,
+from worker import (WORKER_SETTINGS, deliver, new_served, send_webhook, state_of, until, wait_requested, wait_synced,
                     worker_pid)
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "faults"))
@@ -124,3 +124,28 @@ def test_what_failed_before_the_clock_was_put_back_is_tried_again_as_soon(served
     wait_synced(served)
     same_as_sandbox(served, sandbox)
 
+
+@pytest.mark.parametrize("seconds", [HOUR, YEAR])
+def test_a_question_that_failed_before_the_clock_was_put_back_is_asked_again_as_soon(served, sandbox, clock, seconds):
+    served.cluster.configure({"kombo_sync.max_retries": 0})
+    wait_synced(served)
+    question = f"/integrations/{sandbox.integration}"
+
+    def paused():
+        return served.value("SELECT paused_by FROM kombo.integrations") is not None
+
+    def state_changed(status):
+        sandbox.change_integration(status=status, reads_when_inactive=False)
+        deliver(served, sandbox.webhook(type="integration-state-changed"))
+
+    state_changed("INACTIVE")
+    until(served, paused, what="the pause")
+    clock.jump(seconds)
+    sandbox.faults({"path": question, "status": 500, "times": -1})
+    sandbox.clear_requests()
+    state_changed("ACTIVE")
+    until(served, lambda: [request["status"] for request in sandbox.requests(question)] == [500], what="the question")
+    clock.jump(0)
+    sandbox.faults()
+    until(served, lambda: not paused(), 30, "the end of the pause")
+    wait_synced(served)

@@ -405,9 +405,16 @@ std::unique_ptr<IntegrationSync> Dispatcher::open(const std::string &id, const s
         agenda_.put_off(id, Time::max());
         return nullptr;
     }
-    const auto failed = failed_checks_.find(id);
-    if (failed != failed_checks_.end()) opened->standing.question_not_before = failed->second.not_before;
+    take_failed_check(*opened);
     return opened;
+}
+
+void Dispatcher::take_failed_check(IntegrationSync &sync) {
+    const auto failed = failed_checks_.find(sync.id());
+    if (failed == failed_checks_.end()) return;
+    sync.standing.question_not_before =
+        kombo::current_timestamp() +
+        std::chrono::duration_cast<std::chrono::microseconds>(failed->second.not_before - Clock::now());
 }
 
 void Dispatcher::release_idle() {
@@ -527,6 +534,7 @@ void Dispatcher::reload() {
             // then.
             if (!same || contain([&, one = sync.get()] { subtransaction([&] { one->refresh(); }); }))
                 changed.push_back(id);
+            take_failed_check(*sync);
         }
     });
     fingerprint_ = fingerprint; // not before: what throws is tried again

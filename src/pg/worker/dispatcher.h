@@ -90,8 +90,8 @@ private:
     };
 
     struct FailedCheck {
-        int count = 0; ///< in a row
-        kombo::Timestamp not_before;
+        int count = 0;                  ///< in a row
+        Time not_before;                ///< that is by a clock that nobody sets
         std::optional<Trouble> unnoted; ///< why the latest answer could not be noted
     };
 
@@ -102,6 +102,7 @@ private:
     void hindered(const std::string &id, const Trouble &trouble);
     void run_recorded(const std::optional<Trouble> &trouble);
     void note_hindrance(const std::string &id, const Trouble &trouble);
+    void take_failed_check(IntegrationSync &sync);
     void go_on_asking();
     std::optional<Candidate> best_candidate(Time now);
     std::optional<std::string> best_beginner(Time now, const std::optional<Candidate> &candidate);

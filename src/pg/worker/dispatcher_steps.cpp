@@ -347,9 +347,9 @@ void Dispatcher::step_check(IntegrationSync &sync) {
 void Dispatcher::check_failed(IntegrationSync &sync, const std::optional<Trouble> &unnoted) {
     FailedCheck &failed = failed_checks_[sync.id()];
     failed.unnoted = unnoted;
-    failed.not_before = kombo::current_timestamp() + syncer::back_off(++failed.count, 5s, 1h, jitter());
+    failed.not_before = Clock::now() + syncer::back_off(++failed.count, 5s, 1h, jitter());
     sync.check.reset();
-    sync.standing.question_not_before = failed.not_before;
+    take_failed_check(sync);
     const std::string id = sync.id();
     close_if_idle(id);
 }
