@@ -157,6 +157,7 @@ Finished finish(Transfer &transfer, CURLcode code) {
         failure.too_large = transfer.too_large;
         failure.out_of_memory = transfer.out_of_memory;
         failure.max_response_size = transfer.max_response_size;
+        curl_easy_getinfo(transfer.easy.get(), CURLINFO_OS_ERRNO, &failure.os_errno);
         curl_easy_getinfo(transfer.easy.get(), CURLINFO_HTTP_CONNECTCODE, &failure.proxy_status);
         return transport_error(failure);
     }

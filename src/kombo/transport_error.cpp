@@ -1,5 +1,7 @@
 #include "transport_error.h"
 
+#include <system_error>
+
 namespace kombo {
 namespace {
 
@@ -26,7 +28,8 @@ std::string message(const TransportFailure &failure) {
     case CURLE_COULDNT_RESOLVE_PROXY:
         return "could not resolve the name of the proxy";
     case CURLE_COULDNT_CONNECT:
-        return "could not connect";
+        return "could not connect" +
+               (failure.os_errno ? ": " + std::generic_category().message(static_cast<int>(failure.os_errno)) : "");
     case CURLE_SSL_CONNECT_ERROR:
         return "could not agree on TLS";
     case CURLE_PEER_FAILED_VERIFICATION:

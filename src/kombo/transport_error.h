@@ -17,6 +17,7 @@ struct TransportFailure {
     bool too_large = false;              ///< we stopped at max_response_size
     bool out_of_memory = false;          ///< in one of our callbacks
     size_t max_response_size = 0;
+    long os_errno = 0;     ///< why the system could not connect; 0: not known
     long proxy_status = 0; ///< the HTTP status of a proxy that was to connect to the host
 };
 

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -14,7 +15,7 @@ import pytest
 
 from cluster import needed
 from sandbox import Sandbox
-from syncing import notices_of, wait_until
+from syncing import notices_of, same_as_sandbox, wait_until
 from worker import WORKER_SETTINGS, new_served, private_kilobytes, serve, until, wait_synced, worker_pid
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "faults"))
@@ -182,44 +183,72 @@ def test_a_page_that_the_workers_memory_does_not_suffice_for_fails_the_list_and_
 
 # --- a full disk --------------------------------------------------------------------------------------------------
 
-# The server gets a file system of its own. PostgreSQL refuses root: so a user namespace within the one that mounts.
-START_WITH_SMALL_DISK = ('mount -t tmpfs -o size=16M,mode=1777 tmpfs "$1" && '
-                         'exec unshare --user --map-user="$2" --map-group="$3" "$4" -D "$5" -l "$6" -w -s start')
+# The server gets a file system of its own, which this process keeps, as the server may end. PostgreSQL refuses root: so
+# a user namespace within the one that mounts.
+MOUNT = 'mount -t tmpfs -o size="$2",mode=1777 tmpfs "$1" && echo mounted && exec sleep infinity'
+
+
+class SmallDisk:
+    """A file system in a folder, for a cluster that is started by start(). It is `seen` by us elsewhere."""
+
+    def __init__(self, cluster, folder, size):
+        self.cluster = cluster
+        self.folder = folder
+        # pylint: disable-next=consider-using-with
+        self.keeper = subprocess.Popen(["unshare", "-Urm", "sh", "-c", MOUNT, "sh", self.folder, size], text=True,
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        said = self.keeper.stdout.readline()
+        if said != "mounted\n":
+            self.keeper.wait()
+            pytest.skip(f"a file system cannot be mounted here: {said.strip()}")
+        self.seen = pathlib.Path(f"/proc/{self.keeper.pid}/root{self.folder}")
+
+    def start(self):
+        cluster = self.cluster
+        subprocess.run(["nsenter", "--target", str(self.keeper.pid), "--user", "--mount", "--preserve-credentials",
+                        "unshare", "--user", f"--map-user={os.getuid()}", f"--map-group={os.getgid()}",
+                        cluster.bindir / "pg_ctl", "-D", cluster.data, "-l", cluster.log, "-w", "-s", "start"],
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+
+    def fill(self):
+        with contextlib.suppress(OSError), open(self.seen / "filler", "wb", buffering=0) as filler:
+            while True:
+                filler.write(b"x" * 4096)
+
+    def make_room(self):
+        (self.seen / "filler").unlink()
 
 
 @pytest.fixture
 def small_disk(new_cluster):
-    """A cluster with a tablespace of 16 MB, `small`; skips where that needs more rights."""
-    cluster = new_cluster(WORKER_SETTINGS)
-    cluster.stop()
-    folder = cluster.folder / "small"
-    folder.mkdir()
-    done = subprocess.run(["unshare", "-Urm", "sh", "-c", START_WITH_SMALL_DISK, "sh", folder, str(os.getuid()),
-                           str(os.getgid()), cluster.bindir / "pg_ctl", cluster.data, cluster.log],
-                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                          check=False)
-    if done.returncode != 0:
-        pytest.skip(f"a file system cannot be mounted here: {done.stderr.strip()}")
-    cluster.run(f"CREATE TABLESPACE small LOCATION '{folder}'")
-    return cluster
+    """small_disk(folder, size): one in a folder below that of a stopped cluster; skips where that needs more rights."""
+    disks = []
 
+    def make(folder, size):
+        cluster = new_cluster(WORKER_SETTINGS)
+        cluster.stop()
+        whole = cluster.folder / folder
+        whole.mkdir(parents=True, exist_ok=True)
+        disks.append(SmallDisk(cluster, whole, size))
+        return disks[-1]
 
-def fill(db):
-    db.execute("CREATE TABLE public.filler (text text) TABLESPACE small")
-    for size in (1_000_000, 100_000, 8_000, 100):
-        with contextlib.suppress(psycopg.errors.DiskFull):
-            for _ in range(300):
-                db.execute("ALTER TABLE public.filler ALTER text SET STORAGE EXTERNAL")
-                db.execute(f"INSERT INTO public.filler VALUES (repeat('x', {size}))")
+    yield make
+    for disk in disks:
+        disk.cluster.stop("immediate")
+        disk.keeper.kill()
+        disk.keeper.wait()
 
 
 def test_a_full_disk_fails_the_lists_whose_tables_are_on_it(small_disk):
-    tried = new_tried(small_disk, 300)
+    disk = small_disk("small", "16M")
+    disk.start()
+    disk.cluster.run(f"CREATE TABLESPACE small LOCATION '{disk.folder}'")
+    tried = new_tried(disk.cluster, 300)
     db, place, pid = tried.db, tried.places[0], worker_pid(tried.db)
     for table in ("hris_employees", "hris_employments"):
         db.execute(f"ALTER TABLE kombo.{table} SET TABLESPACE small")
         db.execute(f"ALTER TABLE kombo.{table} ALTER remote_data SET STORAGE EXTERNAL")
-    fill(db)
+    disk.fill()
     place.sandbox.admin("POST", "records", [
         {"integration": place.integration, "model": "hris_employees", "op": "change", "id": key,
          "set": {"remote_data": {"text": "y" * 20_000}}} for key in place.ids])
@@ -230,10 +259,118 @@ def test_a_full_disk_fails_the_lists_whose_tables_are_on_it(small_disk):
     expect(status["state"] == "failed" and "could not extend file" in status["reason"], status)
     expect(place.watermark() == watermark, "the watermark of a list that failed has moved")
     tried.serves_others()
-    db.execute("DROP TABLE public.filler")
+    disk.make_room()
     db.execute("SELECT kombo.resume(%s)", [place.integration])
     tried.settled(place)
     expect(worker_pid(db) == pid, "the worker has ended")
     expect(db.value("SELECT count(*) FROM kombo.rejected_records") == 0, "records were parked")
     place.close()
     tried.sandbox.stop()
+
+
+ABSENCES = "/hris/absences"
+
+
+@pytest.mark.sandbox(employees=34_000)  # of which each has two absences: more ids than are kept in memory
+def test_a_full_disk_of_temporary_files_fails_the_full_fetch_until_there_is_room(small_disk, sandbox):
+    disk = small_disk("data/base/pgsql_tmp", "1M")
+    disk.start()
+    db = new_served(disk.cluster, sandbox)
+    pid = worker_pid(db)
+    disk.fill()
+    db.add_integration(sandbox.integration, only=[ABSENCES])
+    status = until(db, lambda: db.execute("SELECT * FROM kombo.sync_status WHERE state = 'failed'"), 60, "a failure")[0]
+    expect("could not write to temporary file" in status["reason"], status)
+    disk.make_room()
+    db.execute("SELECT kombo.resume(%s)", [sandbox.integration])
+    wait_synced(db, timeout=60)
+    expect(db.value("SELECT count(*) FROM kombo.hris_absences") == 68_000, "rows are missing")
+    expect(worker_pid(db) == pid, "the worker has ended")
+
+
+def test_a_full_disk_of_wal_ends_the_server_and_costs_no_row(small_disk, sandbox):
+    """That the server ends then is PostgreSQL's way."""
+    disk = small_disk("data/pg_wal", "80M")
+    cluster = disk.cluster
+    shutil.copytree(disk.folder, disk.seen, dirs_exist_ok=True)
+    disk.start()
+    db = new_served(cluster, sandbox)
+    db.add_integration(sandbox.integration)
+    db.execute("INSERT INTO kombo.subscriptions (integration_id, endpoint, delta_interval) VALUES (%s, %s, '1s')",
+               [sandbox.integration, EMPLOYEES])
+    wait_synced(db)
+    sandbox.churn(50, models=["hris_employees"], ops={"change": 1})
+    disk.fill()
+    with pytest.raises(psycopg.OperationalError):
+        for _ in range(100):
+            db.execute("SELECT pg_logical_emit_message(false, 'filler', repeat('x', 4000000))")
+    wait_until(lambda: "No space left on device" in cluster.log.read_text(encoding="utf-8"), what="the lack of room")
+    with contextlib.suppress(RuntimeError):  # it may have ended by itself
+        cluster.stop("immediate")
+    disk.make_room()
+    disk.start()
+    db.reconnect(restarted=False)
+    sandbox.stop_churn()
+    db.execute("SELECT kombo.request_sync()")
+    wait_synced(db, timeout=60)
+    same_as_sandbox(db, sandbox)
+
+
+# --- a transaction that lasts too long ----------------------------------------------------------------------------
+
+def test_transaction_timeout_ends_a_call_and_not_the_worker(tried):
+    """A call is one transaction; PostgreSQL ends its session."""
+    db, place = tried.db, tried.places[0]
+    if db.connection.info.server_version < 170000:
+        pytest.skip("transaction_timeout came with PostgreSQL 17")
+    pid, mark = worker_pid(db), place.change()
+    place.sandbox.settings(latency_ms=700)
+    db.cluster.reload("ALTER SYSTEM SET transaction_timeout = '1s'")
+    try:
+        with db.connect() as session, pytest.raises(psycopg.OperationalError, match="transaction timeout"):
+            wait_until(lambda: session.execute(
+                f"SELECT status FROM kombo.kombo_sync_full('{place.integration}', ARRAY['{EMPLOYEES}'])").fetchone()[
+                    "status"] != "skipped", what="a turn")
+        expect(place.marked(mark) == set(), "rows of a call that was ended were stored")
+        tried.request(place, "full")
+        tried.settled(place)
+    finally:
+        db.cluster.reload("ALTER SYSTEM RESET transaction_timeout")
+        place.sandbox.settings(latency_ms=0)
+    place.assert_equal()
+    expect(worker_pid(db) == pid, "the worker has ended")
+
+
+# --- no way out ---------------------------------------------------------------------------------------------------
+
+def test_without_a_route_to_kombo_all_waits_and_goes_on_with_one(new_cluster, sandbox):
+    """In a network namespace of its own without any route, not even to itself."""
+    cluster = new_cluster(WORKER_SETTINGS)
+    db = new_served(cluster, sandbox)
+    db.add_integration(sandbox.integration)
+    wait_synced(db)
+    cluster.stop()
+    start = ["unshare", "--user", f"--map-user={os.getuid()}", f"--map-group={os.getgid()}", cluster.bindir / "pg_ctl",
+             "-D", cluster.data, "-l", cluster.log, "-w", "-s", "start"]
+    done = subprocess.run(["unshare", "-Urn", *start], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"namespaces cannot be made here: {done.stdout.strip()}")
+    db.reconnect(restarted=False)
+    watermarks = db.execute("SELECT endpoint, watermark FROM kombo.sync_state ORDER BY endpoint")
+    heard = notices_of(db.connection)
+    db.execute("SET kombo_sync.max_retries = 0")
+    statuses = {row["status"] for row in db.execute("SELECT status FROM kombo.kombo_sync_delta()")}
+    expect(statuses == {"failed"} and heard[0].sqlstate == "08001", statuses, heard[0].message_primary)
+    sandbox.churn(1000, count=50, models=["hris_employees"], ops={"change": 1})
+    wait_until(lambda: all(stream["done"] >= 50 for stream in sandbox.churning()), what="changes")
+    db.execute("SELECT kombo.request_sync(NULL)")
+    until(db, lambda: "unreachable" in (db.value("SELECT max(reason) FROM kombo.sync_status WHERE state = 'failed'")
+                                        or ""), what="what the worker says")
+    expect(db.execute("SELECT endpoint, watermark FROM kombo.sync_state ORDER BY endpoint") == watermarks,
+           "the watermark of a list that failed has moved")
+    cluster.restart()
+    db.reconnect(restarted=False)
+    db.execute("SELECT kombo.resume(NULL)")
+    wait_synced(db, timeout=60)
+    same_as_sandbox(db, sandbox)

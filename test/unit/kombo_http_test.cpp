@@ -158,7 +158,7 @@ TEST(Http, a_refused_connection_is_unreachable) {
     EXPECT_EQ(error.error_class, ErrorClass::Transport);
     EXPECT_TRUE(error.host_unreachable);
     EXPECT_TRUE(retryable(error));
-    expect_text(error, "could not connect");
+    expect_text(error, "could not connect: Connection refused");
     EXPECT_EQ(std::string(error.what()).find("hidden"), std::string::npos) << error.what();
 }
 

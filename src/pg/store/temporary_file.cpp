@@ -3,7 +3,6 @@
 #include "pg/base/guard.h"
 
 extern "C" {
-#include <commands/tablespace.h>
 #include <storage/fd.h>
 #include <utils/wait_event.h>
 }
@@ -16,12 +15,7 @@ namespace {
 /// can be caught: whole blocks come and go here, there is nothing to buffer.
 class VirtualFile : public syncer::TemporaryFile {
 public:
-    VirtualFile() {
-        guard([&] {
-            PrepareTempTablespaces();
-            file_ = OpenTemporaryFile(true);
-        });
-    }
+    VirtualFile() : file_(guard([] { return OpenTemporaryFile(true); })) {}
     ~VirtualFile() override { FileClose(file_); } // raises no error
     VirtualFile(const VirtualFile &) = delete;
     VirtualFile &operator=(const VirtualFile &) = delete;
@@ -53,7 +47,7 @@ public:
     }
 
 private:
-    File file_ = -1;
+    File file_;
     uint64_t size_ = 0;
 };
 

@@ -6,7 +6,8 @@
 
 namespace pg {
 
-/// One in temp_tablespaces, which temp_file_limit and log_temp_files count. It lives beyond the end of a transaction.
+/// One that temp_file_limit and log_temp_files count. It lives beyond the end of a transaction, hence is not in
+/// temp_tablespaces but, as PostgreSQL has it, in the database's own tablespace.
 std::unique_ptr<syncer::TemporaryFile> open_temporary_file();
 
 } // namespace pg
