@@ -12,7 +12,7 @@ NEVER = re.compile("|".join([
 EXPECTED = re.compile("|".join([
     # The server's own, of crashes and signals, and ours, of waits for other steps' locks.
     r"the database system is ", r"terminating connection ", r"terminating background worker",
-    r"WAL (stream|receiver)", r"connect to the primary",  # of a standby whose primary is gone
+    r"WAL (stream|receiver)", r"(connect to|from) the primary",  # of a standby whose primary is gone
     r"could not open directory \"base/", r"some useless files may be left behind",  # a DROP DATABASE that is done again
     r"canceling (autovacuum|statement) ", r"lock timeout", r"could not obtain lock", r"current transaction is aborted",
     # What calls are told of the state that other steps have brought about.
