@@ -86,6 +86,34 @@ REVOKE ALL ON FUNCTION kombo_internal.run_on_nodes(text) FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.run_on_nodes(text) IS
     'Runs a statement on each node, in a transaction of its own there. Raises if it fails on one.';
 
+CREATE FUNCTION kombo_internal.node_privileges() RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    RETURN ARRAY[
+        'USAGE ON SCHEMA kombo_internal',
+        -- What rows are compared with there, and what kombo.fill_field decodes with.
+        'EXECUTE ON FUNCTION kombo_internal.row_digest(record, bigint), kombo_internal.decode_value(text, text)'];
+REVOKE ALL ON FUNCTION kombo_internal.node_privileges() FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.node_privileges() IS
+    'What syncing needs on the nodes of a Citus cluster, as GRANT and REVOKE have it; Citus hands on no grants on what '
+    'is not its own.';
+
+-- On a new node, and in an update of one, where Citus runs this: the sync role is who may create shards there.
+DO $$
+DECLARE
+    its_grant text;
+BEGIN
+    FOR its_grant IN
+        SELECT format('GRANT %s TO %s', p, acl.grantee::regrole)
+        FROM pg_namespace n, aclexplode(n.nspacl) acl, unnest(kombo_internal.node_privileges()) p
+        WHERE n.nspname = 'kombo' AND acl.privilege_type = 'CREATE' AND acl.grantee NOT IN (0, n.nspowner)
+          AND current_setting('application_name') LIKE 'citus\_internal %'
+          AND EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'citus')
+    LOOP
+        EXECUTE its_grant;
+    END LOOP;
+END
+$$;
+
 CREATE FUNCTION kombo.distribute_tables() RETURNS integer
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -125,12 +153,8 @@ BEGIN
     EXECUTE format('ALTER ROLE %s SET plan_cache_mode = force_generic_plan', sync_role);
     -- Citus makes a shard that it moves as the owner of the table.
     EXECUTE format('GRANT CREATE ON SCHEMA kombo TO %s', sync_role);
-    -- What rows are compared with there, and what kombo.fill_field decodes with. Citus hands on no grants on what is
-    -- not its own.
-    PERFORM kombo_internal.run_on_nodes(format('GRANT USAGE ON SCHEMA kombo_internal TO %s', sync_role));
-    PERFORM kombo_internal.run_on_nodes(format(
-        'GRANT EXECUTE ON FUNCTION kombo_internal.row_digest(record, bigint), '
-        'kombo_internal.decode_value(text, text) TO %s', sync_role));
+    PERFORM kombo_internal.run_on_nodes(format('GRANT %s TO %s', p, sync_role))
+    FROM unnest(kombo_internal.node_privileges()) p;
     PERFORM kombo_internal.wake(true);
     RETURN distributed;
 END
@@ -168,10 +192,8 @@ BEGIN
     END LOOP;
     EXECUTE format('ALTER ROLE %s RESET plan_cache_mode', sync_role);
     EXECUTE format('REVOKE CREATE ON SCHEMA kombo FROM %s', sync_role);
-    PERFORM kombo_internal.run_on_nodes(format('REVOKE ALL ON SCHEMA kombo_internal FROM %s', sync_role));
-    PERFORM kombo_internal.run_on_nodes(format(
-        'REVOKE ALL ON FUNCTION kombo_internal.row_digest(record, bigint), '
-        'kombo_internal.decode_value(text, text) FROM %s', sync_role));
+    PERFORM kombo_internal.run_on_nodes(format('REVOKE %s FROM %s', p, sync_role))
+    FROM unnest(kombo_internal.node_privileges()) p;
     PERFORM kombo_internal.wake(true);
     RETURN undistributed;
 END

@@ -33,7 +33,8 @@ BEGIN
                greatest(least(CASE WHEN o.endpoint IS NULL THEN e.full_interval ELSE o.full_interval END, '100 years'),
                         '1 second') AS full_i,
                greatest(least(CASE WHEN o.endpoint IS NULL THEN e.delta_interval ELSE o.delta_interval END,
-                              '100 years'), '1 second') AS delta_i
+                              '100 years'), '1 second') AS delta_i,
+               CASE WHEN o.endpoint IS NULL THEN e.delta_interval ELSE o.delta_interval END IS NOT NULL AS by_itself
         FROM integration i
         JOIN kombo.endpoints e ON e.category = i.category
         LEFT JOIN kombo.subscriptions o ON o.integration_id = i.integration_id AND o.endpoint = e.path
@@ -55,7 +56,7 @@ BEGIN
                -- By Kombo's clock the watermark may lie ahead.
                least(coalesce(st.last_full_at, st.last_success_at, st.watermark), now()) AS full_since,
                -- What a worker fails at stays asked for. What a call failed at is due: nobody else asks for it.
-               CASE WHEN st.last_status IN ('failed', 'waiting') AND p.endpoint IS NULL THEN '-infinity'
+               CASE WHEN s.by_itself AND st.last_status IN ('failed', 'waiting') AND p.endpoint IS NULL THEN '-infinity'
                     ELSE least(coalesce(st.last_success_at, st.watermark), now()) END AS delta_since,
                st.watermark IS NULL AS is_new, st.full_started_at IS NOT NULL AS is_open,
                greatest(s.not_before, st.next_attempt_at) AS not_before,

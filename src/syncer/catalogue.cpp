@@ -60,6 +60,13 @@ size_t Endpoint::parent_table(const Nested &of) const {
     return outer ? outer->table : table;
 }
 
+bool Endpoint::has_lists(const Nested &outer) const {
+    return std::any_of(nested.begin(), nested.end(), [&](const Nested &inner) {
+        return (inner.relation == Relation::Owned || inner.relation == Relation::Join) &&
+               is_same_place(holder(inner), &outer);
+    });
+}
+
 bool Endpoint::owns(const Nested &list) const {
     if (list.relation != Relation::Owned && list.relation != Relation::Join) return false;
     const Nested *outer = holder(list);

@@ -107,6 +107,9 @@ struct Endpoint {
     /// The table of the record that it is nested in.
     size_t parent_table(const Nested &of) const;
 
+    /// True if there are lists in its records that go with these.
+    bool has_lists(const Nested &outer) const;
+
     /// True if it is a complete list, as are all that it is nested in: nobody but this endpoint writes its rows.
     bool owns(const Nested &list) const;
     /// True if rows of the table come as such lists.

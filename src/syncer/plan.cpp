@@ -220,8 +220,9 @@ Task task_for(const Catalogue &catalogue, const States &states, const Endpoint &
 }
 
 bool vouched_for(const States &states, const Endpoint &endpoint, const Endpoint &other, kombo::Timestamp now) {
-    const auto its_own = states.at(endpoint.path).watermark;
-    if (&other == &endpoint || !its_own || !implies(other, endpoint)) return false;
+    const EndpointState &state = states.at(endpoint.path);
+    const auto its_own = state.watermark;
+    if (&other == &endpoint || !its_own || state.failed || !implies(other, endpoint)) return false;
     if (kind_of_fetch(states, other, Kind::Delta, now) == Kind::Full) return true;
     return *its_own >= *states.at(other.path).delta_from(now);
 }

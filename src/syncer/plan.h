@@ -19,6 +19,7 @@ struct EndpointState {
     std::optional<kombo::Timestamp> last_full_at;
     bool accept_sweep = false;
     bool unavailable = false; ///< at its last attempt Kombo did not offer the model
+    bool failed = false;      ///< its last attempt came to nothing: only one of its own ends that
     int attempts = 0;         ///< that came to nothing, in a row
     std::optional<kombo::Timestamp> next_attempt_at;
     std::optional<OpenFull> open_full; ///< of the worker
@@ -66,7 +67,8 @@ Plan plan(const Catalogue &catalogue, const std::string &category, const States 
 Task task_for(const Catalogue &catalogue, const States &states, const Endpoint &endpoint, Kind kind,
               kombo::Timestamp now);
 
-/// True if a delta of `other` shows all that one of `endpoint` would, so that this needs no request of its own.
+/// True if a delta of `other` shows all that one of `endpoint` would, so that this needs no request of its own. Not if
+/// the last one of its own failed: it would be told of as failed until its next full fetch.
 bool vouched_for(const States &states, const Endpoint &endpoint, const Endpoint &other, kombo::Timestamp now);
 
 /// Tombstones that are older than this are not kept; nullopt: all are.

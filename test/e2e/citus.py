@@ -48,6 +48,13 @@ def citus_bindir():
     return found
 
 
+def name_itself(server):
+    """By this name a server connects to itself when a shard moves."""
+    with open(server.data / "postgresql.conf", "a", encoding="utf-8") as conf:
+        conf.write(f"citus.local_hostname = '{server.folder}'\n")
+    server.reload()
+
+
 class CitusCluster(Cluster):
     """The coordinator. A database that is made from the template is made on the nodes as well: their catalogs name the
     same tables and shards."""
@@ -55,10 +62,8 @@ class CitusCluster(Cluster):
     def __init__(self, bindir, settings=""):
         self.nodes = [Cluster(bindir, SETTINGS), Cluster(bindir, SETTINGS)]
         super().__init__(bindir, settings + SETTINGS)
-        for server in self.everywhere():  # a server connects to itself by this name when a shard moves
-            with open(server.data / "postgresql.conf", "a", encoding="utf-8") as conf:
-                conf.write(f"citus.local_hostname = '{server.folder}'\n")
-            server.reload()
+        for server in self.everywhere():
+            name_itself(server)
 
     def everywhere(self):
         return [*self.nodes, self]

@@ -145,6 +145,19 @@ def test_what_a_revision_is_linked_to_goes_with_it_and_with_its_course(lms, sand
     assert not skills_of(lms, revisions[1])
 
 
+def test_what_a_revision_is_linked_to_goes_with_it_though_it_was_marked_by_hand(lms, sandbox):
+    _, (revision, _) = with_skills(sandbox, 2)
+    assert_ok(sync_full(lms, sandbox.integration))
+    lms.execute("UPDATE kombo.lms_course_revisions SET remote_deleted_at = now() WHERE id = %s", [revision])
+    assert skills_of(lms, revision)
+    sandbox.record("delete", "lms_course_revisions", revision)
+    drift = lms.execute("SELECT * FROM kombo.drift(%s)", [sandbox.integration])
+    assert [row["table_name"] for row in drift] == ["lms_join_revisions_skills"], drift
+    assert_ok(sync_full(lms, sandbox.integration))
+    assert not skills_of(lms, revision)
+    same_as_sandbox(lms, sandbox)
+
+
 def test_a_link_of_a_revision_that_is_not_there_goes_with_the_next_full(lms, sandbox):
     assert_ok(sync_full(lms, sandbox.integration))
     lms.execute("INSERT INTO kombo.lms_join_revisions_skills (integration_id, course_revision_id, skill_id) "

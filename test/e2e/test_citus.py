@@ -6,8 +6,8 @@ import random
 import psycopg
 import pytest
 
-from citus import CitusCluster
-from cluster import TEMPLATE, Database
+from citus import SETTINGS, CitusCluster, citus_bindir, name_itself
+from cluster import PORT, TEMPLATE, Cluster, Database
 from sandbox import WEBHOOK_SECRET
 from syncing import assert_ok, notices_of, one, rows, same_as_sandbox, sync_delta, sync_full, wait_until
 from worker import send_webhook, serve, until, wait_synced
@@ -279,16 +279,42 @@ def test_a_shard_moves_while_the_worker_fetches(spread, sandbox, citus_cluster):
     serve(spread)
     until(spread, lambda: (spread.value("SELECT pages FROM kombo.sync_progress WHERE endpoint = %s", [EMPLOYEES])
                            or 0) > 0, what="a page")
-    place = spread.execute("""
-        SELECT shardid, nodename, nodeport FROM citus_shards
-        WHERE shardid = get_shard_id_for_distribution_column('kombo.hris_employees', %s::text)""",
-                           [sandbox.integration])[0]
-    target = next(node for node in citus_cluster.nodes if str(node.folder) != place["nodename"])
-    spread.execute("SELECT citus_move_shard_placement(%s, %s, %s, %s, %s, 'block_writes')",
-                   [place["shardid"], place["nodename"], place["nodeport"], str(target.folder), place["nodeport"]])
+    move(spread, sandbox.integration, *citus_cluster.nodes)
     sandbox.settings(latency_ms=0)
     wait_synced(spread, timeout=60)
     same_as_sandbox(spread, sandbox)
+
+
+def move(db, integration, *nodes):
+    """Moves the rows of an integration to one of these nodes that they are not on."""
+    place = db.execute("""
+        SELECT shardid, nodename, nodeport FROM citus_shards
+        WHERE shardid = get_shard_id_for_distribution_column('kombo.hris_employees', %s::text)""", [integration])[0]
+    target = next(node for node in nodes if str(node.folder) != place["nodename"])
+    db.execute("SELECT citus_move_shard_placement(%s, %s, %s, %s, %s, 'block_writes')",
+               [place["shardid"], place["nodename"], place["nodeport"], str(target.folder), place["nodeport"]])
+
+
+def test_a_new_node_takes_rows_at_once(spread, sandbox):
+    """Citus brings the extension there, into a schema in which the sync role may create."""
+    assert_ok(sync_full(spread))
+    node = Cluster(citus_bindir(), SETTINGS)
+    try:
+        name_itself(node)
+        for name in (TEMPLATE, spread.name):  # Citus brings what it knows of all databases of the cluster
+            node.run(f"CREATE DATABASE {name}")
+        node.run("CREATE EXTENSION citus", spread.name)
+        spread.execute("SELECT citus_add_node(%s, %s)", [str(node.folder), PORT])
+        move(spread, sandbox.integration, node)
+        sandbox.record("change", "hris_employees", sandbox.dump("hris_employees")[0]["id"], {"job_title": "There"})
+        assert_ok(sync_full(spread))
+        same_as_sandbox(spread, sandbox)
+        assert spread.value("SELECT kombo.distribute_tables()") == 0
+        assert spread.value("SELECT kombo.undistribute_tables()") > 10
+        assert_ok(sync_full(spread))
+        same_as_sandbox(spread, sandbox)
+    finally:
+        node.close()
 
 
 # --- without Citus ------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from syncing import assert_ok, last_run, one, rows, same_as_sandbox, sync_delta, sync_full, watermark
+from syncing import (assert_ok, last_run, one, outcome, rows, same_as_sandbox, status_of, sync_delta, sync_full,
+                     watermark)
 
 EMPLOYEES = "/hris/employees"
 STAFFING = "/hris/staffing-entities"
@@ -166,6 +167,17 @@ def test_an_implied_endpoint_that_lags_behind_loses_nothing(synced, sandbox):
                    "WHERE endpoint = '/hris/employments'")
     assert_ok(sync_delta(synced, sandbox.integration))
     assert one(synced, "hris_employments", employment)["job_title"] == "Changed"
+
+
+def test_an_implied_endpoint_that_failed_is_fetched_and_is_fresh_then(synced, sandbox):
+    """Otherwise it would be told of as failed until its next full fetch."""
+    balances = "/hris/time-off-balances"
+    sandbox.faults({"path": balances, "status": 404})
+    assert outcome(sync_delta(synced, sandbox.integration, balances)) == {balances: "failed"}
+    assert status_of(synced, balances)["state"] == "failed"
+    assert balances in outcome(sync_delta(synced, sandbox.integration))
+    assert status_of(synced, balances)["state"] == "fresh"
+    assert balances not in outcome(sync_delta(synced, sandbox.integration))
 
 
 @pytest.mark.sandbox(employees=20)

@@ -32,6 +32,9 @@ def new_tried(cluster, number):
     db = new_served(cluster, kombo)
     serve(db, max_retries=0)
     place = Place(db, kombo, number, None, None)
+    # Or a worker would be at what a call has failed at, and the next call would find it so.
+    db.execute("UPDATE kombo.subscriptions SET delta_interval = NULL, full_interval = NULL "
+               "WHERE (integration_id, endpoint) = (%s, %s)", [place.integration, EMPLOYEES])
     db.add_integration(kombo.integration, only=["/hris/groups"])
     wait_synced(db)
     return Worker(db, kombo, [place], kombo.integration)

@@ -8,7 +8,7 @@ import pytest
 from cluster import TEMPLATE, Database
 from lifecycle import EMPLOYEES, GROUPS, first_row, wait_state
 from syncing import assert_ok, notices_of, outcome, status_of, sync_full
-from worker import integration_of, send_webhook, state_of, until, wait_synced
+from worker import integration_of, send_webhook, state_of, until, wait_requested, wait_synced
 
 # What is done to kombo.hris_teams, what is said of it, and how the hint's way out begins.
 DAMAGES = {
@@ -138,6 +138,9 @@ def test_what_a_function_failed_at_is_left_where_nothing_is_fetched_by_itself(fe
                 "SET full_interval = NULL, delta_interval = NULL", [sandbox.integration, GROUPS])
     sandbox.faults(REFUSED)
     assert outcome(sync_full(few, what=GROUPS)) == {GROUPS: "failed"}
+    few.execute("UPDATE kombo.subscriptions SET delta_interval = '1 second' WHERE endpoint = %s", [EMPLOYEES])
+    sandbox.clear_requests()
+    wait_requested(few, sandbox, EMPLOYEES, 3)
     advice = f"SELECT kombo.request_sync('{sandbox.integration}')"
     row = status_of(few, GROUPS)
     assert row["state"] == "failed" and row["pending"] == 0

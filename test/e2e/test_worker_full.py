@@ -151,7 +151,8 @@ def test_a_sweep_that_was_all_that_was_left_is_done_after_a_kill(own, sandbox):
     own.execute(FULL, [sandbox.integration])
     wait_requested(own, sandbox, EMPLOYEES, PAGES + 1)
     until(own, lambda: state_of(own, EMPLOYEES)["full_cursor"] == "", what="the last batch")
-    assert own.value("SELECT count(*) FROM kombo.sync_progress WHERE phase = 'confirming'") == 1
+    until(own, lambda: own.value("SELECT count(*) FROM kombo.sync_progress WHERE phase = 'confirming'") == 1,
+          what="the question")
     sandbox.clear_requests()
     kill_worker(own)
     sandbox.faults()

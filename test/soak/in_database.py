@@ -129,9 +129,6 @@ def call(world, on, kind, what, end):
                 sync.wait(60)
                 sync.connection.execute(end)
             sync.connection.close()
-        integration = world.integrations[on]
-        if integration.troubled:
-            integration.need("delta", "what a call failed to fetch is nobody's but the caller's to try again")
     world.opened.append(finish)
 
 

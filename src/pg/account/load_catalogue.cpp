@@ -362,7 +362,7 @@ syncer::States load_states(const syncer::Catalogue &catalogue, const std::string
     const Result rows = execute(R"(
         SELECT endpoint, watermark, last_full_at, accept_sweep, attempts::bigint, next_attempt_at,
             full_started_at, full_watermark, full_query, full_cursor, full_cursor_at, full_progress::text,
-            page_size::bigint, last_status = 'unavailable'
+            page_size::bigint, last_status = 'unavailable', last_status IN ('failed', 'waiting')
         FROM kombo.sync_state WHERE integration_id = $1)",
                                 Params().text(integration_id), Planning::ByKey);
     for (uint64_t i = 0; i < rows.size(); ++i) {
@@ -375,6 +375,7 @@ syncer::States load_states(const syncer::Catalogue &catalogue, const std::string
         state->second.next_attempt_at = rows.instant(i, 6);
         if (!rows.null(i, 13)) state->second.page_size = static_cast<int>(rows.integer(i, 13));
         state->second.unavailable = rows.boolean(i, 14);
+        state->second.failed = rows.boolean(i, 15);
         if (const auto started_at = rows.instant(i, 7))
             state->second.open_full = {*started_at,      rows.instant(i, 8).value_or(*started_at),  rows.text(i, 9),
                                        rows.text(i, 10), rows.instant(i, 11).value_or(*started_at), rows.text(i, 12)};

@@ -15,7 +15,7 @@ public:
     Statements(const syncer::Catalogue &catalogue, ReturnSetInfo *result) : catalogue_(catalogue), result_(result) {}
 
     /// In the order in which they run: rows of a table that were all new a page ago are inserted without a look first.
-    void put_table(size_t table, syncer::Mode mode, const std::string *parent_column) {
+    void put_table(size_t table, syncer::Mode mode, const std::string *parent_column, bool with_dead) {
         const syncer::Table &target = catalogue_.tables[table];
         syncer::RowSet set;
         set.table = table;
@@ -24,7 +24,7 @@ public:
         put(target, "insert", statements::insert_new(target, set));
         if (parent_column)
             put(target, "look for rows of the same parents", statements::listed_before(target, *parent_column));
-        put(target, "compare", statements::compare(target, set, parent_column));
+        put(target, "compare", statements::compare(target, set, parent_column, with_dead));
         put(target, "write", statements::upsert(target, set));
         if (parent_column) put(target, "take out of lists", statements::remove(target));
     }
@@ -63,12 +63,13 @@ PG_ENTRY(page_statements, {
     endpoint.check_tables();
     const syncer::States states = pg::load_states(catalogue, {});
     pg::Statements statements(catalogue, reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo));
-    statements.put_table(endpoint.table, syncer::Mode::Replace, nullptr);
+    statements.put_table(endpoint.table, syncer::Mode::Replace, nullptr, false);
     for (const syncer::Nested &nested : endpoint.nested) {
         if (nested.relation == syncer::Relation::Owned || nested.relation == syncer::Relation::Join)
-            statements.put_table(nested.table, syncer::Mode::Replace, &nested.parent_column);
+            statements.put_table(nested.table, syncer::Mode::Replace, &nested.parent_column,
+                                 endpoint.has_lists(nested));
         else if (nested.relation == syncer::Relation::Linked && !has_writer(catalogue, states, nested.table))
-            statements.put_table(nested.table, syncer::Mode::UpdateLinked, nullptr);
+            statements.put_table(nested.table, syncer::Mode::UpdateLinked, nullptr, false);
     }
     return static_cast<Datum>(0);
 })

@@ -55,6 +55,7 @@ void DifferenceFinder::compare(const syncer::Batch &batch, kombo::Timestamp requ
                                                  kombo::current_timestamp(), jsonb_);
         if (!found.rows.rows.empty()) show(found.rows);
         if (list) show_surplus_of(endpoint_->nested[list->nested], found.gone);
+        if (list) show_dependents(&endpoint_->nested[list->nested], found.dead);
     });
     for_each_linked(*endpoint_, batch, [&](const syncer::ListSet &list) {
         const MemoryScope scope;

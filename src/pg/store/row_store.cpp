@@ -83,15 +83,19 @@ Difference find_difference(const syncer::Catalogue &catalogue, const std::string
         params.integers(row_digests(table, set, how.digested, seed, jsonb)).integer(seed);
     }
     add_fields(params, table, set, how.sent, jsonb);
-    const std::string *parent_column = list ? &endpoint.nested[list->nested].parent_column : nullptr;
-    const Result rows = execute(statements::compare(table, set, parent_column), params, planning_of(set));
+    const syncer::Nested *nested = list ? &endpoint.nested[list->nested] : nullptr;
+    const Result rows = execute(statements::compare(table, set, nested ? &nested->parent_column : nullptr,
+                                                    nested && endpoint.has_lists(*nested)),
+                                params, planning_of(set));
     Difference found;
     found.rows.table = set.table;
     found.rows.mode = set.mode;
     found.rows.columns = set.columns;
     found.gone.resize(table.key_count());
     for (uint64_t i = 0; i < rows.size(); ++i) {
-        if (rows.null(i, 1)) {
+        if (rows.null(i, 1) && rows.integer(i, 2) == 0) {
+            found.dead.push_back(rows.text(i, 3));
+        } else if (rows.null(i, 1)) {
             for (size_t k = 0; k < found.gone.size(); ++k)
                 found.gone[k].push_back(rows.text(i, static_cast<int>(k) + 3));
         } else {
@@ -162,6 +166,9 @@ void RowStore::write_set(const Tree &tree, const syncer::RowSet &set, const sync
         execute(statements::upsert(table(set.table), found.rows), params, planning_of(set));
     }
     if (!found.gone.front().empty()) remove_from_list(tree, endpoint.nested[list->nested], found.gone, now, counts);
+    // Somebody may have marked them by hand, and left what lies in them.
+    if (!found.dead.empty())
+        remove_dependents(tree, &endpoint.nested[list->nested], found.dead, syncer::OnMissing::Mark, counts);
     syncer::RowCounts &count = counts[set.table];
     count.inserted += inserted + found.inserted;
     count.updated += upserted - found.inserted;

@@ -12,6 +12,7 @@ struct Difference {
     syncer::RowSet rows;                        ///< that are new or differ
     int64_t inserted = 0;                       ///< the new ones among them
     std::vector<std::vector<std::string>> gone; ///< per key column: what the lists no longer hold
+    std::vector<std::string> dead;              ///< what they do not hold and is marked, where lists lie in it
 };
 
 /// Compares a set with what is stored. `list`: the lists that its rows are; null: they are none.

@@ -97,7 +97,7 @@ public:
     }
 
     /// LATERAL with OFFSET 0 is never flattened: each row looks its stored row up by key.
-    std::string compare(const std::string *parent_column) const {
+    std::string compare(const std::string *parent_column, bool with_dead) const {
         const std::string by_key =
             list(keys_, " AND ", [&](const Source &s) { return alias_ + "." + s.column + " = n." + s.name; });
         size_t parameter = parent_column ? 6 : 5;
@@ -113,8 +113,9 @@ public:
         if (parent_column) {
             from += " FULL JOIN " + stored_of_parents(alias_ + "." + quoted(*parent_column)) + " b ON " +
                     list(keys_, " AND ", [](const Source &s) { return "b." + s.name + " = n." + s.name; });
-            found = "WHEN n.o IS NULL THEN CASE WHEN " + no_longer_listed("b") +
-                    " THEN 1 ELSE 2 END WHEN b.found THEN " + verdict_on("b", seed) + " " + found;
+            found = "WHEN n.o IS NULL THEN CASE WHEN " + no_longer_listed("b") + " THEN 1 " +
+                    (with_dead ? "WHEN b.remote_deleted_at IS NOT NULL THEN 0 " : "") +
+                    "ELSE 2 END WHEN b.found THEN " + verdict_on("b", seed) + " " + found;
             keys = ", " + list(keys_, ", ", [](const Source &s) { return "b." + s.name; });
             unless_found = "b.found IS NULL AND "; // then it may have another parent
         }
@@ -282,8 +283,9 @@ Comparison comparison(const syncer::Table &table, const syncer::RowSet &set) {
     return how;
 }
 
-std::string compare(const syncer::Table &table, const syncer::RowSet &set, const std::string *parent_column) {
-    return Write(table, set).compare(parent_column);
+std::string compare(const syncer::Table &table, const syncer::RowSet &set, const std::string *parent_column,
+                    bool with_dead) {
+    return Write(table, set).compare(parent_column, with_dead);
 }
 
 std::string upsert(const syncer::Table &table, const syncer::RowSet &set) {

@@ -23,8 +23,10 @@ Comparison comparison(const syncer::Table &table, const syncer::RowSet &set);
 /// these and not in the set is told, too. $1 integration id, $2 when the page was requested, $3 now, $4 the rows'
 /// numbers (bigint[]), with `parent_column` $5 the parents, then, by_digest, the digests and their seed, then an array
 /// per column that is sent, in the table's order. Returns number, 0 for new or 1 for different, and, where the number
-/// is NULL, the keys of a row that the lists no longer hold.
-std::string compare(const syncer::Table &table, const syncer::RowSet &set, const std::string *parent_column);
+/// is NULL, 1 and the keys of a row that the lists no longer hold; `with_dead`: 0 and the keys of one that they do not
+/// hold and that is marked deleted.
+std::string compare(const syncer::Table &table, const syncer::RowSet &set, const std::string *parent_column,
+                    bool with_dead);
 
 /// Inserts rows or updates them. $1 integration id, $2 now, then the arrays.
 std::string upsert(const syncer::Table &table, const syncer::RowSet &set);
