@@ -186,11 +186,9 @@ SELECT integration_id, endpoint, kind, trigger FROM kombo.sync_requests;
 SELECT pg_temp.fetched('-10 years', '-10 years');
 UPDATE kombo.integrations SET checked_at = now() + interval '10 years';
 UPDATE kombo.sync_state SET last_status = 'failed', next_attempt_at = now() + CASE endpoint
-    WHEN '/hris/groups' THEN interval '1 day' ELSE interval '2 days' END
-WHERE endpoint IN ('/hris/groups', '/hris/employees');
+    WHEN '/hris/groups' THEN interval '1 day' WHEN '/hris/employees' THEN interval '2 days' END;
 SELECT * FROM pg_temp.due();
 SELECT kombo_internal.heed_clock();
--- What failed is due once it need not wait.
 SELECT * FROM pg_temp.due();
 SELECT endpoint, next_attempt_at > now() AS waits FROM kombo.sync_state WHERE next_attempt_at IS NOT NULL
 ORDER BY integration_id, endpoint;

@@ -21,9 +21,13 @@ BEGIN
           SELECT acl.grantee, 'may create objects in it'
           FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) acl
           WHERE n.nspname = 'kombo' AND acl.privilege_type = 'CREATE'
-            -- Citus brings the schema to a new node first, with what kombo.distribute_tables() granted.
-            AND NOT (pg_catalog.current_setting('application_name') LIKE 'citus\_internal %'
-                     AND EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE e.extname = 'citus'))
+            -- With Citus the owner of the data tables may. To a new node Citus brings the schema before the tables.
+            AND NOT (acl.grantee <> 0
+                     AND EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE e.extname = 'citus')
+                     AND (pg_catalog.current_setting('application_name') LIKE 'citus\_internal %'
+                          OR EXISTS (SELECT FROM pg_catalog.pg_class c
+                                     WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p')
+                                       AND c.relowner = acl.grantee)))
           UNION ALL
           SELECT s.refobjid, 'owns ' || pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
           FROM pg_catalog.pg_depend d

@@ -97,14 +97,49 @@ COMMENT ON FUNCTION kombo_internal.node_privileges() IS
     'What syncing needs on the nodes of a Citus cluster, as GRANT and REVOKE have it; Citus hands on no grants on what '
     'is not its own.';
 
+CREATE FUNCTION kombo_internal.grant_cluster(sync_role regrole) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM kombo_internal.check_nodes(sync_role);
+    -- A node plans with the values that it is sent. While its statistics do not know an integration, it expects no
+    -- rows of it, and reads all its rows for each one that it looks up. On the coordinator a sync has its own setting.
+    EXECUTE format('ALTER ROLE %s SET plan_cache_mode = force_generic_plan', sync_role);
+    -- Citus makes a shard that it moves as the owner of the table.
+    EXECUTE format('GRANT CREATE ON SCHEMA kombo TO %s', sync_role);
+    PERFORM kombo_internal.run_on_nodes(format('GRANT %s TO %s', p, sync_role))
+    FROM unnest(kombo_internal.node_privileges()) p;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo_internal.grant_cluster(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.grant_cluster(regrole) IS
+    'Gives the owner of distributed tables what syncing needs in a Citus cluster. Raises if it cannot log in to the '
+    'nodes.';
+
+CREATE FUNCTION kombo_internal.revoke_cluster(sync_role regrole) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('ALTER ROLE %s RESET plan_cache_mode', sync_role);
+    EXECUTE format('REVOKE CREATE ON SCHEMA kombo FROM %s', sync_role);
+    PERFORM kombo_internal.run_on_nodes(format('REVOKE %s FROM %s', p, sync_role))
+    FROM unnest(kombo_internal.node_privileges()) p;
+END
+$$;
+REVOKE ALL ON FUNCTION kombo_internal.revoke_cluster(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION kombo_internal.revoke_cluster(regrole) IS
+    'Takes from a former owner of distributed tables what grant_cluster gave.';
+
 -- On a new node, and in an update of one, where Citus runs this: the sync role is who may create shards there.
 DO $$
 DECLARE
     its_grant text;
 BEGIN
     FOR its_grant IN
-        SELECT format('GRANT %s TO %s', p, acl.grantee::regrole)
-        FROM pg_namespace n, aclexplode(n.nspacl) acl, unnest(kombo_internal.node_privileges()) p
+        SELECT g.its_grant
+        FROM pg_namespace n, aclexplode(n.nspacl) acl, unnest(kombo_internal.node_privileges()) p,
+             unnest(ARRAY[format('REVOKE %s FROM PUBLIC', p), format('GRANT %s TO %s', p, acl.grantee::regrole)])
+                 g (its_grant)
         WHERE n.nspname = 'kombo' AND acl.privilege_type = 'CREATE' AND acl.grantee NOT IN (0, n.nspowner)
           AND current_setting('application_name') LIKE 'citus\_internal %'
           AND EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'citus')
@@ -148,13 +183,7 @@ BEGIN
             first_table := coalesce(first_table, its_table);
         END LOOP;
     END LOOP;
-    -- A node plans with the values that it is sent. While its statistics do not know an integration, it expects no
-    -- rows of it, and reads all its rows for each one that it looks up. On the coordinator a sync has its own setting.
-    EXECUTE format('ALTER ROLE %s SET plan_cache_mode = force_generic_plan', sync_role);
-    -- Citus makes a shard that it moves as the owner of the table.
-    EXECUTE format('GRANT CREATE ON SCHEMA kombo TO %s', sync_role);
-    PERFORM kombo_internal.run_on_nodes(format('GRANT %s TO %s', p, sync_role))
-    FROM unnest(kombo_internal.node_privileges()) p;
+    PERFORM kombo_internal.grant_cluster(sync_role);
     PERFORM kombo_internal.wake(true);
     RETURN distributed;
 END
@@ -165,8 +194,8 @@ COMMENT ON FUNCTION kombo.distribute_tables() IS
     'returns how many were not distributed yet. Waits for running syncs and keeps others out until its transaction '
     'ends. Sets plan_cache_mode of the sync role to force_generic_plan, which its sessions on the nodes need, and '
     'grants it CREATE on schema kombo, which Citus needs to move shards, and the functions of ours that statements '
-    'call on the nodes. Call it again after an update that added tables, and for a new node. Raises without Citus, on '
-    'a node, without data tables, and if the sync role cannot log in to the nodes.';
+    'call on the nodes. Call it again after an update that added tables. Raises without Citus, on a node, without data '
+    'tables, and if the sync role cannot log in to the nodes.';
 
 CREATE FUNCTION kombo.undistribute_tables() RETURNS integer
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -190,10 +219,7 @@ BEGIN
         EXECUTE format('COMMENT ON TABLE kombo.%I IS %L', its_name, kombo_internal.table_comment(its_name));
         undistributed := undistributed + 1;
     END LOOP;
-    EXECUTE format('ALTER ROLE %s RESET plan_cache_mode', sync_role);
-    EXECUTE format('REVOKE CREATE ON SCHEMA kombo FROM %s', sync_role);
-    PERFORM kombo_internal.run_on_nodes(format('REVOKE %s FROM %s', p, sync_role))
-    FROM unnest(kombo_internal.node_privileges()) p;
+    PERFORM kombo_internal.revoke_cluster(sync_role);
     PERFORM kombo_internal.wake(true);
     RETURN undistributed;
 END

@@ -132,6 +132,11 @@ BEGIN
     FOR its_name IN SELECT d.relation FROM kombo.data_tables d WHERE d.owner <> give_tables.owner ORDER BY 1 LOOP
         EXECUTE format('ALTER TABLE %s OWNER TO %s', its_name, give_tables.owner);
     END LOOP;
+    IF EXISTS (SELECT FROM kombo_internal.distributed_tables()) THEN
+        PERFORM kombo_internal.grant_sync_role(give_tables.owner); -- with which it tries the nodes
+        PERFORM kombo_internal.grant_cluster(give_tables.owner);
+        PERFORM kombo_internal.revoke_cluster(f) FROM unnest(former) f;
+    END IF;
     FOREACH role IN ARRAY former LOOP
         PERFORM kombo_internal.revoke_sync_role(role);
     END LOOP;

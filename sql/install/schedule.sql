@@ -33,8 +33,7 @@ BEGIN
                greatest(least(CASE WHEN o.endpoint IS NULL THEN e.full_interval ELSE o.full_interval END, '100 years'),
                         '1 second') AS full_i,
                greatest(least(CASE WHEN o.endpoint IS NULL THEN e.delta_interval ELSE o.delta_interval END,
-                              '100 years'), '1 second') AS delta_i,
-               CASE WHEN o.endpoint IS NULL THEN e.delta_interval ELSE o.delta_interval END IS NOT NULL AS by_itself
+                              '100 years'), '1 second') AS delta_i
         FROM integration i
         JOIN kombo.endpoints e ON e.category = i.category
         LEFT JOIN kombo.subscriptions o ON o.integration_id = i.integration_id AND o.endpoint = e.path
@@ -46,21 +45,18 @@ BEGIN
         JOIN subscribed s ON s.endpoint = other.endpoint
         WHERE own.role = 'own' AND own.endpoint <> other.endpoint
     ), pending AS (
-        SELECT r.integration_id, r.endpoint, bool_or(r.attempt = 0) AS pending,
-               coalesce(bool_or(r.kind = 'full') FILTER (WHERE r.attempt = 0), false) AS is_full
-        FROM kombo.sync_requests r GROUP BY r.integration_id, r.endpoint
+        SELECT r.integration_id, r.endpoint, bool_or(r.kind = 'full') AS is_full
+        FROM kombo.sync_requests r WHERE r.attempt = 0 GROUP BY r.integration_id, r.endpoint
     ), endpoint AS (
         SELECT s.integration_id, s.endpoint, s.full_i * (1 - s.early) AS full_i,
                -- The other's delta brings its rows, too: its own turn comes only where that fails to.
                s.delta_i * CASE WHEN m.endpoint IS NULL THEN 1 - s.early ELSE 1.1 END AS delta_i,
                -- By Kombo's clock the watermark may lie ahead.
                least(coalesce(st.last_full_at, st.last_success_at, st.watermark), now()) AS full_since,
-               -- What a worker fails at stays asked for. What a call failed at is due: nobody else asks for it.
-               CASE WHEN s.by_itself AND st.last_status IN ('failed', 'waiting') AND p.endpoint IS NULL THEN '-infinity'
-                    ELSE least(coalesce(st.last_success_at, st.watermark), now()) END AS delta_since,
+               least(coalesce(st.last_success_at, st.watermark), now()) AS delta_since,
                st.watermark IS NULL AS is_new, st.full_started_at IS NOT NULL AS is_open,
                greatest(s.not_before, st.next_attempt_at) AS not_before,
-               coalesce(p.is_full, false) AS full_pending, coalesce(p.pending, false) AS pending
+               coalesce(p.is_full, false) AS full_pending, p.endpoint IS NOT NULL AS pending
         FROM subscribed s
         LEFT JOIN implied m ON m.integration_id = s.integration_id AND m.endpoint = s.endpoint
         LEFT JOIN kombo.sync_state st ON st.integration_id = s.integration_id AND st.endpoint = s.endpoint
@@ -78,7 +74,7 @@ BEGIN
         FROM endpoint e WHERE NOT e.is_new
         UNION ALL
         SELECT i.integration_id, NULL, 'integration',
-               coalesce(p.pending, false), i.daily, i.not_before,
+               p.integration_id IS NOT NULL, i.daily, i.not_before,
                CASE WHEN i.suspended OR i.checked_at IS NULL THEN '-infinity' ELSE i.checked_at + i.daily END
         FROM integration i
         LEFT JOIN pending p ON p.integration_id = i.integration_id AND p.endpoint IS NULL

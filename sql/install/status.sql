@@ -52,8 +52,9 @@ CREATE VIEW kombo_internal.list_states AS
            CASE WHEN s.served THEN coalesce('tried again at ' || date_trunc('second', greatest(
                 s.next_attempt_at, s.limited_until,
                 CASE WHEN s.paused_at IS NOT NULL THEN s.integration_next_attempt_at END)),
-                -- What a function failed at the worker tries again if it may by itself.
-                CASE WHEN s.pending > 0 OR s.scheduled THEN 'tried again soon' ELSE 'not tried again by itself' END) END
+                CASE WHEN s.pending > 0 THEN 'tried again soon'
+                     -- A function failed, and nobody has asked the worker.
+                     WHEN s.scheduled THEN 'tried again by the schedule' ELSE 'not tried again by itself' END) END
                AS again
     FROM (
         SELECT i.integration_id, i.server, i.category, i.added_at, i.paused_at, i.paused_by, i.pause_reason,

@@ -38,9 +38,10 @@ struct Response {
     long status = 0;
     Headers headers;
     std::string body;
-    Timestamp sent_at;                   ///< our clock when the request was started
-    std::chrono::microseconds elapsed{}; ///< from the start to the last byte
-    size_t wire_bytes = 0;               ///< bytes received, headers included, before decompression
+    Timestamp sent_at;                             ///< our clock when the request was started
+    std::chrono::steady_clock::time_point started; ///< the same by a clock that nobody sets
+    std::chrono::microseconds elapsed{};           ///< from the start to the last byte
+    size_t wire_bytes = 0;                         ///< bytes received, headers included, before decompression
 };
 
 /// The end of a transfer; an error is of class Transport.

@@ -146,6 +146,7 @@ void prepare(Transfer &transfer, const Request &request, const HttpOptions &opti
     set_limits(transfer, options);
     transfer.started = Clock::now();
     transfer.response.sent_at = current_timestamp();
+    transfer.response.started = transfer.started;
 }
 
 Finished finish(Transfer &transfer, CURLcode code) {

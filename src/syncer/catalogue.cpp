@@ -61,10 +61,9 @@ size_t Endpoint::parent_table(const Nested &of) const {
 }
 
 bool Endpoint::has_lists(const Nested &outer) const {
-    return std::any_of(nested.begin(), nested.end(), [&](const Nested &inner) {
-        return (inner.relation == Relation::Owned || inner.relation == Relation::Join) &&
-               is_same_place(holder(inner), &outer);
-    });
+    return outer.relation == Relation::Owned && std::any_of(nested.begin(), nested.end(), [&](const Nested &inner) {
+               return !inner.parent_column.empty() && is_same_place(holder(inner), &outer);
+           });
 }
 
 bool Endpoint::owns(const Nested &list) const {

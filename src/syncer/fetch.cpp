@@ -49,7 +49,7 @@ void Fetch::store(const PageStream::Arrived &arrived, std::unordered_set<std::st
         if (!returned) park(records[*position], std::nullopt, "23502", "the record has no id");
         records.erase(records.begin() + static_cast<std::ptrdiff_t>(*position));
     }
-    settle(records, batch, arrived.requested_at);
+    settle(records, batch, arrived.requested_at());
     remove_past_purge(batch);
     arena_.clear();
 }

@@ -54,7 +54,7 @@ PageStream::Arrived PageStream::take() {
     parsed_->reset();
     ++pages_;
     bytes_ += response.wire_bytes;
-    const kombo::Timestamp requested_at = response.sent_at;
+    const Clock::time_point requested = response.started;
     if (!first_) first_ = std::move(response);
 
     cursor_ = page.next();
@@ -67,7 +67,11 @@ PageStream::Arrived PageStream::take() {
     } else {
         prepare();
     }
-    return Arrived{std::move(page), requested_at};
+    return Arrived{std::move(page), requested};
+}
+
+kombo::Timestamp PageStream::Arrived::requested_at() const {
+    return kombo::current_timestamp() - std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - requested);
 }
 
 void PageStream::end() {

@@ -40,7 +40,9 @@ class PageStream {
 public:
     struct Arrived {
         kombo::Page page;
-        kombo::Timestamp requested_at; ///< our clock
+        Clock::time_point requested;
+        /// The same by our clock as it goes now: it may have been set meanwhile.
+        kombo::Timestamp requested_at() const;
     };
 
     /// `filters` are repeated with every cursor. With `cursor` the list is taken up there.

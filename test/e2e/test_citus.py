@@ -317,6 +317,21 @@ def test_a_new_node_takes_rows_at_once(spread, sandbox):
         node.close()
 
 
+def test_tables_that_are_given_to_another_role_are_synced_by_it(spread, sandbox):
+    spread.execute("CREATE ROLE another_owner LOGIN")
+    try:
+        assert_ok(sync_full(spread))
+        spread.execute("SELECT kombo.create_tables('HRIS', owner => 'another_owner')")
+        sandbox.record("change", "hris_employees", sandbox.dump("hris_employees")[0]["id"], {"job_title": "Theirs"})
+        assert_ok(sync_full(spread))
+        same_as_sandbox(spread, sandbox)
+        assert not spread.value("SELECT has_schema_privilege('kombo_owner', 'kombo', 'CREATE')")
+        spread.execute("SELECT kombo.create_tables('HRIS', owner => 'kombo_owner')")
+        assert_ok(sync_full(spread))
+    finally:
+        spread.execute("DROP OWNED BY another_owner; DROP ROLE another_owner")
+
+
 # --- without Citus ------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("function", ["distribute_tables", "undistribute_tables"])

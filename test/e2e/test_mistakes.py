@@ -130,6 +130,8 @@ def test_what_a_function_failed_at_the_worker_tries_again(few, sandbox):
     sandbox.faults(REFUSED)
     assert outcome(sync_full(few, what=GROUPS)) == {GROUPS: "failed"}
     until(few, lambda: status_of(few, GROUPS)["state"] == "fresh", 20, "the fetch of what failed")
+    kinds = few.execute("SELECT kind, trigger, status FROM kombo.sync_runs WHERE endpoint = %s ORDER BY id", [GROUPS])
+    assert [tuple(run.values()) for run in kinds][1:] == [("full", "sql", "failed"), ("full", "schedule", "ok")]
 
 
 def test_what_a_function_failed_at_is_left_where_nothing_is_fetched_by_itself(few, sandbox):
@@ -150,12 +152,10 @@ def test_what_a_function_failed_at_is_left_where_nothing_is_fetched_by_itself(fe
 
 
 def test_resume_has_what_failed_be_fetched(few, sandbox):
-    """Also where no request is left."""
     sandbox.faults({**REFUSED, "times": 2})
     assert outcome(sync_full(few, what=GROUPS)) == {GROUPS: "failed"}
     until(few, lambda: state_of(few, GROUPS)["next_attempt_at"], 20, "the worker's own attempt")
     assert re.match("tried again at .*; at once: SELECT kombo.resume", status_of(few, GROUPS)["next"])
-    few.execute("DELETE FROM kombo.sync_requests WHERE endpoint = %s", [GROUPS])
     few.execute("SELECT kombo.resume(%s)", [sandbox.integration])
     until(few, lambda: status_of(few, GROUPS)["state"] == "fresh", 20, "the fetch of what failed")
 

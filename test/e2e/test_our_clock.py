@@ -87,6 +87,29 @@ def test_a_clock_that_jumps_between_fetches_keeps_nothing_waiting(served, sandbo
     assert worker_pid(served) == pid
 
 
+def jump_within_a_fetch(db, sandbox, clock, seconds):
+    sandbox.settings(latency_ms=300)
+    db.execute("SELECT kombo.request_sync(%s, 'full', %s)", [sandbox.integration, [EMPLOYEES]])
+    until(db, lambda: (db.value("SELECT max(pages) FROM kombo.sync_progress WHERE endpoint = %s",
+                                [EMPLOYEES]) or 0) > 0, what="a page")
+    clock.jump(seconds)
+    sandbox.settings(latency_ms=0)
+    wait_synced(db)
+
+
+@pytest.mark.sandbox(employees=900)
+def test_a_clock_that_is_put_right_within_a_fetch_takes_no_row_for_a_later_one(served, sandbox, clock):
+    """What is no longer in a list goes, unless it was written after the page was asked for."""
+    often(served, sandbox, GROUPS)
+    wait_synced(served)
+    clock.jump(-HOUR)
+    wait_noticed(served, sandbox, GROUPS)
+    for record in sandbox.dump("hris_employees"):
+        sandbox.record("set_links", "hris_employees", record["id"], list="groups", ids=[])
+    jump_within_a_fetch(served, sandbox, clock, 0)
+    same_as_sandbox(served, sandbox)
+
+
 @pytest.mark.sandbox(employees=900)
 @pytest.mark.parametrize("seconds", JUMPS)
 def test_a_clock_that_jumps_within_fetches_loses_nothing(served, sandbox, clock, seconds):
@@ -96,13 +119,7 @@ def test_a_clock_that_jumps_within_fetches_loses_nothing(served, sandbox, clock,
     for away in (seconds, 0):
         for record in sandbox.dump("hris_employees"):
             sandbox.record("change", "hris_employees", record["id"], {"job_title": f"at {away}"})
-        sandbox.settings(latency_ms=300)
-        served.execute("SELECT kombo.request_sync(%s, 'full', %s)", [sandbox.integration, [EMPLOYEES]])
-        until(served, lambda: (served.value("SELECT max(pages) FROM kombo.sync_progress WHERE endpoint = %s",
-                                            [EMPLOYEES]) or 0) > 0, what="a page")
-        clock.jump(away)
-        sandbox.settings(latency_ms=0)
-        wait_synced(served)
+        jump_within_a_fetch(served, sandbox, clock, away)
         same_as_sandbox(served, sandbox)
         wait_noticed(served, sandbox, EMPLOYEES)
     assert worker_pid(served) == pid
@@ -144,7 +161,7 @@ def test_a_question_that_failed_before_the_clock_was_put_back_is_asked_again_as_
     sandbox.faults({"path": question, "status": 500, "times": -1})
     sandbox.clear_requests()
     state_changed("ACTIVE")
-    until(served, lambda: [request["status"] for request in sandbox.requests(question)] == [500], what="the question")
+    until(served, lambda: 500 in {request["status"] for request in sandbox.requests(question)}, what="the question")
     clock.jump(0)
     sandbox.faults()
     until(served, lambda: not paused(), 30, "the end of the pause")

@@ -71,7 +71,7 @@ private:
             if (has_erased(integration_.id))
                 keep_out(catalogue_, batch, arena,
                          [this](const auto &ids) { return find_erased(catalogue_, integration_.id, ids); });
-            differences_.compare(batch, arrived->requested_at);
+            differences_.compare(batch, arrived->requested_at());
         }
         differences_.find_surplus();
     }

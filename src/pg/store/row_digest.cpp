@@ -21,6 +21,7 @@ uint64 with_null(uint64 digest) {
 uint64 with_value(uint64 digest, Datum value, bool by_value, int length) {
     if (by_value) return with_bytes(digest, reinterpret_cast<const char *>(&value), sizeof value);
     if (length > 0) return with_bytes(digest, DatumGetPointer(value), static_cast<size_t>(length));
+    if (length != -1) elog(ERROR, "row_digest takes no type of length %d", length); // cstring
     const struct varlena *whole = PG_DETOAST_DATUM_PACKED(value);
     digest = with_bytes(digest, VARDATA_ANY(whole), VARSIZE_ANY_EXHDR(whole));
     if (PointerGetDatum(whole) != value) pfree(const_cast<struct varlena *>(whole));

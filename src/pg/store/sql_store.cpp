@@ -3,6 +3,7 @@
 #include "pg/account/integration.h"
 #include "pg/account/sync_requests.h"
 #include "pg/base/memory.h"
+#include "pg/shared/shared.h"
 #include "pg/store/columns.h"
 #include "pg/store/erased.h"
 #include "pg/store/temporary_file.h"
@@ -265,7 +266,22 @@ void SqlStore::failed(const syncer::Task &task, const syncer::RunResult &result)
             next_attempt_at = coalesce(excluded.next_attempt_at, s.next_attempt_at),
             page_size = coalesce(excluded.page_size, s.page_size))",
             params);
-    if (!result.next_attempt_at) execute("SELECT kombo_internal.wake(true)"); // it was a call's: a worker tries again
+    if (!shared::is_worker() && shared::any_worker(MyDatabaseId)) request_again(task);
+}
+
+/// What a call failed at is a worker's to try again, as what the worker itself fails at is.
+void SqlStore::request_again(const syncer::Task &task) {
+    Params params = of(*task.endpoint);
+    params.text(std::string_view(syncer::name(task.kind)));
+    execute(R"(
+        INSERT INTO kombo.sync_requests (integration_id, endpoint, kind, trigger)
+        SELECT $1, $2, $3, 'schedule'
+        FROM kombo.endpoints e
+        LEFT JOIN kombo.subscriptions o ON o.integration_id = $1 AND o.endpoint = e.path
+        WHERE e.path = $2 AND CASE WHEN o.endpoint IS NULL THEN e.delta_interval ELSE o.delta_interval END IS NOT NULL
+          AND NOT EXISTS (SELECT FROM kombo.sync_requests r
+                          WHERE r.integration_id = $1 AND r.endpoint = $2 AND r.kind = $3 AND r.attempt = 0))",
+            params);
 }
 
 } // namespace pg

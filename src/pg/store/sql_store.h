@@ -48,6 +48,7 @@ private:
     bool repeat_run(const syncer::Endpoint &endpoint, const Params &params);
     void advance_implied(const syncer::Task &task, const syncer::States &states, const syncer::RunResult &result,
                          kombo::Timestamp watermark);
+    void request_again(const syncer::Task &task);
     void request_carriers(const syncer::Endpoint &unavailable);
     void request_full(const syncer::Endpoint &endpoint, kombo::Timestamp at);
 
