@@ -11,8 +11,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const kombo::Timestamp noon = *kombo::parse_timestamp("2026-03-01T12:00:00Z");
-
 /// A fetch of /people into a FakeStore.
 struct Fetching {
     explicit Fetching(Kind kind = Kind::Full) {
@@ -26,7 +24,7 @@ struct Fetching {
         return *fetch_;
     }
 
-    void take(const std::vector<std::string> &records) { fetch().take({page_of(records), noon}); }
+    void take(const std::vector<std::string> &records) { fetch().take({page_of(records), Clock::now()}); }
 
     EndpointState &state() { return states["/people"]; }
 
@@ -225,7 +223,7 @@ TEST(FetchConfirmed, is_stored_and_counted_as_returned_but_not_as_received) {
     Fetching run;
     run.store.bad = {"p1"};
     std::unordered_set<std::string> returned;
-    run.fetch().take_confirmed({page_of({person(0), person(1), "{}"}), noon}, returned);
+    run.fetch().take_confirmed({page_of({person(0), person(1), "{}"}), Clock::now()}, returned);
     EXPECT_EQ(returned, (std::unordered_set<std::string>{"p0", "p1"}));
     EXPECT_EQ(run.store.stored, Ids{"p0"});
     EXPECT_EQ(run.store.parked.size(), 1U) << "a record without id was parked when its page came";
