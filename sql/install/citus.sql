@@ -101,7 +101,6 @@ CREATE FUNCTION kombo_internal.grant_cluster(sync_role regrole) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM kombo_internal.check_nodes(sync_role);
     -- A node plans with the values that it is sent. While its statistics do not know an integration, it expects no
     -- rows of it, and reads all its rows for each one that it looks up. On the coordinator a sync has its own setting.
     EXECUTE format('ALTER ROLE %s SET plan_cache_mode = force_generic_plan', sync_role);
@@ -113,8 +112,7 @@ END
 $$;
 REVOKE ALL ON FUNCTION kombo_internal.grant_cluster(regrole) FROM PUBLIC;
 COMMENT ON FUNCTION kombo_internal.grant_cluster(regrole) IS
-    'Gives the owner of distributed tables what syncing needs in a Citus cluster. Raises if it cannot log in to the '
-    'nodes.';
+    'Gives the owner of distributed tables what syncing needs in a Citus cluster.';
 
 CREATE FUNCTION kombo_internal.revoke_cluster(sync_role regrole) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

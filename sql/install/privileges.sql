@@ -134,6 +134,7 @@ BEGIN
     END LOOP;
     IF EXISTS (SELECT FROM kombo_internal.distributed_tables()) THEN
         PERFORM kombo_internal.grant_sync_role(give_tables.owner); -- with which it tries the nodes
+        PERFORM kombo_internal.check_nodes(give_tables.owner);
         PERFORM kombo_internal.grant_cluster(give_tables.owner);
         PERFORM kombo_internal.revoke_cluster(f) FROM unnest(former) f;
     END IF;

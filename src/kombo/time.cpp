@@ -219,6 +219,11 @@ Timestamp current_timestamp() {
     return {std::chrono::duration_cast<std::chrono::microseconds>(since_epoch).count()};
 }
 
+Timestamp by_our_clock(std::chrono::steady_clock::time_point moment) {
+    const auto ahead = moment - std::chrono::steady_clock::now();
+    return current_timestamp() + std::chrono::duration_cast<std::chrono::microseconds>(ahead);
+}
+
 std::string format_timestamp(Timestamp timestamp) {
     const int64_t micros = std::clamp(timestamp.micros, first_micros, last_micros);
     const int64_t days = floor_divide(micros, micros_per_day);

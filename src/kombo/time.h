@@ -35,6 +35,9 @@ struct CalendarDate {
 /// Our clock, now.
 Timestamp current_timestamp();
 
+/// What our clock says now of a moment by the clock that nobody sets, whatever it said then.
+Timestamp by_our_clock(std::chrono::steady_clock::time_point moment);
+
 /// `YYYY-MM-DDTHH:MM:SS.mmmZ`, rounded down to the millisecond: the one form that fits the pattern which Kombo's
 /// schema gives for `updated_after` (UTC with `Z`, no numeric offset). The year must be 0001 to 9999, else it is
 /// clamped to that range.

@@ -144,13 +144,13 @@ void prepare(Transfer &transfer, const Request &request, const HttpOptions &opti
     set_request(transfer, request);
     set_connection(transfer, options);
     set_limits(transfer, options);
-    transfer.started = Clock::now();
     transfer.response.sent_at = current_timestamp();
-    transfer.response.started = transfer.started;
+    transfer.response.started = Clock::now();
 }
 
 Finished finish(Transfer &transfer, CURLcode code) {
-    const auto elapsed = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - transfer.started);
+    const auto elapsed =
+        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - transfer.response.started);
     if (code != CURLE_OK) {
         TransportFailure failure{code, transfer.error_text};
         failure.elapsed = std::chrono::duration_cast<milliseconds>(elapsed);

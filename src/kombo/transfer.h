@@ -25,7 +25,6 @@ struct Transfer {
     size_t max_response_size = 0;
     bool too_large = false;
     bool out_of_memory = false;
-    std::chrono::steady_clock::time_point started;
     Response response;
     std::optional<Finished> finished;
 };

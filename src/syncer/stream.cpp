@@ -70,10 +70,6 @@ PageStream::Arrived PageStream::take() {
     return Arrived{std::move(page), requested};
 }
 
-kombo::Timestamp PageStream::Arrived::requested_at() const {
-    return kombo::current_timestamp() - std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - requested);
-}
-
 void PageStream::end() {
     call_.reset();
     cursor_.reset();

@@ -42,7 +42,7 @@ public:
         kombo::Page page;
         Clock::time_point requested;
         /// The same by our clock as it goes now: it may have been set meanwhile.
-        kombo::Timestamp requested_at() const;
+        kombo::Timestamp requested_at() const { return kombo::by_our_clock(requested); }
     };
 
     /// `filters` are repeated with every cursor. With `cursor` the list is taken up there.

@@ -46,13 +46,13 @@ std::vector<Source> sources_of(const syncer::Table &table, const syncer::RowSet 
     return sources;
 }
 
-/// A column that the user gave another type is compared as it comes out of that.
-bool is_digested(const Source &source) {
-    return !source.key && source.stored_as.empty();
+/// A column that the user gave another type is compared as it comes out of that. Of a field, and of its source.
+template <class Column> bool is_digested(const Column &column) {
+    return !column.key && column.stored_as.empty();
 }
 
-bool is_sent(const Source &source) {
-    return !is_digested(source) || source.column == "changed_at";
+template <class Column> bool is_sent(const Column &column) {
+    return !is_digested(column) || column.column == "changed_at";
 }
 
 /// The beginning of a statement that removes rows of a nested table by what follows: a join row goes, an owned child is
@@ -92,8 +92,8 @@ public:
         std::partition_copy(sources_.begin(), sources_.end(), std::back_inserter(keys_), std::back_inserter(values_),
                             [](const Source &source) { return source.key; });
         std::partition_copy(values_.begin(), values_.end(), std::back_inserter(digested_),
-                            std::back_inserter(converted_), is_digested);
-        std::copy_if(sources_.begin(), sources_.end(), std::back_inserter(sent_), is_sent);
+                            std::back_inserter(converted_), is_digested<Source>);
+        std::copy_if(sources_.begin(), sources_.end(), std::back_inserter(sent_), is_sent<Source>);
     }
 
     /// LATERAL with OFFSET 0 is never flattened: each row looks its stored row up by key.
@@ -272,14 +272,11 @@ private:
 
 Comparison comparison(const syncer::Table &table, const syncer::RowSet &set) {
     Comparison how{{}, {}, false};
-    const std::vector<Source> sources = sources_of(table, set);
-    for (const Source &source : sources) {
-        how.by_digest |= is_digested(source);
-        if (const auto field = table.find(source.column_name)) {
-            how.sent.set(*field, is_sent(source));
-            how.digested.set(*field, is_digested(source));
-        }
+    for (size_t i = 0; i < table.fields.size(); ++i) {
+        how.sent.set(i, set.columns.test(i) && is_sent(table.fields[i]));
+        how.digested.set(i, set.columns.test(i) && is_digested(table.fields[i]));
     }
+    how.by_digest = how.digested.any() || set.mode == syncer::Mode::Replace;
     return how;
 }
 

@@ -411,10 +411,8 @@ std::unique_ptr<IntegrationSync> Dispatcher::open(const std::string &id, const s
 
 void Dispatcher::take_failed_check(IntegrationSync &sync) {
     const auto failed = failed_checks_.find(sync.id());
-    if (failed == failed_checks_.end()) return;
-    sync.standing.question_not_before =
-        kombo::current_timestamp() +
-        std::chrono::duration_cast<std::chrono::microseconds>(failed->second.not_before - Clock::now());
+    if (failed != failed_checks_.end())
+        sync.standing.question_not_before = kombo::by_our_clock(failed->second.not_before);
 }
 
 void Dispatcher::release_idle() {
