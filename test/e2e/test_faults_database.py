@@ -186,8 +186,13 @@ def test_a_page_that_the_workers_memory_does_not_suffice_for_fails_the_list_and_
 
 # --- a full disk --------------------------------------------------------------------------------------------------
 
-# The server gets a file system of its own, which this process keeps, as the server may end. PostgreSQL refuses root: so
-# a user namespace within the one that mounts.
+def within(cluster):
+    """The command that starts it in namespaces. PostgreSQL refuses root: so a user namespace within theirs."""
+    return ["unshare", "--user", f"--map-user={os.getuid()}", f"--map-group={os.getgid()}", cluster.bindir / "pg_ctl",
+            "-D", cluster.data, "-l", cluster.log, "-w", "-s", "start"]
+
+
+# The server gets a file system of its own, which this process keeps, as the server may end.
 MOUNT = 'mount -t tmpfs -o size="$2",mode=1777 tmpfs "$1" && echo mounted && exec sleep infinity'
 
 
@@ -207,10 +212,8 @@ class SmallDisk:
         self.seen = pathlib.Path(f"/proc/{self.keeper.pid}/root{self.folder}")
 
     def start(self):
-        cluster = self.cluster
         subprocess.run(["nsenter", "--target", str(self.keeper.pid), "--user", "--mount", "--preserve-credentials",
-                        "unshare", "--user", f"--map-user={os.getuid()}", f"--map-group={os.getgid()}",
-                        cluster.bindir / "pg_ctl", "-D", cluster.data, "-l", cluster.log, "-w", "-s", "start"],
+                        *within(self.cluster)],
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
 
     def fill(self):
@@ -355,13 +358,12 @@ def test_without_a_route_to_kombo_all_waits_and_goes_on_with_one(new_cluster, sa
     db.add_integration(sandbox.integration)
     wait_synced(db)
     cluster.stop()
-    inner = ["unshare", "--user", f"--map-user={os.getuid()}", f"--map-group={os.getgid()}"]
-    probe = subprocess.run(["unshare", "-Urn", *inner, "true"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, text=True, check=False)
+    probe = subprocess.run(["unshare", "-Urn", "unshare", "--user", "true"], stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if probe.returncode != 0:
         pytest.skip(f"namespaces cannot be made here: {probe.stdout.strip()}")
-    subprocess.run(["unshare", "-Urn", *inner, cluster.bindir / "pg_ctl", "-D", cluster.data, "-l", cluster.log, "-w",
-                    "-s", "start"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(["unshare", "-Urn", *within(cluster)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   check=True)
     db.reconnect(restarted=False)
     watermarks = db.execute("SELECT endpoint, watermark FROM kombo.sync_state ORDER BY endpoint")
     heard = notices_of(db.connection)
