@@ -8,19 +8,39 @@
 namespace syncer {
 
 Fetch::Fetch(const Catalogue &catalogue, const States &states, const Task &task, Store &store, RunResult &result)
-    : catalogue_(catalogue), task_(task), store_(store), result_(result),
-      purge_before_(purge_limit(states.at(task.endpoint->path).subscription)),
-      unfolder_(catalogue,
-                compile_shape(
-                    catalogue, *task.endpoint, [&](size_t table) { return has_writer(catalogue, states, table); },
-                    [&](size_t table) { return own_list_delivers(catalogue, states, table); }),
-                purge_before_),
-      dependents_(dependents(catalogue, states, *task.endpoint)) {
+    : catalogue_(catalogue), states_(states), task_(task), store_(store), result_(result),
+      purge_before_(purge_limit(states.at(task.endpoint->path).subscription)), delivering_(delivering()) {
+    plan_rows();
     for (const Endpoint &endpoint : catalogue.endpoints) {
         const auto state = states.find(endpoint.path);
         if (state == states.end() || !state->second.subscription.enabled) continue;
         if (const auto limit = purge_limit(state->second.subscription)) purge_nested_.emplace(endpoint.table, *limit);
     }
+}
+
+std::vector<bool> Fetch::delivering() const {
+    std::vector<bool> found;
+    for (const Endpoint &endpoint : catalogue_.endpoints) found.push_back(delivers(states_, endpoint));
+    return found;
+}
+
+void Fetch::plan_rows() {
+    unfolder_.emplace(
+        catalogue_,
+        compile_shape(
+            catalogue_, *task_.endpoint, [&](size_t table) { return has_writer(catalogue_, states_, table); },
+            [&](size_t table) { return own_list_delivers(catalogue_, states_, table); }),
+        purge_before_);
+    dependents_ = dependents(catalogue_, states_, *task_.endpoint);
+}
+
+/// A list may begin or cease to deliver while this one is fetched. It decides over its rows from then on: one that it
+/// has marked as gone must not be revived by what names it here.
+void Fetch::follow_states() {
+    std::vector<bool> now = delivering();
+    if (now == delivering_) return;
+    delivering_ = std::move(now);
+    plan_rows();
 }
 
 void Fetch::take(const PageStream::Arrived &arrived) {
@@ -37,6 +57,7 @@ std::vector<uint64_t> Fetch::take_seen() {
 }
 
 void Fetch::store(const PageStream::Arrived &arrived, std::unordered_set<std::string> *returned) {
+    follow_states();
     std::vector<std::string_view> records = arrived.page.records();
     const Batch batch = unfold(records);
     result_.oddities.merge(batch.oddities);
@@ -56,7 +77,7 @@ void Fetch::store(const PageStream::Arrived &arrived, std::unordered_set<std::st
 
 /// A tombstone that is past purge in its own list is not taken from another, either; an erased record from none.
 Batch Fetch::unfold(const std::vector<std::string_view> &records) {
-    Batch batch = unfolder_.unfold(records, arena_);
+    Batch batch = unfolder_->unfold(records, arena_);
     for (size_t i = 1; i < batch.sets.size(); ++i) {
         RowSet &set = batch.sets[i];
         const auto limit = purge_nested_.find(set.table);
@@ -130,7 +151,7 @@ void Fetch::park(std::string_view record, std::optional<std::string_view> id, co
     if (++result_.parked > most_parked)
         throw TooManyParked("more than " + std::to_string(most_parked) +
                             " records were refused, the last one: " + error);
-    store_.park(*task_.endpoint, id, unfolder_.redacted(record), sqlstate, error);
+    store_.park(*task_.endpoint, id, unfolder_->redacted(record), sqlstate, error);
 }
 
 } // namespace syncer

@@ -18,6 +18,7 @@ namespace syncer {
 /// database refuses is parked.
 class Fetch {
 public:
+    /// `states` may change from page to page.
     Fetch(const Catalogue &catalogue, const States &states, const Task &task, Store &store, RunResult &result);
 
     /// Writes one page. Throws DatabaseError, kombo::MalformedJson, TooManyParked.
@@ -30,6 +31,9 @@ public:
     std::vector<uint64_t> take_seen();
 
 private:
+    std::vector<bool> delivering() const;
+    void plan_rows();
+    void follow_states();
     void store(const PageStream::Arrived &arrived, std::unordered_set<std::string> *returned = nullptr);
     Batch unfold(const std::vector<std::string_view> &records);
     void write(const std::vector<std::string_view> &records, kombo::Timestamp requested_at);
@@ -39,12 +43,14 @@ private:
     void park(std::string_view record, std::optional<std::string_view> id, const std::string &sqlstate,
               const std::string &error);
     const Catalogue &catalogue_;
+    const States &states_;
     const Task &task_;
     Store &store_;
     RunResult &result_;
     std::optional<kombo::Timestamp> purge_before_;
     std::map<size_t, kombo::Timestamp> purge_nested_; ///< per table whose own list has purge_after
-    Unfolder unfolder_;
+    std::vector<bool> delivering_; ///< per endpoint of the catalogue, when plan_rows() was called last
+    std::optional<Unfolder> unfolder_;
     Dependents dependents_;
     kombo::Arena arena_;
     std::vector<uint64_t> seen_;

@@ -116,6 +116,7 @@ void Runner::report(const Task &task, RunResult &result) {
         result.finished_at = kombo::current_timestamp();
         note(task, result);
     }
+    states_.at(task.endpoint->path).unavailable = result.status == Status::Unavailable;
     observer_.ended(task, result);
 }
 

@@ -6,6 +6,7 @@ import pytest
 from categories import LINKS, change, connect, drift, with_list
 from live_tables import import_lists
 from syncing import assert_ok, deleted, one, rows, same_as_sandbox, sync_delta, sync_full
+from worker import send_webhook, until, wait_requested, wait_synced
 
 
 @pytest.fixture
@@ -17,6 +18,8 @@ def lms(db, sandbox):
 # --- recruiting: records that come in part with others ----------------------------------------------------------
 
 APPLICATIONS = "/ats/applications"
+COURSES = "/lms/courses"
+PROGRESSIONS = "/lms/course-progressions"
 
 
 def test_with_applications_alone_their_lists_fill_the_parents_column_and_are_complete(ats, sandbox):
@@ -268,3 +271,25 @@ def test_a_join_table_is_filled_by_a_list_of_its_own(hris, sandbox):
     hris.execute("DELETE FROM kombo.hris_join_staffing_entities_skills WHERE id = 'invented'")
     again = assert_ok(sync_full(hris, sandbox.integration))
     assert not [row for row in again if row["inserted"] or row["updated"] or row["deleted"]]
+
+
+
+def test_a_list_that_kombo_offers_again_decides_over_its_rows_though_others_are_under_way(served, sandbox):
+    """A full of the progressions begins while nothing else has the revisions; their list comes back during it."""
+    connect(served, sandbox, "LMS")
+    wait_synced(served)
+    sandbox.settings(page_size_max=10)
+    gone = sandbox.dump("lms_course_progressions")[-1]["course_revision_id"]
+    sandbox.record("delete", "lms_course_revisions", gone)
+    sandbox.clear_requests()
+    sandbox.faults({"path": COURSES, "status": 403, "code": "INTEGRATION.MODEL_NOT_AVAILABLE"},
+                   {"path": PROGRESSIONS, "skip": 1, "hang": True})
+    send_webhook(served, sandbox, "lms_courses")
+    wait_requested(served, sandbox, PROGRESSIONS, 2)
+    send_webhook(served, sandbox, "lms_courses")
+    until(served, lambda: deleted(served, "lms_course_revisions", gone), what="the end of the revision")
+    until(served, lambda: not served.value("SELECT count(*) FROM kombo.sync_requests WHERE endpoint = %s", [COURSES]),
+          what="the end of what was asked of the courses")
+    sandbox.faults()
+    wait_synced(served)
+    same_as_sandbox(served, sandbox)

@@ -1,18 +1,15 @@
 """An installed earlier version becomes, by ALTER EXTENSION UPDATE, what a fresh CREATE EXTENSION makes, and keeps what
 is in it."""
 
-import gzip
-import pathlib
-
 import psycopg
 import pytest
 
+import earlier
 from cluster import Cluster, Database, needed
 from sandbox import WEBHOOK_SECRET
 from syncing import rows, sync_delta
 from worker import WORKER_SETTINGS, inbox, runs, send_webhook, serve, until, wait_synced, workers_of
 
-SCRIPTS = pathlib.Path(__file__).parents[1] / "upgrade"
 OLD = ("0.1.0", "0.2.0")
 ROLES = ("up_owner", "up_reader", "up_operator", "up_writer", "up_watcher")
 
@@ -85,17 +82,13 @@ def differences(found, wanted):
 
 @pytest.fixture(scope="module")
 def old_versions():
-    """Earlier versions can be installed while the module's tests run; a cluster of theirs."""
+    """A cluster in which earlier versions can be installed."""
     cluster = Cluster(needed("KOMBO_PGBIN"), WORKER_SETTINGS)
-    folder = pathlib.Path(cluster.program("pg_config", "--sharedir").strip()) / "extension"
-    scripts = [folder / f"kombo_sync--{version}.sql" for version in OLD]
-    for script in scripts:
-        script.write_bytes(gzip.decompress((SCRIPTS / f"{script.name}.gz").read_bytes()))
+    for version in OLD:
+        earlier.offer(cluster, version)
     for role in ROLES:
         cluster.run(f"CREATE ROLE {role} LOGIN")
     yield cluster
-    for script in scripts:
-        script.unlink()
     cluster.close()
 
 

@@ -1,6 +1,7 @@
 """Steps: the database goes on elsewhere."""
 
 from cluster import Database, Standby
+from feed import Feed
 from steps import step
 from syncing import wait_until
 from worker import serve
@@ -18,6 +19,7 @@ def restore(world):
     world.cluster.program("pg_restore", "-d", copy.name, dump)
     dumped = world.db
     world.move(copy)
+    world.feed = Feed(copy)  # a dump has no consumers
     serve(copy, **SETTINGS)
     dumped.drop()
     copy.execute("SELECT kombo.resume(NULL)")

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import threading
 
 import psycopg
 
@@ -29,14 +30,20 @@ def signal_worker(world, name):
             os.kill(found[0]["pid"], getattr(signal, "SIG" + name))
 
 
+LONGEST_STALL = 20
+
+
 @step(1)
 def stall_worker(world):
-    """It stands still until something lets it go on."""
+    """It stands still until something lets it go on. PostgreSQL gives up a spinlock after two minutes: it may hold one."""
     found = workers_of(world.db)
     if found and not world.stalled:
         with contextlib.suppress(ProcessLookupError):
             os.kill(found[0]["pid"], signal.SIGSTOP)
             world.stalled.append(found[0]["pid"])
+            timer = threading.Timer(LONGEST_STALL, world.go_on)
+            timer.daemon = True
+            timer.start()
 
 
 @step(2)
@@ -174,6 +181,21 @@ def edit(world, on, model, id, how):
         integration.need("full", f"{model}: edited by hand", row["endpoint"])
 
 
+@step(0.5, draw_record)
+def erase(world, on, model, id):
+    """It must stay away until the next quiet point, which readmits it."""
+    integration = world.integrations[on]
+    with unless_locked():
+        world.db.execute("SELECT kombo.erase(%s, %s, %s)", [integration.id, model, id])
+        integration.need("full", f"{model}: erased, and readmitted")
+
+
+@step(2, lambda world, chance: {"limit": chance.choice([1, 20, 1000]), "acknowledges": chance.random() < 0.7})
+def consume(world, limit, acknowledges):
+    with unless_locked():
+        world.feed.read(limit, acknowledges)
+
+
 @step(0)
 def unknown_edit(world, model):
     """One that the model is not told of: a test has the machine find it."""
@@ -252,6 +274,7 @@ def create_tables(world, on):
 @step(0.3, lambda world, chance: draw_model(world, chance, lambda row: row["text_key"]))
 def exclude_field(world, on, model):
     with unless_locked(), contextlib.suppress(*REFUSED):
+        world.feed.changed_definition.add(model)
         world.db.execute("SELECT kombo.exclude_field(%s, %s)", [model, world.models[model]["text_column"]])
         found = world.db.value(f"SELECT count(*) FROM kombo.{model} WHERE {world.models[model]['text_column']} "
                                "IS NOT NULL")

@@ -39,6 +39,7 @@ def define(world, on, model, how):
                           [f"kombo.{model}", row["text_column"]]):
         return
     with unless_locked():
+        world.feed.changed_definition.add(model)
         if how in ADDITIONS:
             world.db.execute(ADDITIONS[how].format(**names))
         else:

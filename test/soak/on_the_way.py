@@ -106,6 +106,14 @@ def no_faults(world):
     world.sandbox.faults()
 
 
+@step(1, lambda world, chance: {"seconds": chance.choice([0, 0, -7200, -30, 30, 7200])})
+def kombo_clock(world, seconds):
+    """Kombo's clock is so far from the true time. What changes while it is behind is older than what was fetched."""
+    world.sandbox.clock(skew_seconds=seconds)
+    for integration in world.integrations.values():
+        integration.need("full", "Kombo's clock was put forward or back")
+
+
 @step(2, lambda world, chance: {"seconds": chance.choice([0, 0, -7200, -30, 30, 7200])})
 def our_clock(world, seconds):
     """The server's clock is put forward or back, or right again."""

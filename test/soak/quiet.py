@@ -15,6 +15,7 @@ GROWTH_FILES = 8
 
 def quiet(world):
     settle(world)
+    check_feed(world)
     for integration in world.integrations.values():
         if integration.is_active():
             compare(world, integration)
@@ -30,10 +31,12 @@ def settle(world):
     """Ends what steps have begun, and lets everything arrive."""
     world.end_opened()
     world.set_clock(0)
+    world.sandbox.clock(skew_seconds=0)
     world.sandbox.faults()
     world.served()
     while world.held:
         front_end(world, "order", len(world.held), 0)
+    readmit(world)
     active = [integration for integration in world.integrations.values() if integration.is_active()]
     for integration in active:
         if integration.troubled:
@@ -57,6 +60,16 @@ def settle(world):
         raise Finding("unsettled", str(error)) from None
 
 
+def readmit(world):
+    """What was erased is not there; from now on it may be again."""
+    for erased in world.db.execute("SELECT * FROM kombo.erased_records ORDER BY with_table NULLS FIRST"):
+        table, key = erased["table_name"], [erased["integration_id"], erased["id"]]
+        there = world.db.value(f"SELECT count(*) FROM kombo.{table} WHERE (integration_id, id) = (%s, %s)", key)
+        world.expect(there == 0, "erased", f"{table} has the erased record {key}")
+        if not erased["with_table"]:
+            world.db.execute("SELECT kombo.readmit(%s, %s, %s)", [key[0], table, key[1]])
+
+
 def compare(world, integration):
     """Every row of every table against the sandbox."""
     found = [line for line in differences(world.db, world.sandbox, integration.id)
@@ -77,6 +90,13 @@ def is_hidden_tombstone(world, integration, line):
     row = world.db.execute(f"SELECT remote_deleted_at FROM kombo.{table} WHERE (integration_id, id) = (%s, %s)",
                            [integration.id, key])
     return bool(record and record["remote_deleted_at"] and (not row or row[0]["remote_deleted_at"]))
+
+
+def check_feed(world):
+    try:
+        world.feed.check()
+    except AssertionError as error:
+        raise Finding("feed", str(error)) from None
 
 
 def check_inbox(world):

@@ -9,7 +9,9 @@ import typing
 
 import psycopg
 
+import earlier
 from cluster import TEMPLATE, Database
+from feed import Feed
 from sandbox import Sandbox
 from syncing import lists_at, wait_until
 from worker import serve, workers_of
@@ -88,8 +90,7 @@ class World:
         self.sizes = {}  # of each worker, when it was quiet first
         cluster.ensure_running()
         self.log_start = cluster.log.stat().st_size
-        cluster.prepare_template()
-        self.db = Database(cluster, cluster.new_database(TEMPLATE))
+        self.db = make_database(cluster, upgraded=seed % 2 == 0)
         self.names = [self.db.name]  # of all databases that were made
         self.db.create_server(self.sandbox, webhook_secret=WEBHOOK_SECRET)
         serve(self.db, **SETTINGS)
@@ -99,6 +100,7 @@ class World:
         self.models = {row["model"]: row for row in self.db.execute(MODELS)}
         for integration in self.integrations.values():
             self.meet(integration)
+        self.feed = Feed(self.db)
 
     def meet(self, integration):
         """Learns what the integration has."""
@@ -112,7 +114,7 @@ class World:
 
     def move(self, db):
         """All else happens there."""
-        self.db = db
+        self.db = self.feed.db = db
         self.cluster = db.cluster
         self.sizes.clear()
         self.prepare()
@@ -206,10 +208,9 @@ class World:
             end()
 
     def go_on(self):
-        for pid in self.stalled:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-        self.stalled.clear()
+        while self.stalled:
+            with contextlib.suppress(IndexError, ProcessLookupError):  # a timer ends a stall, too
+                os.kill(self.stalled.pop(), signal.SIGCONT)
 
     def kill(self, pid):
         """kill -9; waits until the server is back. What had ended by itself just before ends nothing."""
@@ -238,6 +239,18 @@ class World:
         self.given.reset_settings()
         for name in self.names:
             self.given.drop_database(name)
+
+
+def make_database(cluster, upgraded):
+    cluster.prepare_template()
+    if not upgraded:
+        return Database(cluster, cluster.new_database(TEMPLATE))
+    earlier.offer(cluster, "0.2.0")
+    db = Database(cluster, cluster.new_database())
+    for statement in ("CREATE EXTENSION kombo_sync VERSION '0.2.0'",
+                      "SELECT kombo.create_tables('HRIS', owner => 'kombo_owner')", "ALTER EXTENSION kombo_sync UPDATE"):
+        db.execute(statement)
+    return db
 
 
 # The models that have rows of their own: what shows their changes, a column that takes any text, and the columns that
