@@ -59,7 +59,7 @@ def wipe(world, on, model, id):
     """The fields of a deleted record become null, of which Kombo does not tell; one that was alive is deleted first."""
     integration = world.integrations[on]
     if world.at_kombo(integration, "wipe", model, id=id):
-        integration.need("full", f"{model}: that a record was wiped shows in fulls alone", world.models[model]["endpoint"])
+        integration.need("full", f"{model}: wiping shows in fulls alone", world.models[model]["endpoint"])
 
 
 @step(0.7, lambda world, chance: draw_record(world, chance, lambda row: row["text_key"] and not row["keeps"]))

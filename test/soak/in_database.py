@@ -35,7 +35,7 @@ LONGEST_STALL = 20
 
 @step(1)
 def stall_worker(world):
-    """It stands still until something lets it go on. PostgreSQL gives up a spinlock after two minutes: it may hold one."""
+    """It stands still until something lets it go on. It may hold what makes the whole server wait."""
     found = workers_of(world.db)
     if found and not world.stalled:
         with contextlib.suppress(ProcessLookupError):
@@ -185,7 +185,7 @@ def edit(world, on, model, id, how):
 def erase(world, on, model, id):
     """It must stay away until the next quiet point, which readmits it."""
     integration = world.integrations[on]
-    with unless_locked():
+    with unless_locked(), contextlib.suppress(*REFUSED):
         world.db.execute("SELECT kombo.erase(%s, %s, %s)", [integration.id, model, id])
         integration.need("full", f"{model}: erased, and readmitted")
 

@@ -9,7 +9,7 @@ from worker import inbox, private_kilobytes, wait_synced, workers_of
 from world import API_KEY, WEBHOOK_SECRET, Finding
 
 ROUNDS_TO_GROW = 3
-GROWTH_KB = 12_000
+GROWTH_KB = 30_000  # plans of triggers of each table, which the first rounds need not meet
 GROWTH_FILES = 8
 
 
@@ -75,9 +75,21 @@ def compare(world, integration):
     found = [line for line in differences(world.db, world.sandbox, integration.id)
              if not is_hidden_tombstone(world, integration, line)]
     if found:
-        raise Finding("different " + found[0].split()[0], f"{len(found)} in {integration.name}, needs were "
-                      f"{integration.needs}:\n" + "\n".join(found[:20]))
+        raise Finding("different " + found[0].split()[0], "\n".join([
+            f"{len(found)} in {integration.name}, needs were {integration.needs}:", *found[:20],
+            "its last runs, and what is asked for:", *history(world, integration)]))
     integration.needs.clear()
+
+
+def history(world, integration):
+    """What a difference that does not come again when the steps are replayed is to be explained by."""
+    runs = world.db.execute("""
+        SELECT started_at::text, finished_at::text, endpoint, kind, trigger, status, received, inserted, updated,
+            deleted
+        FROM kombo.sync_runs WHERE integration_id = %s ORDER BY id DESC LIMIT 40""", [integration.id])
+    requests = world.db.execute("SELECT r::text FROM kombo.sync_requests r WHERE integration_id = %s", [integration.id])
+    states = world.db.execute("SELECT s::text FROM kombo.sync_state s WHERE integration_id = %s", [integration.id])
+    return [" ".join(map(str, row.values())) for row in [*runs, *requests, *states]]
 
 
 def is_hidden_tombstone(world, integration, line):

@@ -247,9 +247,9 @@ def make_database(cluster, upgraded):
         return Database(cluster, cluster.new_database(TEMPLATE))
     earlier.offer(cluster, "0.2.0")
     db = Database(cluster, cluster.new_database())
-    for statement in ("CREATE EXTENSION kombo_sync VERSION '0.2.0'",
-                      "SELECT kombo.create_tables('HRIS', owner => 'kombo_owner')", "ALTER EXTENSION kombo_sync UPDATE"):
-        db.execute(statement)
+    db.execute("CREATE EXTENSION kombo_sync VERSION '0.2.0'")
+    db.execute("SELECT kombo.create_tables('HRIS', owner => 'kombo_owner')")
+    db.execute("ALTER EXTENSION kombo_sync UPDATE")
     return db
 
 
