@@ -18,8 +18,9 @@ struct OpenFull {
     kombo::Timestamp cursor_at;  ///< when the cursor came
     std::string progress;        ///< JSON: what the run has counted so far
 
-    /// True if its cursor may still be good. How long Kombo keeps one is not documented.
-    bool alive(kombo::Timestamp now) const { return now - cursor_at < longest_life; }
+    /// True if its cursor may still be good. How long Kombo keeps one is not documented. After our clock was put back,
+    /// its start is no measure of what was asked for since.
+    bool alive(kombo::Timestamp now) const { return started_at <= now && now - cursor_at < longest_life; }
 
     static constexpr std::chrono::hours longest_life{1};
 };

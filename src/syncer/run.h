@@ -73,6 +73,9 @@ public:
     /// True if step() has something to do.
     bool ready() const;
 
+    /// True if all that step() has to do is to throw what came instead of a page.
+    bool has_failed() const { return failure_ != nullptr; }
+
     /// Does it, in the caller's transaction: writes a page, or sweeps, or finishes. Throws kombo::ApiError for what the
     /// network brought, and all that a fetch throws; then the run is as it was before, once the transaction is rolled
     /// back, and step() may be called again (a lock was not to be had), or failed().

@@ -162,6 +162,23 @@ def test_a_sweep_that_was_all_that_was_left_is_done_after_a_kill(own, sandbox):
     same_as_sandbox(own, sandbox, tables=["hris_employees"])
 
 
+def test_what_is_asked_for_while_no_worker_runs_is_not_answered_by_a_full_that_is_resumed(few, sandbox):
+    key = sandbox.dump("hris_employees")[0]["id"]
+    hang_at(sandbox, 3)
+    few.execute(FULL, [sandbox.integration])
+    wait_for_batches(few, 2)
+    few.cluster.configure({"kombo_sync.enabled": "off"})
+    until(few, lambda: not workers_of(few), what="the end of the worker")
+    sandbox.faults()
+    few.execute("DELETE FROM kombo.hris_employees WHERE id = %s", [key])
+    for _ in range(3):
+        few.execute(FULL, [sandbox.integration])
+    assert few.value("SELECT count(*) FROM kombo.sync_requests") == 2, "later ones are as one"
+    few.cluster.configure({"kombo_sync.enabled": "on"})
+    wait_synced(few)
+    same_as_sandbox(few, sandbox, tables=["hris_employees"])
+
+
 def test_a_user_who_deletes_rows_while_a_full_lies_still_gets_them_back_by_the_next(few, sandbox):
     hang_at(sandbox, 6)
     few.execute(FULL, [sandbox.integration])

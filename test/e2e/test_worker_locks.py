@@ -292,3 +292,19 @@ def test_a_paused_integrations_full_stops_and_goes_on_upon_resume(hanging, sandb
     wait_synced(hanging)
     same_as_sandbox(hanging, sandbox, tables=["hris_employees"])
     assert runs(hanging, EMPLOYEES, sandbox.integration)[-1]["kind"] == "full"
+
+
+def test_a_refusal_that_a_lock_kept_from_being_noted_pauses_nobody_who_was_resumed_since(pair, sandbox, user):
+    user.execute("SELECT FROM kombo.integrations FOR UPDATE")
+    sandbox.faults({"path": EMPLOYEES, "status": 401, "code": "PLATFORM.AUTHENTICATION_INVALID"})
+    key = change(sandbox, "hris_employees", 0, "Changed")
+    send_webhook(pair, sandbox, "hris_employees")
+    until(pair, lambda: pair.value("SELECT count(*) FROM kombo.sync_progress WHERE phase = 'locked'") == 1,
+          what="a refusal that cannot be noted")
+    resume = Background(pair, "SELECT kombo.resume(%s)", [sandbox.integration])
+    until(pair, lambda: pair.value("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s",
+                                   [resume.pid]), what="a wait for the lock")
+    user.rollback()
+    resume.wait(10)
+    wait_synced(pair)
+    assert has(pair, "hris_employees", key, "Changed")

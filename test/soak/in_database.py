@@ -185,7 +185,7 @@ def edit(world, on, model, id, how):
 def erase(world, on, model, id):
     """It must stay away until the next quiet point, which readmits it."""
     integration = world.integrations[on]
-    with unless_locked(), contextlib.suppress(*REFUSED):
+    with unless_locked(), contextlib.suppress(*REFUSED, psycopg.errors.InsufficientPrivilege):
         world.db.execute("SELECT kombo.erase(%s, %s, %s)", [integration.id, model, id])
         integration.need("full", f"{model}: erased, and readmitted")
 

@@ -49,9 +49,9 @@ def settle(world):
             subscribed = endpoint is None or world.db.value(
                 "SELECT coalesce((SELECT enabled FROM kombo.subscriptions WHERE (integration_id, endpoint) = (%s, %s)),"
                 " true)", [integration.id, endpoint])
-            if subscribed:
-                world.db.execute("SELECT kombo.request_sync(%s, %s, %s)",
-                                 [integration.id, kind, endpoint and [endpoint]])
+            # Where a list is off, others that carry its records may write them.
+            world.db.execute("SELECT kombo.request_sync(%s, %s, %s)",
+                             [integration.id, kind, [endpoint] if endpoint and subscribed else None])
     try:
         wait_until(lambda: not inbox(world.db).get("new"), 60, "the judgement of all webhooks")
         if active:

@@ -16,6 +16,7 @@ TEST(OpenFull, lives_for_an_hour_from_its_last_cursor) {
     EXPECT_TRUE(open.alive(open.cursor_at + 1h - 1us));
     EXPECT_FALSE(open.alive(open.cursor_at + 1h));
     EXPECT_TRUE(open.alive(open.cursor_at - 10min)) << "our clock was set back";
+    EXPECT_FALSE(open.alive(open.started_at - 1us)) << "what is asked for now would seem to be from before the fetch";
 }
 
 RunResult some_progress() {

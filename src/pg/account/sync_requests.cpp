@@ -45,7 +45,11 @@ std::vector<NewRequest> append_requests(const std::vector<NewRequest> &requests,
             SELECT FROM kombo.sync_requests w
             WHERE w.integration_id = r.integration_id AND w.endpoint IS NOT DISTINCT FROM nullif(r.endpoint, '')
               AND w.kind = r.kind AND w.trigger = r.trigger AND w.server IS NOT DISTINCT FROM nullif(r.server, '')
-              AND w.unknown_model IS NOT DISTINCT FROM nullif(r.model, '') AND w.not_before IS NULL)
+              AND w.unknown_model IS NOT DISTINCT FROM nullif(r.model, '') AND w.not_before IS NULL
+              -- A full fetch that is resumed answers only what it was begun for.
+              AND NOT EXISTS (SELECT FROM kombo.sync_state f
+                              WHERE f.integration_id = w.integration_id AND f.endpoint = w.endpoint
+                                AND f.full_started_at >= w.requested_at))
         RETURNING s.id, s.integration_id, s.endpoint, s.kind, s.trigger, s.server, s.unknown_model, s.requested_at)",
         Params()
             .texts(integrations)

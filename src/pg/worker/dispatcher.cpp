@@ -532,6 +532,7 @@ void Dispatcher::reload() {
             // then.
             if (!same || contain([&, one = sync.get()] { subtransaction([&] { one->refresh(); }); }))
                 changed.push_back(id);
+            sync->forget_failures();
             take_failed_check(*sync);
         }
     });

@@ -92,6 +92,12 @@ void IntegrationSync::refresh() {
     if (!store_) store_ = std::make_unique<SqlStore>(*catalogue_, id_);
 }
 
+void IntegrationSync::forget_failures() {
+    fetches.erase(
+        std::remove_if(fetches.begin(), fetches.end(), [](const auto &fetch) { return fetch->run->has_failed(); }),
+        fetches.end());
+}
+
 bool IntegrationSync::accept(const std::vector<Integration> &rows) {
     if (!row_ || rows.empty() || !row_->same_as(rows.front())) return false;
     row_ = rows.front();

@@ -64,6 +64,9 @@ public:
     /// Reads states and subscriptions again; in a transaction.
     void refresh();
 
+    /// Ends fetches whose failure waits to be noted: somebody may have mended what it was about, and said so.
+    void forget_failures();
+
     /// Takes over the row as it is now; false where so much has changed that everything has to be begun anew.
     bool accept(const std::vector<Integration> &rows);
 
