@@ -247,9 +247,9 @@ def test_a_full_whose_question_has_changed_begins_anew(served, sandbox):
     served.add_integration(sandbox.integration, only=[EMPLOYEES])
     wait_requested(served, sandbox, EMPLOYEES, 6)
     wait_for_batches(served, 5)
+    sandbox.clear_requests()
     served.execute("ALTER SERVER kombo_eu OPTIONS (ADD page_size '15')")
     end_worker(served)
-    sandbox.clear_requests()
     sandbox.faults()
     wait_synced(served)
     assert cursors(sandbox)[0] == ""
