@@ -1,7 +1,8 @@
 # shellcheck shell=bash
-# Our own code under sanitizers in the server. Sourced by stage.sh.
+# Our own code under sanitizers or valgrind in the server. Sourced by stage.sh.
 #
 # SANITIZE   what our own code is built with, as -fsanitize=… has it; "address,undefined" by ./check --sanitize
+# VALGRIND   "yes": the server runs under it
 #
 # PostgreSQL itself is Debian's and not instrumented. An error ends the process by a signal, hence in the server's crash
 # recovery and a failed test; what was found is in $LOG.
@@ -13,6 +14,10 @@ instrument_postgres() {
     local before
     if [[ ${SANITIZE:-} == address* ]]; then
         before=$(under_sanitizers) || return 1
+    elif [[ ${VALGRIND:-} ]]; then
+        export PGCTLTIMEOUT=600
+        before="valgrind --quiet --trace-children=yes --num-callers=40 --leak-check=no --gen-suppressions=all"
+        before+=" --suppressions=$SRC/test/valgrind.supp --log-file=$LOG/valgrind.%p"
     else
         return 0
     fi
@@ -42,5 +47,5 @@ under_sanitizers() {
 
 # memory_errors: the logs of processes in which something was found.
 memory_errors() {
-    find "${LOG:-/nonexistent}" -name 'sanitizer.*' -size +0 2>/dev/null | sort
+    find "${LOG:-/nonexistent}" \( -name 'sanitizer.*' -o -name 'valgrind.*' \) -size +0 2>/dev/null | sort
 }

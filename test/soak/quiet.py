@@ -57,7 +57,8 @@ def settle(world):
         if active:
             wait_synced(world.db, *(integration.id for integration in active), timeout=60)
     except AssertionError as error:
-        raise Finding("unsettled", str(error)) from None
+        told = [f"{one.name}:\n" + "\n".join(history(world, one)) for one in active]
+        raise Finding("unsettled", "\n".join([str(error), *told])) from None
 
 
 def readmit(world):
