@@ -25,12 +25,12 @@ std::vector<bool> Fetch::delivering() const {
 }
 
 void Fetch::plan_rows() {
-    unfolder_.emplace(
-        catalogue_,
-        compile_shape(
-            catalogue_, *task_.endpoint, [&](size_t table) { return has_writer(catalogue_, states_, table); },
-            [&](size_t table) { return own_list_delivers(catalogue_, states_, table); }),
-        purge_before_);
+    unfolder_.emplace(catalogue_,
+                      compile_shape(
+                          catalogue_, *task_.endpoint,
+                          [&](size_t table) { return has_writer(catalogue_, states_, table); },
+                          [&](size_t table) { return own_list_delivers(catalogue_, states_, table); }),
+                      purge_before_);
     dependents_ = dependents(catalogue_, states_, *task_.endpoint);
 }
 
