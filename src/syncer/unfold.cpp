@@ -107,18 +107,15 @@ Unfolder::Unfolder(const Catalogue &catalogue, Shape shape, std::optional<kombo:
 Batch Unfolder::unfold(const std::vector<std::string_view> &records, kombo::Arena &arena) {
     arena_ = &arena;
     std::vector<bool> skip(records.size(), false);
-    while (true) {
-        Batch batch;
-        batch_ = &batch;
-        // A repeated record has already left nested rows behind when it is found out: begin again without it.
-        if (unfold_all(records, skip, batch)) {
-            for (RowSet &set : batch.sets) sort_by_key(set, catalogue_.tables[set.table].key_count());
-            return batch;
-        }
-    }
+    // A repeated record has already left nested rows behind when it is found out: begin again without it.
+    do {
+        batch_ = {};
+    } while (!unfold_all(records, skip));
+    for (RowSet &set : batch_.sets) sort_by_key(set, catalogue_.tables[set.table].key_count());
+    return std::exchange(batch_, {});
 }
 
-bool Unfolder::unfold_all(const std::vector<std::string_view> &records, std::vector<bool> &skip, Batch &batch) {
+bool Unfolder::unfold_all(const std::vector<std::string_view> &records, std::vector<bool> &skip) {
     set_of(shape_.targets[0], shape_.targets[0].columns);
     struct Seen {
         size_t record;
@@ -128,29 +125,29 @@ bool Unfolder::unfold_all(const std::vector<std::string_view> &records, std::vec
     bool complete = true;
     for (size_t i = 0; i < records.size(); ++i) {
         if (skip[i]) {
-            ++batch.repeated;
+            ++batch_.repeated;
             continue;
         }
         if (records[i].empty() || records[i].front() != '{') {
-            batch.without_id.push_back(i);
+            batch_.without_id.push_back(i);
             continue;
         }
         od::object object = parser_.parse(records[i]);
         const auto found = head(object, shape_);
         if (!found) {
-            batch.without_id.push_back(i);
+            batch_.without_id.push_back(i);
             continue;
         }
-        batch.ids.push_back(found->id);
+        batch_.ids.push_back(found->id);
         if (purge_before_ && found->deleted_at && *found->deleted_at < *purge_before_) {
-            batch.past_purge.push_back(found->id);
+            batch_.past_purge.push_back(found->id);
             continue;
         }
         if (!unfold_object(shape_, object, {}, found->id).stored) { // a row of a join table that joins nothing
-            batch.without_id.push_back(i);
+            batch_.without_id.push_back(i);
             continue;
         }
-        const Seen now{i, batch.sets[0].rows.back()};
+        const Seen now{i, batch_.sets[0].rows.back()};
         const auto [entry, fresh] = seen.emplace(found->id, now);
         if (fresh) continue;
         if (earlier_stays(entry->second.row, now.row))
@@ -209,7 +206,7 @@ Unfolder::Outcome Unfolder::unfold_object(const Shape &shape, od::object object,
         else
             take_scalar(shape, member, key, kombo::raw_text(value), rows);
     });
-    batch_->oddities.add(key_repairs, shape.label, "(keys)");
+    batch_.oddities.add(key_repairs, shape.label, "(keys)");
 
     Outcome outcome;
     outcome.id = rows.id;
@@ -227,7 +224,7 @@ void Unfolder::take_scalar(const Shape &shape, const Shape::Member *member, std:
     if (member && member->dropped) return;
     if (!member || member->columns.empty()) {
         if (member && member->elsewhere) return;
-        batch_->oddities.add(Oddities::Kind::UnknownKey, shape.label, key);
+        batch_.oddities.add(Oddities::Kind::UnknownKey, shape.label, key);
         keep_leftover(rows.leftovers, key, raw, shape);
         return;
     }
@@ -242,8 +239,8 @@ void Unfolder::take_scalar(const Shape &shape, const Shape::Member *member, std:
         kombo::Repairs repairs;
         const bool fits = decode(column.type, raw, *arena_, repairs, of->cells[column.target][column.cell], inexact);
         of->present[column.target].set(column.cell);
-        if (repairs.any()) batch_->oddities.add(repairs, shape.label, key);
-        if (!fits) batch_->oddities.add(Oddities::Kind::Misfit, shape.label, key);
+        if (repairs.any()) batch_.oddities.add(repairs, shape.label, key);
+        if (!fits) batch_.oddities.add(Oddities::Kind::Misfit, shape.label, key);
         if ((!fits || inexact) && !kept) {
             keep_leftover(rows.leftovers, key, raw, shape);
             kept = true;
@@ -280,14 +277,14 @@ void Unfolder::take_nested(const Shape::Member &member, std::string_view key, od
             if (checked(item.type()) == od::json_type::object) {
                 note_element(shape, take_element(shape, checked(item.get_object()), parent_id, unstored).id);
             } else {
-                batch_->oddities.add(Oddities::Kind::Misfit, shape.label, key);
+                batch_.oddities.add(Oddities::Kind::Misfit, shape.label, key);
                 unstored += redact(&shape, kombo::raw_text(item));
             }
         }
         while (!unstored.empty() && (unstored.back() == ' ' || unstored.back() == ',')) unstored.pop_back();
         if (!unstored.empty() && !member.id_excluded) append_member(rows.leftovers, key, "[" + unstored + "]");
     } else {
-        batch_->oddities.add(Oddities::Kind::Misfit, shape.label, key);
+        batch_.oddities.add(Oddities::Kind::Misfit, shape.label, key);
         const std::string_view raw = kombo::raw_text(value);
         if (!member.id_excluded) keep_leftover(rows.leftovers, key, raw, shape);
     }
@@ -297,7 +294,7 @@ Unfolder::Outcome Unfolder::take_element(const Shape &shape, od::object object, 
                                          std::string &unstored, Rows *outer) {
     Outcome outcome = unfold_object(shape, object, parent_id, shape.part ? parent_id : std::string_view(), outer);
     if (shape.targets.empty() ? shape.row_elsewhere && outcome.id.empty() : !outcome.stored) {
-        batch_->oddities.add(Oddities::Kind::Misfit, shape.label, "id");
+        batch_.oddities.add(Oddities::Kind::Misfit, shape.label, "id");
         rewind(object);
         unstored += redact(&shape, checked(object.raw_json()));
     } else if (!outcome.leftovers.empty()) {
@@ -332,9 +329,9 @@ void Unfolder::take_value_and_nested(const Shape &shape, const Shape::Member &me
     od::value inner = checked(document.get_value());
     // What is left over is in the value, so nothing of it is odd.
     Rows apart{rows.cells, rows.present, {}, rows.id, rows.outer};
-    Oddities before = batch_->oddities;
+    Oddities before = batch_.oddities;
     take_nested(member, key, inner, rows.id, apart);
-    batch_->oddities = std::move(before);
+    batch_.oddities = std::move(before);
 }
 
 bool Unfolder::emit(const Shape &shape, Rows &rows, std::string_view parent_id) {
@@ -370,29 +367,29 @@ bool Unfolder::emit(const Shape &shape, Rows &rows, std::string_view parent_id) 
 }
 
 RowSet &Unfolder::set_of(const Shape::Target &target, const ColumnSet &columns) {
-    for (RowSet &set : batch_->sets)
+    for (RowSet &set : batch_.sets)
         if (set.table == target.table && set.mode == target.mode && set.columns == columns) return set;
     RowSet set;
     set.table = target.table;
     set.mode = target.mode;
     set.columns = columns;
-    batch_->sets.push_back(std::move(set));
-    return batch_->sets.back();
+    batch_.sets.push_back(std::move(set));
+    return batch_.sets.back();
 }
 
 ListSet &Unfolder::list_of(size_t nested) {
-    for (ListSet &list : batch_->lists)
+    for (ListSet &list : batch_.lists)
         if (list.nested == nested) return list;
     ListSet list;
     list.nested = nested;
-    batch_->lists.push_back(std::move(list));
-    return batch_->lists.back();
+    batch_.lists.push_back(std::move(list));
+    return batch_.lists.back();
 }
 
 void Unfolder::keep_leftover(std::string &leftovers, std::string_view key, std::string_view raw, const Shape &shape) {
     kombo::Repairs repairs;
     append_member(leftovers, key, kombo::jsonb_text(raw, *arena_, repairs));
-    batch_->oddities.add(repairs, shape.label, key);
+    batch_.oddities.add(repairs, shape.label, key);
 }
 
 std::string Unfolder::redacted(std::string_view record) {

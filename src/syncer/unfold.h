@@ -43,7 +43,7 @@ private:
     struct Rows;
 
     std::optional<Head> head(simdjson::ondemand::object &object, const Shape &shape);
-    bool unfold_all(const std::vector<std::string_view> &records, std::vector<bool> &skip, Batch &batch);
+    bool unfold_all(const std::vector<std::string_view> &records, std::vector<bool> &skip);
     /// `id`: that of the object, where it is known already.
     /// `outer`: the rows of the object that it is nested in; null: it is an element of a list, or a record.
     Outcome unfold_object(const Shape &shape, simdjson::ondemand::object object, std::string_view parent_id,
@@ -70,7 +70,7 @@ private:
     std::vector<std::optional<size_t>> changed_at_; ///< per table: position of changed_at
     kombo::RecordParser parser_;
     kombo::Arena *arena_ = nullptr;
-    Batch *batch_ = nullptr;
+    Batch batch_; ///< so far
 };
 
 } // namespace syncer

@@ -145,3 +145,4 @@ def connect_anew(world, on, name):
 def shift_pages(world, on, order):
     """By changed_at every change moves its record to another page."""
     world.sandbox.change_integration(world.integrations[on].id, order=order)
+    world.integrations[on].need("full", "what was on a later page of a fetch may be on an earlier one now")
