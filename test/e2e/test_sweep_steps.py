@@ -3,7 +3,7 @@
 import pytest
 
 from syncing import assert_ok, create_trigger, one, result_of, sync_full
-from worker import runs, send_webhook, state_of, until, wait_synced
+from worker import runs, send_webhook, state_of, until, wait_synced, worker_pid
 
 EMPLOYEES = "/hris/employees"
 EMPLOYED = 12_000
@@ -60,6 +60,26 @@ def test_the_worker_sweeps_thousands_in_many_commits(served, sandbox):
     assert times >= GONE / 1000
     assert state_of(served, EMPLOYEES)["full_started_at"] is None
     assert served.value("SELECT count(*) FROM kombo.sync_seen") == 0
+
+
+def test_a_sweep_that_the_end_of_the_worker_cuts_short_goes_on_and_counts_all(served, sandbox):
+    served.add_integration(sandbox.integration, only=[EMPLOYEES])
+    wait_synced(served, timeout=60)
+    ids = leave(served, sandbox)
+    with served.connect(autocommit=False) as user:
+        user.execute("SELECT FROM kombo.hris_employees WHERE id = %s FOR UPDATE", [max(ids)])
+        served.execute("SELECT kombo.request_sync(%s, 'full')", [sandbox.integration])
+        until(served, lambda: served.value("SELECT count(*) FROM kombo.sync_progress WHERE phase = 'locked'") == 1, 60,
+              "the step with the locked row")
+        assert 0 < served.value("SELECT count(*) FROM kombo.hris_employees WHERE remote_deleted_at IS NOT NULL") < GONE
+        pid = worker_pid(served)
+        served.execute("SELECT pg_terminate_backend(%s::integer)", [pid])
+        until(served, lambda: worker_pid(served) != pid, what="the next worker")
+        user.rollback()
+    until(served, lambda: served.value("SELECT count(*) FROM kombo.sync_requests") == 0, 60, "the full fetch")
+    run = runs(served, EMPLOYEES, kind="full")[-1]
+    assert (run["status"], run["deleted"]) == ("ok", GONE)
+    assert_swept(served, sandbox, ids)
 
 
 def test_a_webhook_of_another_integration_is_served_between_two_steps(served, sandbox):
