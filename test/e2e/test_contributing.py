@@ -72,4 +72,5 @@ def test_the_commands_of_the_page_are_there():
     assert commands and all((ROOT / command).exists() for command in commands)
     parts = re.search(r'== 0\)\); then parts=\((.*?)\)', (ROOT / "check").read_text(encoding="utf-8"))[1].split()
     assert {words[1] for words in map(str.split, blocks(PAGE, "Build and test")[0].text.splitlines())
-            if words[0] == "./check" and words[1] != "#"} == {*parts, "matrix", "soak", "--sanitize", "--assertions"}
+            if words[0] == "./check" and words[1] != "#"} == {*parts, "matrix", "soak", "--sanitize", "--valgrind",
+                                                         "--assertions"}
