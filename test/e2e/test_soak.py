@@ -1,5 +1,5 @@
 """Rounds of test/soak: random changes, webhooks, faults, locks, edits and kills, after which everything must be as at
-Kombo. Only in ./check soak, which also runs long ones, and shortens the script of a failure."""
+Kombo. ./check soak runs long ones, and shortens the script of a failure."""
 
 import pathlib
 import sys
@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from cluster import needed
-from worker import SOAK, WORKER_SETTINGS
+from worker import WORKER_SETTINGS
 
 for folder in ("faults", "soak"):
     sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / folder))
@@ -20,7 +20,6 @@ SECONDS = 60
 
 
 @pytest.mark.soak
-@pytest.mark.skipif(not SOAK, reason="a long round, of ./check soak")
 @pytest.mark.time_limit(400)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_after_random_steps_everything_settles_and_equals_kombo(new_cluster, seed):
