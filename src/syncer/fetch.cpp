@@ -9,8 +9,8 @@ namespace syncer {
 
 Fetch::Fetch(const Catalogue &catalogue, const States &states, const Task &task, Store &store, RunResult &result)
     : catalogue_(catalogue), states_(states), task_(task), store_(store), result_(result),
-      purge_before_(purge_limit(states.at(task.endpoint->path).subscription)), delivering_(delivering()) {
-    plan_rows();
+      purge_before_(purge_limit(states.at(task.endpoint->path).subscription)) {
+    follow_states();
     for (const Endpoint &endpoint : catalogue.endpoints) {
         const auto state = states.find(endpoint.path);
         if (state == states.end() || !state->second.subscription.enabled) continue;
@@ -24,7 +24,12 @@ std::vector<bool> Fetch::delivering() const {
     return found;
 }
 
-void Fetch::plan_rows() {
+/// A list may begin or cease to deliver while this one is fetched. It decides over its rows from then on: one that it
+/// has marked as gone must not be revived by what names it here.
+void Fetch::follow_states() {
+    std::vector<bool> now = delivering();
+    if (unfolder_ && now == delivering_) return;
+    for (const size_t table : written_tables(catalogue_, states_, *task_.endpoint)) catalogue_.tables[table].check();
     unfolder_.emplace(catalogue_,
                       compile_shape(
                           catalogue_, *task_.endpoint,
@@ -32,15 +37,7 @@ void Fetch::plan_rows() {
                           [&](size_t table) { return own_list_delivers(catalogue_, states_, table); }),
                       purge_before_);
     dependents_ = dependents(catalogue_, states_, *task_.endpoint);
-}
-
-/// A list may begin or cease to deliver while this one is fetched. It decides over its rows from then on: one that it
-/// has marked as gone must not be revived by what names it here.
-void Fetch::follow_states() {
-    std::vector<bool> now = delivering();
-    if (now == delivering_) return;
-    delivering_ = std::move(now);
-    plan_rows();
+    delivering_ = std::move(now); // not before: what throws is tried again
 }
 
 void Fetch::take(const PageStream::Arrived &arrived) {

@@ -18,7 +18,7 @@ namespace syncer {
 /// database refuses is parked.
 class Fetch {
 public:
-    /// `states` may change from page to page.
+    /// Which lists deliver may change from page to page. Throws what Table::check() does.
     Fetch(const Catalogue &catalogue, const States &states, const Task &task, Store &store, RunResult &result);
 
     /// Writes one page. Throws DatabaseError, kombo::MalformedJson, TooManyParked.
@@ -32,7 +32,6 @@ public:
 
 private:
     std::vector<bool> delivering() const;
-    void plan_rows();
     void follow_states();
     void store(const PageStream::Arrived &arrived, std::unordered_set<std::string> *returned = nullptr);
     Batch unfold(const std::vector<std::string_view> &records);
@@ -49,7 +48,7 @@ private:
     RunResult &result_;
     std::optional<kombo::Timestamp> purge_before_;
     std::map<size_t, kombo::Timestamp> purge_nested_; ///< per table whose own list has purge_after
-    std::vector<bool> delivering_; ///< per endpoint of the catalogue, when plan_rows() was called last
+    std::vector<bool> delivering_; ///< per endpoint of the catalogue, when unfolder_ and dependents_ were made
     std::optional<Unfolder> unfolder_;
     Dependents dependents_;
     kombo::Arena arena_;

@@ -253,6 +253,15 @@ bool has_writer(const Catalogue &catalogue, const States &states, size_t table) 
                        [&](const Endpoint &endpoint) { return endpoint.owns(table) && delivers(states, endpoint); });
 }
 
+std::set<size_t> written_tables(const Catalogue &catalogue, const States &states, const Endpoint &endpoint) {
+    std::set<size_t> tables = {endpoint.table};
+    for (const Nested &nested : endpoint.nested)
+        if (nested.relation == Relation::Owned || nested.relation == Relation::Join ||
+            (nested.relation == Relation::Linked && !has_writer(catalogue, states, nested.table)))
+            tables.insert(nested.table);
+    return tables;
+}
+
 Dependents dependents(const Catalogue &catalogue, const States &states, const Endpoint &endpoint) {
     Dependents found;
     for (const Nested &nested : endpoint.nested) {

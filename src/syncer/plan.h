@@ -7,6 +7,7 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -83,6 +84,9 @@ bool own_list_delivers(const Catalogue &catalogue, const States &states, size_t 
 /// True if the table's rows come complete: from a list of their own, or from one that owns them. Each table has one
 /// writer of its rows: where there is such a list, copies that are nested in other records store nothing.
 bool has_writer(const Catalogue &catalogue, const States &states, size_t table);
+
+/// The tables that a fetch of the endpoint writes.
+std::set<size_t> written_tables(const Catalogue &catalogue, const States &states, const Endpoint &endpoint);
 
 /// The nested records of the endpoint whose rows go with the record that they are nested in: joins, owned lists, and
 /// linked ones that are complete with each parent, where no other list writes their rows. An outer one comes first.

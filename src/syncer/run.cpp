@@ -47,21 +47,11 @@ Run::Run(const Catalogue &catalogue, const States &states, Task task, std::strin
           std::min(connection.page_size, states.at(task_.endpoint->path).page_size.value_or(connection.page_size))),
       result_(fresh(task_)), fetch_(catalogue, states, task_, store, draft_),
       sweep_(catalogue, states, task_, store, settings) {
-    const std::set<size_t> tables = written_tables();
-    for (const size_t table : tables) catalogue_.tables[table].check();
+    const std::set<size_t> tables = written_tables(catalogue, states, *task_.endpoint);
     const auto &open = states.at(task_.endpoint->path).open_full;
     if (durability == Durability::PageByPage && task_.kind == Kind::Full && open && resume(*open)) return;
     list_ = std::make_unique<PageStream>(connection_, task_.endpoint->path, integration_id_, filters());
     note_column_types(tables);
-}
-
-std::set<size_t> Run::written_tables() const {
-    std::set<size_t> tables = {task_.endpoint->table};
-    for (const Nested &nested : task_.endpoint->nested)
-        if (nested.relation == Relation::Owned || nested.relation == Relation::Join ||
-            (nested.relation == Relation::Linked && !has_writer(catalogue_, states_, nested.table)))
-            tables.insert(nested.table);
-    return tables;
 }
 
 /// Columns that somebody gave another type: what is stored there may not be what Kombo sent.

@@ -96,7 +96,6 @@ private:
     kombo::Query filters() const;
     void ask_for_less(const Failure &failure, RunResult &result) const;
     bool resume(const OpenFull &open);
-    std::set<size_t> written_tables() const;
     void note_column_types(const std::set<size_t> &tables);
     bool halve_chunk(const kombo::ApiError &error);
     void next_chunk();

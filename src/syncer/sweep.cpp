@@ -43,11 +43,20 @@ bool Sweep::remove(const std::vector<std::string> &gone, SeenIds &seen, kombo::T
         const auto first = gone.begin() + static_cast<std::ptrdiff_t>(draft_.removed);
         draft_.removed += std::min(removed_at_once, gone.size() - draft_.removed);
         const std::vector<std::string> ids(first, gone.begin() + static_cast<std::ptrdiff_t>(draft_.removed));
-        store_.remove(*task_.endpoint, dependents_, store_.untouched(*task_.endpoint, ids, fetch_began), on_missing(),
-                      counts);
+        store_.remove(*task_.endpoint, still_written(), store_.untouched(*task_.endpoint, ids, fetch_began),
+                      on_missing(), counts);
         if (draft_.removed < gone.size()) return false;
     }
     return next_orphans(seen, fetch_began, counts) && next_unlinked(counts) && next_purged(counts);
+}
+
+/// Without those whose rows another list has begun to write since the fetch began.
+Dependents Sweep::still_written() const {
+    const Dependents now = dependents(catalogue_, states_, *task_.endpoint);
+    Dependents both;
+    for (const Nested *nested : dependents_)
+        if (std::find(now.begin(), now.end(), nested) != now.end()) both.push_back(nested);
+    return both;
 }
 
 bool Sweep::purge(TableCounts &counts) {
@@ -91,7 +100,7 @@ bool Sweep::next_unlinked(TableCounts &counts) {
 bool Sweep::next_purged(TableCounts &counts) {
     const auto limit = purge_limit(states_.at(task_.endpoint->path).subscription);
     if (!limit) return true;
-    const auto last = store_.purge(*task_.endpoint, dependents_, *limit, draft_.after, counts);
+    const auto last = store_.purge(*task_.endpoint, still_written(), *limit, draft_.after, counts);
     draft_.after = last.value_or("");
     return !last;
 }

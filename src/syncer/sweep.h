@@ -50,6 +50,7 @@ private:
         size_t linked = 0;  ///< those of which what is not linked any more is removed
     };
 
+    Dependents still_written() const;
     bool next_orphans(SeenIds &seen, kombo::Timestamp fetch_began, TableCounts &counts);
     bool next_unlinked(TableCounts &counts);
     bool next_purged(TableCounts &counts);

@@ -30,7 +30,7 @@ MEASURED = []
 def pytest_configure(config):
     config.addinivalue_line("markers", "sandbox(**options): options of the test's default sandbox, as employees=300")
     config.addinivalue_line("markers", "time_limit(seconds): how long the test may take, 120 unless marked")
-    config.addinivalue_line("markers", "soak: has a long round, by KOMBO_SOAK=1 (./check soak)")
+    config.addinivalue_line("markers", "soak: a part of ./check soak, with a long round by KOMBO_SOAK=1")
     config.addinivalue_line("markers", "late: runs after all others, as what it waits for happens meanwhile")
     config.pluginmanager.register(OneTaskAProcess(config))
 

@@ -41,9 +41,9 @@ def stall_worker(world):
         with contextlib.suppress(ProcessLookupError):
             os.kill(found[0]["pid"], signal.SIGSTOP)
             world.stalled.append(found[0]["pid"])
-            timer = threading.Timer(LONGEST_STALL, world.go_on)
-            timer.daemon = True
-            timer.start()
+            world.stall_ends = threading.Timer(LONGEST_STALL, world.go_on)
+            world.stall_ends.daemon = True
+            world.stall_ends.start()
 
 
 @step(2)

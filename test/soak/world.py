@@ -85,6 +85,7 @@ class World:
         self.inserted = {"rejected": 0, None: 0}  # rows that the inbox must have
         self.opened = []  # what a quiet point ends: functions
         self.stalled = []  # processes that stand still
+        self.stall_ends = None  # the timer that lets them go on
         self.numbers = 0
         self.causes = set()  # of what the log says since it was checked last
         self.sizes = {}  # of each worker, when it was quiet first
@@ -208,6 +209,8 @@ class World:
             end()
 
     def go_on(self):
+        if self.stall_ends:
+            self.stall_ends.cancel()
         while self.stalled:
             with contextlib.suppress(IndexError, ProcessLookupError):  # a timer ends a stall, too
                 os.kill(self.stalled.pop(), signal.SIGCONT)

@@ -49,7 +49,7 @@ std::vector<NewRequest> append_requests(const std::vector<NewRequest> &requests,
               -- A full fetch that is resumed answers only what it was begun for.
               AND NOT EXISTS (SELECT FROM kombo.sync_state f
                               WHERE f.integration_id = w.integration_id AND f.endpoint = w.endpoint
-                                AND f.full_started_at >= w.requested_at))
+                                AND f.full_started_at BETWEEN w.requested_at AND now()))
         RETURNING s.id, s.integration_id, s.endpoint, s.kind, s.trigger, s.server, s.unknown_model, s.requested_at)",
         Params()
             .texts(integrations)

@@ -93,9 +93,8 @@ void IntegrationSync::refresh() {
 }
 
 void IntegrationSync::forget_failures() {
-    fetches.erase(
-        std::remove_if(fetches.begin(), fetches.end(), [](const auto &fetch) { return fetch->run->has_failed(); }),
-        fetches.end());
+    const auto is_unnoted = [](const auto &fetch) { return fetch->run->has_failed() && fetch->lock_failures > 0; };
+    fetches.erase(std::remove_if(fetches.begin(), fetches.end(), is_unnoted), fetches.end());
 }
 
 bool IntegrationSync::accept(const std::vector<Integration> &rows) {

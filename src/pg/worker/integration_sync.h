@@ -64,7 +64,7 @@ public:
     /// Reads states and subscriptions again; in a transaction.
     void refresh();
 
-    /// Ends fetches whose failure waits to be noted: somebody may have mended what it was about, and said so.
+    /// Ends fetches whose failure could not be noted so far: somebody may have mended meanwhile what it was about.
     void forget_failures();
 
     /// Takes over the row as it is now; false where so much has changed that everything has to be begun anew.

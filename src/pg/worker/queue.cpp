@@ -11,6 +11,10 @@ namespace {
 /// No request waits longer for its time: a later one was written before the clock was put back.
 constexpr std::chrono::minutes longest_pause(5);
 
+/// So long at most only what is new is read. A reading that took long was perhaps just stopped: by the system, or by a
+/// lock on a page.
+constexpr std::chrono::seconds longest_gap(10);
+
 } // namespace
 
 bool Queue::read(syncer::Agenda &agenda, const syncer::Share &share) {
@@ -41,7 +45,7 @@ bool Queue::read(syncer::Agenda &agenda, const syncer::Share &share) {
     agenda.keep_only(ids);
     share_ = share;
     const auto ended = syncer::Clock::now();
-    whole_read_at_ = ended + 10 * (ended - began);
+    whole_read_at_ = ended + std::min<syncer::Clock::duration>(10 * (ended - began), longest_gap);
     return true;
 }
 

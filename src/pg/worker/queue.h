@@ -8,9 +8,9 @@ namespace pg {
 /// Reads kombo.sync_requests into the agenda of a worker: what is its share.
 class Queue {
 public:
-    /// In a transaction. To read all of it may take long, and takes a tenth of the time at most; in between what is new
-    /// is read, but for what was committed later than requests with higher ids. Returns whether all was read. Raises
-    /// where somebody has locked the table.
+    /// In a transaction. To read all of it may take long, and is done in a tenth of the time, or every ten seconds; in
+    /// between what is new is read, but for what was committed later than requests with higher ids. Returns whether all
+    /// was read. Raises where somebody has locked the table.
     bool read(syncer::Agenda &agenda, const syncer::Share &share);
 
     /// Has the next read() read all of it.
