@@ -34,8 +34,8 @@ using NoneTaken = std::function<bool(const NewRequest &)>;
 bool nobody_syncs(const NewRequest &request);
 
 /// Appends requests in the caller's transaction and SPI connection, as the current role, but for those that are asked
-/// for already by a row that no run has taken, and no full fetch that is to be resumed was begun for. Returns the new rows, with `id` and `requested_at` filled in. Throws
-/// Error.
+/// for already by a row that no run has taken, and no full fetch that is to be resumed was begun for. Returns the new
+/// rows, with `id` and `requested_at` filled in. Throws Error.
 std::vector<NewRequest> append_requests(const std::vector<NewRequest> &requests,
                                         const NoneTaken &none_taken = nobody_syncs);
 

@@ -10,7 +10,7 @@ namespace pg::shared {
 /// True if this server was started with the library in shared_preload_libraries.
 bool available();
 
-/// PendingFetches for the shared memory; to be called from _PG_init, once the settings are defined.
+/// Asks for the shared memory; to be called from _PG_init, once the settings are defined.
 /// Does nothing where the library is loaded later than the server's start.
 void define();
 
