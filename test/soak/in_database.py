@@ -30,7 +30,7 @@ def signal_worker(world, name):
             os.kill(found[0]["pid"], getattr(signal, "SIG" + name))
 
 
-LONGEST_STALL = 20
+LONGEST_STALL = 10  # s: what the worker writes is given up after 20
 
 
 @step(1)
