@@ -47,5 +47,9 @@ under_sanitizers() {
 
 # memory_errors: the logs of processes in which something was found.
 memory_errors() {
-    find "${LOG:-/nonexistent}" \( -name 'sanitizer.*' -o -name 'valgrind.*' \) -size +0 2>/dev/null | sort
+    {
+        find "${LOG:-/nonexistent}" \( -name 'sanitizer.*' -o -name 'valgrind.*' \) -size +0
+        # UndefinedBehaviorSanitizer beside AddressSanitizer says it on standard error: in the log of the server.
+        if [[ ${SANITIZE:-} ]]; then grep -l ': runtime error: ' "$LOG"/*.log; fi
+    } 2>/dev/null | sort
 }

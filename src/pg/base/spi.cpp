@@ -2,6 +2,7 @@
 
 #include "pg/base/key_planning.h"
 
+#include <algorithm>
 #include <deque>
 
 namespace pg {
@@ -241,7 +242,9 @@ TimestampTz to_timestamptz(kombo::Timestamp value) {
 }
 
 kombo::Timestamp from_timestamptz(TimestampTz value) {
-    return {value + epoch_difference};
+    constexpr TimestampTz first = -63'082'281'600'000'000; // the beginning of year 1
+    constexpr TimestampTz last = 252'455'615'999'999'999;  // the end of year 9999
+    return {std::clamp(value, first, last) + epoch_difference};
 }
 
 } // namespace pg

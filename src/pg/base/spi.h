@@ -93,6 +93,8 @@ void for_each_bytes(const std::string &sql, const Params &params, const std::fun
 
 Datum text_datum(std::string_view value);
 TimestampTz to_timestamptz(kombo::Timestamp value);
+
+/// A time before year 1 or after year 9999, the infinite ones too, becomes the first or last that lies in these.
 kombo::Timestamp from_timestamptz(TimestampTz value);
 
 } // namespace pg

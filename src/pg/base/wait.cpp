@@ -12,7 +12,11 @@ constexpr std::chrono::milliseconds longest_wait{1000};
 long milliseconds_to_wait(const kombo::Transfers &transfers, std::optional<kombo::Call::Clock::time_point> until) {
     auto wait = longest_wait;
     if (const auto timeout = transfers.timeout()) wait = std::min(wait, *timeout);
-    if (until) wait = std::min(wait, std::chrono::ceil<std::chrono::milliseconds>(*until - kombo::Call::Clock::now()));
+    if (until) {
+        const auto now = kombo::Call::Clock::now();
+        if (*until <= now) return 0; // it may be as early as a time can be
+        wait = std::min(wait, std::chrono::ceil<std::chrono::milliseconds>(*until - now));
+    }
     return std::max<long>(0, wait.count());
 }
 
