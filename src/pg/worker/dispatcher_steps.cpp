@@ -299,7 +299,7 @@ void Dispatcher::write_failure(IntegrationSync &sync, ActiveFetch &fetch, const 
         }
     }
     // While a lock was waited for, somebody may have ended the back-off: what is written here would begin it again.
-    if (surroundings_.outdated()) raise(ERRCODE_T_R_SERIALIZATION_FAILURE, "the configuration has changed");
+    if (surroundings_.outdated()) raise(ERRCODE_LOCK_NOT_AVAILABLE, "the configuration has changed");
     sync.refresh();
 }
 
