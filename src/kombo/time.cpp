@@ -11,8 +11,8 @@ namespace {
 constexpr int64_t micros_per_second = 1'000'000;
 constexpr int64_t micros_per_minute = 60 * micros_per_second;
 constexpr int64_t micros_per_day = 24 * 60 * micros_per_minute;
-constexpr int64_t first_micros = -719162 * micros_per_day;                   // 0001-01-01T00:00:00Z
-constexpr int64_t last_micros = (2932896 + int64_t{1}) * micros_per_day - 1; // the last of 9999-12-31
+constexpr int64_t first_micros = first_timestamp.micros;
+constexpr int64_t last_micros = last_timestamp.micros;
 
 struct Civil {
     int year;

@@ -25,6 +25,10 @@ struct Timestamp {
     }
 };
 
+/// The first and the last time that is read or written: those of the years 1 to 9999.
+constexpr Timestamp first_timestamp{-719'162 * 86'400'000'000};
+constexpr Timestamp last_timestamp{2'932'897 * 86'400'000'000 - 1};
+
 /// A calendar date: days since 1970-01-01. Of a date-time it is the UTC date; `exact` tells that no time of day was
 /// lost (none was given, or it was midnight UTC).
 struct CalendarDate {

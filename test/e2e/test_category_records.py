@@ -273,7 +273,6 @@ def test_a_join_table_is_filled_by_a_list_of_its_own(hris, sandbox):
     assert not [row for row in again if row["inserted"] or row["updated"] or row["deleted"]]
 
 
-
 def test_a_list_that_kombo_offers_again_decides_over_its_rows_though_others_are_under_way(served, sandbox):
     """A full of the progressions begins while nothing else has the revisions; their list comes back during it."""
     connect(served, sandbox, "LMS")

@@ -3,7 +3,7 @@
 import pytest
 
 from syncing import assert_ok, create_trigger, one, result_of, sync_full
-from worker import runs, send_webhook, state_of, until, wait_synced, worker_pid
+from worker import end_worker, runs, send_webhook, state_of, until, wait_synced
 
 EMPLOYEES = "/hris/employees"
 EMPLOYED = 12_000
@@ -72,9 +72,7 @@ def test_a_sweep_that_the_end_of_the_worker_cuts_short_goes_on_and_counts_all(se
         until(served, lambda: served.value("SELECT count(*) FROM kombo.sync_progress WHERE phase = 'locked'") == 1, 60,
               "the step with the locked row")
         assert 0 < served.value("SELECT count(*) FROM kombo.hris_employees WHERE remote_deleted_at IS NOT NULL") < GONE
-        pid = worker_pid(served)
-        served.execute("SELECT pg_terminate_backend(%s::integer)", [pid])
-        until(served, lambda: worker_pid(served) != pid, what="the next worker")
+        end_worker(served)
         user.rollback()
     until(served, lambda: served.value("SELECT count(*) FROM kombo.sync_requests") == 0, 60, "the full fetch")
     run = runs(served, EMPLOYEES, kind="full")[-1]

@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from syncing import one, rows, same_as_sandbox
-from worker import (WOKEN, Repeating, asked, assert_no_page_twice, integration_of, runs, send_webhook, state_of, until,
-                    wait_requested, wait_synced, worker_pid, workers_of)
+from worker import (WOKEN, Repeating, asked, assert_no_page_twice, end_worker, integration_of, runs, send_webhook,
+                    state_of, until, wait_requested, wait_synced, worker_pid, workers_of)
 
 EMPLOYEES = "/hris/employees"
 GROUPS = "/hris/groups"
@@ -38,13 +38,6 @@ def wait_for_batches(db, pages):
     """Waits until all rows of so many pages are committed, with the cursor of the next."""
     until(db, lambda: stored(db) >= pages * PAGE and state_of(db, EMPLOYEES)["full_cursor"],
           what=f"the rows of {pages} pages")
-
-
-def end_worker(db):
-    """Ends the worker by pg_terminate_backend and waits for the next one."""
-    pid = worker_pid(db)
-    db.execute("SELECT pg_terminate_backend(%s::integer)", [pid])
-    until(db, lambda: [w for w in workers_of(db) if w["pid"] != pid], what="the next worker")
 
 
 def kill_worker(db):

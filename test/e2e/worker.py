@@ -78,6 +78,13 @@ def worker_pid(db):
     return until(db, lambda: workers_of(db), what="a worker")[0]["pid"]
 
 
+def end_worker(db):
+    """Ends the worker by pg_terminate_backend and waits for the next one."""
+    pid = worker_pid(db)
+    db.execute("SELECT pg_terminate_backend(%s::integer)", [pid])
+    until(db, lambda: [w for w in workers_of(db) if w["pid"] != pid], what="the next worker")
+
+
 # --- webhooks -----------------------------------------------------------------------------------------------------
 
 def sign(body, secret=WEBHOOK_SECRET):

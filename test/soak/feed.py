@@ -61,4 +61,3 @@ class Feed:
         for table in self.changed_definition:
             self.copy[table] = self.rows(table)
         self.changed_definition.clear()
-

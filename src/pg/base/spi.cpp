@@ -242,9 +242,9 @@ TimestampTz to_timestamptz(kombo::Timestamp value) {
 }
 
 kombo::Timestamp from_timestamptz(TimestampTz value) {
-    constexpr TimestampTz first = -63'082'281'600'000'000; // the beginning of year 1
-    constexpr TimestampTz last = 252'455'615'999'999'999;  // the end of year 9999
-    return {std::clamp(value, first, last) + epoch_difference};
+    const TimestampTz possible =
+        std::clamp(value, to_timestamptz(kombo::first_timestamp), to_timestamptz(kombo::last_timestamp));
+    return {possible + epoch_difference};
 }
 
 } // namespace pg
